@@ -1,0 +1,1 @@
+"""Simple, strong methods beside the model in every report."""

@@ -1,0 +1,126 @@
+"""ModelConfig: every dial with its unit, range, default and the reason for the default."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from enterprise_recsys.choice import known
+from enterprise_recsys.errors import ConfigError
+
+
+class ModelConfig(BaseModel):
+    """All dials of the two-stage recommender; frozen, typed, and unknown names are refused.
+
+    >>> ModelConfig(embedding_dim=32).embedding_dim
+    32
+
+    Raises:
+        ConfigError: an unknown field, a wrong type or a value out of range; the message names the field, what was
+            got and what would be right. Names of parts (strategy, loss, network ...) are checked by `ProductionTrainer`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+    # What counts as a success -----------------------------------------------------------------------------------
+    positive_rating: float | None = Field(
+        None,
+        description="An event is relevant if its rating is at least this. None: every event of the log is relevant, "
+        "as in implicit logs; ratings then teach the rating head only.",
+    )
+    positive_event_types: tuple[str, ...] | None = Field(
+        None, description="Only events of these types are relevant (for instance ['buy']). None: every type."
+    )
+    ctr_positive_rating: float | None = Field(
+        None,
+        description="The CTR head's label is 1 if the rating is at least this and 0 below. None: 1 for every relevant "
+        "event, 0 for candidates that were not taken up, so that the list is trained on what it is measured by.",
+    )
+
+    # Towers ---------------------------------------------------------------------------------------------------
+    embedding_dim: int = Field(64, ge=1, le=4096, description="Width of the id embeddings of users and items.")
+    feature_dim: int = Field(16, ge=1, le=1024, description="Width of the embedding of each other feature.")
+    user_tower_dims: tuple[int, ...] = Field(
+        (128, 64), min_length=1, description="Layer widths of the user tower; the last one is the shared space."
+    )
+    item_tower_dims: tuple[int, ...] = Field(
+        (128, 64), min_length=1, description="Layer widths of the item tower; its last one equals the user tower's."
+    )
+    history: str = Field("mean", description="How a user's past items become a vector: a name in HISTORIES.")
+    history_length: int = Field(50, ge=1, le=10_000, description="Past events that the user tower sees, the newest ones.")
+    dropout: float = Field(0.1, ge=0.0, lt=1.0, description="Dropout in the towers and the ranker, while training.")
+    id_dropout: float = Field(
+        0.1, ge=0.0, lt=1.0, description="Share of ids replaced by 'never seen' in training, so that features alone "
+        "can carry a new user or item."
+    )
+
+    # Negatives and loss of retrieval -----------------------------------------------------------------------------
+    negative_sampling_strategy: str = Field(
+        "mixed", description="'random' (uniform), 'hard' (popular items the user has not had) or 'mixed'."
+    )
+    negatives: int = Field(1024, ge=1, le=1_000_000, description="Negatives drawn per batch, shared by its queries.")
+    hard_share: float = Field(0.5, gt=0.0, lt=1.0, description="Share of hard negatives in the mixed strategy.")
+    retrieval_loss: str = Field("softmax", description="A name in the retrieval LOSSES.")
+    temperature: float = Field(
+        0.1, gt=0.0, le=10.0, description="Cosine scores are divided by it; smaller is sharper."
+    )
+
+    # Ranker -----------------------------------------------------------------------------------------------------
+    ranking_network: str = Field("dcn_v2", description="A name in NETWORKS: 'dcn_v2' or 'mlp'.")
+    ranking_dims: tuple[int, ...] = Field((128, 64), min_length=1, description="Layer widths of the ranker's MLP.")
+    cross_layers: int = Field(2, ge=1, le=16, description="Cross layers of the DCN.")
+    ranking_dim: int = Field(16, ge=1, le=1024, description="Embedding width of each feature in the ranker.")
+    ctr_weight: float = Field(1.0, ge=0.0, description="β in L = L_retrieval + α·L_rating + β·L_ctr.")
+    rating_weight: float = Field(0.5, ge=0.0, description="α in L = L_retrieval + α·L_rating + β·L_ctr.")
+
+    # Training ---------------------------------------------------------------------------------------------------
+    training: Literal["staged", "joint"] = Field(
+        "staged", description="'joint': one loop over L. 'staged': the retriever, then the ranker on its candidates "
+        "from a later slice of time."
+    )
+    refit: bool = Field(
+        True, description="After validation has chosen the epochs, learn again on train and validation, so that the "
+        "newest events count."
+    )
+    ranker_slice: float = Field(
+        0.2, gt=0.0, lt=1.0, description="Share of the training events, the newest, that teaches the ranker (staged)."
+    )
+    epochs: int = Field(20, ge=1, le=10_000, description="Passes over the data, at most.")
+    ranker_epochs: int = Field(5, ge=1, le=10_000, description="Passes over the ranker's examples, at most (staged).")
+    patience: int = Field(2, ge=1, description="Epochs without a better validation before training stops.")
+    batch_size: int = Field(1024, ge=1, description="Events per step.")
+    learning_rate: float = Field(1e-3, gt=0.0, le=10.0, description="Step size of Adam.")
+    weight_decay: float = Field(0.0, ge=0.0, description="L2 weight of Adam.")
+    seed: int = Field(0, ge=0, description="The one seed: same seed, same data, same machine, same bits.")
+    threads: int = Field(2, ge=1, description="Threads of the numeric libraries; part of what makes a run repeatable.")
+
+    # Answers ------------------------------------------------------------------------------------------------------
+    candidates: int = Field(200, ge=1, le=100_000, description="Items that retrieval hands to the ranker.")
+    index: str = Field("exact", description="A name in INDEXES: 'exact' or 'hnsw'.")
+
+    def __init__(self, **fields: object) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise ConfigError(_sentence(error)) from None
+        if self.user_tower_dims[-1] != self.item_tower_dims[-1]:
+            raise ConfigError(
+                f"user_tower_dims ends in {self.user_tower_dims[-1]} and item_tower_dims in {self.item_tower_dims[-1]}; "
+                "both towers must end in the same width, since they meet in a dot product."
+            )
+        if min(self.user_tower_dims + self.item_tower_dims + self.ranking_dims) < 1:
+            raise ConfigError("layer widths must be at least 1: see user_tower_dims, item_tower_dims, ranking_dims.")
+
+
+def _sentence(error: ValidationError) -> str:
+    """The first faults of a validation as sentences: field, what was got, what would be right."""
+    parts = []
+    for fault in error.errors()[:3]:
+        name = ".".join(str(step) for step in fault["loc"])
+        if fault["type"] == "extra_forbidden":
+            parts.append(f"ModelConfig has no field {name!r}; {known(ModelConfig.model_fields, name)}")
+        else:
+            wish = fault["msg"].removeprefix("Input ")
+            parts.append(f"ModelConfig.{name} = {fault['input']!r} is wrong: it {wish}")
+    return "; ".join(parts) + "."

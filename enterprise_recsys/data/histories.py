@@ -1,0 +1,45 @@
+"""Each user's past items, in the order of (time, source row), cut at any moment."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from enterprise_recsys.records import Ints
+
+
+class Histories:
+    """Events grouped by user; the history at a moment is what lies strictly before it.
+
+    Args:
+        users: [R] user rows or slots, in the order of (time, source row).
+        items: [R] item rows.
+        times: [R] microseconds, not falling.
+        n_users: rows of users.
+    """
+
+    def __init__(self, users: Ints, items: Ints, times: Ints, n_users: int) -> None:
+        order = np.argsort(users, kind="stable")
+        self.items = items[order]
+        self.starts = np.searchsorted(users[order], np.arange(n_users + 1))
+        self._moments = np.unique(times)
+        self._keys = users[order] * (len(self._moments) + 1) + np.searchsorted(self._moments, times[order])
+
+    def ends(self, users: Ints, times: Ints) -> Ints:
+        """[B] where the history of each user strictly before its moment ends (a place in `items`)."""
+        keys = users * (len(self._moments) + 1) + np.searchsorted(self._moments, times, side="left")
+        return np.searchsorted(self._keys, keys, side="left").astype(np.int64)
+
+    def last(self, users: Ints, ends: Ints, length: int) -> Ints:
+        """[B, L] the newest item rows before the ends, oldest first, 0 where there was none yet (on the left)."""
+        places = ends[:, None] + np.arange(-length, 0)[None, :]
+        inside = places >= self.starts[users][:, None]
+        if len(self.items) == 0:
+            return np.zeros(places.shape, dtype=np.int64)
+        return np.where(inside, self.items[np.maximum(places, 0)], 0)
+
+    def before(self, users: Ints, ends: Ints) -> tuple[Ints, Ints]:
+        """Every item row before the ends, as (offsets [B+1], rows): what a list leaves out."""
+        starts = self.starts[users]
+        offsets = np.concatenate([[0], np.cumsum(ends - starts)])
+        places = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], ends - starts)
+        return offsets.astype(np.int64), self.items[places]

@@ -1,0 +1,145 @@
+"""The same declared features for one request, from mutable state: histories, statistics, users' static columns."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from enterprise_recsys.data.aggregates import Running, Statistics
+from enterprise_recsys.data.features import time_columns
+from enterprise_recsys.data.histories import Histories
+from enterprise_recsys.data.processor import DataProcessor, statistics_of
+from enterprise_recsys.data.vocabulary import Vocabulary
+from enterprise_recsys.records import Columns, Floats, Interactions, Ints
+
+
+@dataclass(frozen=True)
+class Requests:
+    """What is known of B requests.
+
+    Attributes:
+        columns: static user columns [B, ...].
+        history: [B, L] newest item rows, oldest first, 0 = none, on the left.
+        context: columns [B, ...] of the moment, with hour, day of week, weekend.
+        statistics: of the users, [B].
+        offsets, seen: item rows to leave out, of request b at seen[offsets[b]:offsets[b+1]].
+    """
+
+    columns: Columns
+    history: Ints
+    context: Columns
+    statistics: Statistics
+    offsets: Ints
+    seen: Ints
+
+
+class State:
+    """All that moves: who did what, kept by outside user id; the artifact itself holds no history.
+
+    Args:
+        processor: the fitted processor whose rows and features are used.
+        log: the events and users known so far.
+    """
+
+    def __init__(self, processor: DataProcessor, log: Interactions) -> None:
+        self.processor = processor
+        named = [log.events["user_id"]] + ([log.users["user_id"]] if log.users is not None else [])
+        self.users = Vocabulary.of(*named)
+        events = processor.events(log, self.users)
+        self.length = processor.config.history_length
+        self.histories = Histories(events.users, events.items, events.times, len(self.users))
+        self.item_counts = np.bincount(events.items, minlength=len(processor.items)).astype(np.float64)
+        self.item_counts[0] = 0.0
+        self.newest = int(events.times[-1]) if len(events) else 0
+        self._columns = processor.user_columns(log.users, self.users)
+        self._user_statistics, self._item_statistics = Running(len(self.users)), Running(len(processor.items))
+        self._user_statistics.update(events.users, events.ratings)
+        self._item_statistics.update(events.items, events.ratings)
+
+    def of_users(self, slots: Ints, times: Ints, context: Columns | None = None) -> Requests:
+        """The requests of users in this state (slot 0 = nobody) at some moments [B]."""
+        starts, ends = self.histories.starts[slots], self.histories.starts[np.minimum(slots + 1, len(self.users))]
+        ends = np.where(slots > 0, ends, starts)
+        offsets, seen = self.histories.before(slots, ends)
+        return Requests(
+            columns={name: column[slots] for name, column in self._columns.items()},
+            history=self.histories.last(slots, ends, self.length),
+            context={**self._context(len(slots), context), **time_columns(times)},
+            statistics=self._user_statistics.read(slots),
+            offsets=offsets,
+            seen=seen,
+        )
+
+    def of_one(
+        self, user_id: str | None, time: int, *, history: Sequence[str] | None = None,
+        features: Mapping[str, object] | None = None, context: Mapping[str, object] | None = None,
+        exclude: Collection[str] = (), exclude_seen: bool = True,
+    ) -> Requests:
+        """One request; what it brings itself (history, features) goes over what the state knows."""
+        slot = self.users.row(user_id) if user_id is not None else 0
+        request = self.of_users(np.array([slot]), np.array([time]))
+        columns = dict(request.columns)
+        for feature in self.processor.of("user"):
+            if features and feature.name in features:
+                columns[feature.name] = feature.encode_one(features[feature.name])
+        told = dict(request.context)
+        for feature in self.processor.of("context"):
+            if context and feature.name in context:
+                told[feature.name] = feature.encode_one(context[feature.name])
+        newest, seen, statistics = request.history, request.seen, request.statistics
+        if history is not None:
+            seen = self.processor.items.rows(history)
+            seen = seen[seen > 0]
+            newest = np.zeros((1, self.length), dtype=np.int64)
+            if len(seen):
+                newest[0, -min(len(seen), self.length):] = seen[-self.length:]
+            statistics = Statistics(np.array([float(len(seen))]), np.array([np.nan]), np.array([np.nan]))
+        left_out = self.processor.items.rows(list(exclude))
+        seen = np.concatenate([seen if exclude_seen else seen[:0], left_out[left_out > 0]])
+        return Requests(columns, newest, told, statistics, np.array([0, len(seen)]), seen)
+
+    def _context(self, size: int, given: Columns | None) -> Columns:
+        out = {}
+        for feature in self.processor.of("context"):
+            missing = feature.encode(pl.Series(feature.name, [None]))
+            out[feature.name] = np.repeat(missing, size, axis=0)
+        return {**out, **(given or {})}
+
+    def pair_columns(self, requests: Requests, items: Columns, rows: Ints, scores: np.ndarray) -> Columns:
+        """The ranker's columns for candidates: rows [B, K] item rows (0 = empty) and retrieval scores [B, K] -> [B*K]."""
+        statistics = self._item_statistics.read(rows.ravel())
+        return ranker_columns(self.processor, requests.columns, requests.context, requests.statistics, items,
+                              statistics, rows, scores)
+
+
+def ranker_columns(
+    processor: DataProcessor, users: Columns, context: Columns, user_statistics: Statistics, items: Columns,
+    item_statistics: Statistics, rows: Ints, scores: np.ndarray,
+) -> Columns:
+    """What the ranker sees of B requests with K candidates each: one table of B*K rows, for learning and serving alike.
+
+    Args:
+        users, context: columns [B, ...] of the requests; user_statistics [B].
+        items: static columns [I, ...] of the catalogue.
+        item_statistics: [B*K], as of each request's moment.
+        rows, scores: [B, K] candidates and their retrieval scores (cosine).
+    """
+    width = rows.shape[1]
+    repeated = {name: np.repeat(column, width, axis=0) for name, column in {**users, **context}.items()}
+    spread = Statistics(*(np.repeat(one, width) for one in (user_statistics.count, user_statistics.mean,
+                                                            user_statistics.std)))
+    flat = rows.ravel()
+    return {
+        **repeated,
+        **{name: column[flat] for name, column in items.items()},
+        **processor.scale(statistics_of(spread, item_statistics)),
+        "retrieval_score": _logits(scores, processor.config.temperature),
+    }
+
+
+def _logits(scores: Floats, temperature: float) -> Floats:
+    # In the softmax's own unit a point is a factor e of preference; a bare cosine would hardly move the network.
+    return np.where(np.isfinite(scores), scores / temperature, 0.0).astype(np.float32).ravel()

@@ -1,0 +1,51 @@
+"""Requests as they would have been at past moments of a log: what the ranker learns from, free of the future."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from enterprise_recsys.data.aggregates import Timeline
+from enterprise_recsys.data.features import time_columns
+from enterprise_recsys.data.histories import Histories
+from enterprise_recsys.data.live import Requests, ranker_columns
+from enterprise_recsys.data.processor import DataProcessor
+from enterprise_recsys.data.vocabulary import Vocabulary
+from enterprise_recsys.records import Columns, Interactions, Ints
+
+
+class Moments:
+    """A log that can be asked for any user's request at any moment; users are numbered by this log itself.
+
+    Args:
+        processor: fitted; it may not know all users of the log (they have row 0 in the model and a slot here).
+        log: every event that may lie before a moment.
+    """
+
+    def __init__(self, processor: DataProcessor, log: Interactions) -> None:
+        self.processor = processor
+        self.users = Vocabulary.of(log.events["user_id"])
+        self.events = processor.events(log, self.users)
+        events = self.events
+        self.histories = Histories(events.users, events.items, events.times, len(self.users))
+        self._columns = processor.user_columns(log.users, self.users)
+        self._user_timeline = Timeline(events.users, events.times, events.ratings)
+        self._item_timeline = Timeline(events.items, events.times, events.ratings)
+
+    def requests(self, slots: Ints, times: Ints, context: Columns) -> Requests:
+        """The requests of users [B] at moments [B], from events strictly before them."""
+        ends = self.histories.ends(slots, times)
+        offsets, seen = self.histories.before(slots, ends)
+        return Requests(
+            columns={name: column[slots] for name, column in self._columns.items()},
+            history=self.histories.last(slots, ends, self.processor.config.history_length),
+            context={**context, **time_columns(times)},
+            statistics=self._user_timeline.read(slots, times),
+            offsets=offsets,
+            seen=seen,
+        )
+
+    def pair_columns(self, requests: Requests, times: Ints, items: Columns, rows: Ints, scores: np.ndarray) -> Columns:
+        """The ranker's columns [B*K] for candidates [B, K] at the moments [B]; see `ranker_columns`."""
+        statistics = self._item_timeline.read(rows.ravel(), np.repeat(times, rows.shape[1]))
+        return ranker_columns(self.processor, requests.columns, requests.context, requests.statistics, items,
+                              statistics, rows, scores)

@@ -1,0 +1,1 @@
+"""Answers without the training framework: ONNX encoder and scorer, and the vector index."""

@@ -1,0 +1,60 @@
+"""The exported networks, run by ONNX Runtime on a fixed number of threads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from enterprise_recsys.errors import ArtifactError
+from enterprise_recsys.records import Columns, Floats, Ints
+
+
+class _Network:
+    def __init__(self, path: Path, threads: int) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        # The arena keeps the largest batch that was ever seen; a service's memory should follow its requests.
+        options.enable_cpu_mem_arena = False
+        self.data = path.read_bytes()
+        try:
+            self._session = onnxruntime.InferenceSession(self.data, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime raises classes of its own, which share no base but Exception
+            raise ArtifactError(f"{path} is no network that this ONNX Runtime can read: {error}; train again.") from None
+        self.inputs = [one.name for one in self._session.get_inputs()]
+
+    def run(self, columns: Columns, *, chunk: int) -> list[Floats]:
+        """The outputs for rows of columns, at most `chunk` rows at a time."""
+        rows = len(columns[self.inputs[0]])
+        parts = []
+        for begin in range(0, max(rows, 1), chunk):
+            parts.append(self._session.run(None, {name: columns[name][begin : begin + chunk] for name in self.inputs}))
+        return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
+
+
+class Encoder:
+    """The user tower: request columns [B, ...] and history [B, L] -> unit vectors [B, D]."""
+
+    def __init__(self, path: Path, *, threads: int) -> None:
+        self._network = _Network(path, threads)
+        self.data = self._network.data
+
+    def encode(self, columns: Columns, history: Ints) -> Floats:
+        """The query vectors [B, D]."""
+        return self._network.run({**columns, "history": history}, chunk=4096)[0]
+
+
+class Scorer:
+    """The ranker: its columns [R, ...] -> CTR probability [R] and rating [R]."""
+
+    def __init__(self, path: Path, *, threads: int) -> None:
+        self._network = _Network(path, threads)
+        self.data = self._network.data
+
+    def score(self, columns: Columns) -> tuple[Floats, Floats]:
+        """Probabilities in 0..1 and ratings in the log's unit."""
+        clicks, ratings = self._network.run(columns, chunk=16_384)
+        return clicks, ratings

@@ -1,0 +1,214 @@
+"""What is told of an evaluation: a plain dict of figures that prints as a table and speaks in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from enterprise_recsys.errors import ConfigError, DataError
+from enterprise_recsys.evaluation.intervals import Interval, difference_of, interval_of, resampled_means
+from enterprise_recsys.evaluation.protocol import Measured
+from enterprise_recsys.evaluation.tables import columns_of_text
+from enterprise_recsys.records import Bools
+
+NEW_USERS = "new_users"
+"""Name of the slice of users without history; its size is the count "users_without_history"."""
+BEST_POSSIBLE = "best_possible"
+"""Name of a system that knows the answer, such as a perfect order of the candidates; shown last."""
+BOUNDS = ("low", "high", "p")
+HEADLINE = "NDCG"
+"""The metric that is shown with its interval, and that sentences speak of unless told otherwise."""
+
+
+class Evaluation(dict[str, float]):
+    """Figures by name; a plain dict in every way, that `print` shows as tables of text.
+
+    Keys: "system/metric", "system/slice/metric", "first-second/metric" for the mean difference of two systems; each
+    with "/low" and "/high" where there is an interval and "/p" for a difference; and counts such as "users". Metrics
+    are named as in "NDCG@10"; without "@" too, as in "two_stage/AUC".
+
+    >>> print(Evaluation({"users": 2, "two_stage/NDCG@10": 0.5, "popularity/NDCG@10": 0.25}))
+    All users (2)
+                NDCG@10
+    two_stage    0.5000
+    popularity   0.2500
+
+    Args:
+        figures: the keys and values; finite numbers.
+        confidence: that the intervals were made with.
+    """
+
+    def __init__(self, figures: Mapping[str, float] | None = None, *, confidence: float = 0.95) -> None:
+        """Take figures over as they are; see the class."""
+        super().__init__(figures or {})
+        self.confidence = confidence
+
+    def __str__(self) -> str:
+        """A table for all users, one for each slice, and a sentence for each pair; 110 columns wide."""
+        blocks: list[str] = []
+        for name in self._slices():
+            counted = self.get("users" if not name else _count_key(name))
+            title = "All users" if not name else name.replace("_", " ").capitalize()
+            lines = columns_of_text(self._rows(name))
+            blocks.append("\n".join([title + (f" ({counted:,.0f})" if counted is not None else ""), *lines]))
+        sentences = self.sentences()
+        return "\n\n".join(blocks + (["\n".join(sentences)] if sentences else []))
+
+    def sentences(self, metric: str = HEADLINE) -> list[str]:
+        """Say of each pair which system is better, over all users; a higher figure is taken as better.
+
+        Args:
+            metric: such as "Recall@20", or "Recall" for it at every k.
+        """
+        keys = [key for key in self if _is_of_pair(key) and metric in (_metric(key), _metric(key).split("@")[0])]
+        return [self._sentence(key) for key in keys if f"{key}/low" in self]
+
+    def _sentence(self, key: str) -> str:
+        first, second = key.split("/")[0].split("-")
+        mean, low, high = self[key], self[f"{key}/low"], self[f"{key}/high"]
+        percent = f"{100 * self.confidence:g} % interval"
+        if low <= 0.0 <= high:
+            unclear = f"no clear difference between {first} and {second} in {_metric(key)}"
+            return f"{unclear}: {mean:+.4f} ({percent} {low:+.4f} to {high:+.4f})"
+        word = "better" if mean > 0 else "worse"
+        near, far = sorted((abs(low), abs(high)))
+        told = f"{first} is {word} than {second} in {_metric(key)} by {abs(mean):.4f}"
+        return f"{told} ({percent} {near:.4f} to {far:.4f})"
+
+    def _figures(self) -> list[tuple[str, str, str]]:
+        """(system, slice or "", metric) of every figure of a system, in the order of the keys."""
+        found = []
+        for key in self:
+            parts = key.split("/")
+            if len(parts) in (2, 3) and "-" not in parts[0] and parts[-1] not in BOUNDS:
+                found.append((parts[0], parts[1] if len(parts) == 3 else "", parts[-1]))
+        return found
+
+    def _slices(self) -> list[str]:
+        return list(dict.fromkeys(name for _, name, _ in self._figures()))
+
+    def _rows(self, slice_name: str) -> list[list[str]]:
+        """Cells of the table of one slice: a head, then a line a system."""
+        figures = [(system, metric) for system, name, metric in self._figures() if name == slice_name]
+        systems = sorted(dict.fromkeys(system for system, _ in figures), key=lambda name: name == BEST_POSSIBLE)
+        metrics = dict.fromkeys(metric for _, metric in figures)
+        rows = [["", *metrics]]
+        for system in systems:
+            keys = ["/".join(filter(None, (system, slice_name, metric))) for metric in metrics]
+            rows.append([system, *(self._cell(key) for key in keys)])
+        return rows
+
+    def _cell(self, key: str) -> str:
+        if key not in self:
+            return "-"
+        bounded = key.split("/")[-1].split("@")[0] == HEADLINE and f"{key}/low" in self
+        return f"{self[key]:.4f}" + (f" [{self[f'{key}/low']:.4f}, {self[f'{key}/high']:.4f}]" if bounded else "")
+
+
+def _metric(key: str) -> str:
+    return key.split("/")[-1]
+
+
+def _is_of_pair(key: str) -> bool:
+    """Whether a key is the difference of two systems over all users, and not one of its bounds."""
+    parts = key.split("/")
+    return len(parts) == 2 and parts[0].count("-") == 1
+
+
+def evaluation_of(
+    measured: Mapping[str, Measured],
+    *,
+    generator: np.random.Generator,
+    pairs: Sequence[tuple[str, str]] = (),
+    resamples: int = 1000,
+    confidence: float = 0.95,
+) -> Evaluation:
+    """Gather what was measured of several systems on the same users, with intervals over users.
+
+    The users are drawn anew once a slice, for all systems and metrics together.
+
+    Args:
+        measured: system -> how it did, in the order of the table; names without "/" and "-".
+        generator: draws the users of the bootstrap.
+        pairs: (first, second) systems whose difference first - second is told.
+        resamples: times that the users are drawn, 100 or more.
+        confidence: of the intervals, over 0 and under 1.
+
+    Raises:
+        ConfigError: a name of a system cannot be used, or a pair names a system that was not measured.
+        DataError: the systems were measured on different users, slices or metrics.
+    """
+    _check_systems(measured, pairs)
+    figures: dict[str, float] = {}
+    if not measured:
+        return Evaluation(figures, confidence=confidence)
+    some = next(iter(measured.values()))
+    figures["users"] = int(some.counted.sum())
+    for name, mask in some.slices.items():
+        figures[_count_key(name)] = int((some.counted & mask).sum())
+    groups = {"": some.counted} | {f"{name}/": some.counted & mask for name, mask in some.slices.items()}
+    for prefix, group in groups.items():
+        if group.any():
+            intervals = _intervals(measured, group, pairs, generator, resamples, confidence)
+            for (system, metric), interval in intervals.items():
+                _write(figures, f"{system}/{prefix}{metric}", interval)
+        if not prefix:
+            for system, one in measured.items():
+                figures |= {f"{system}/{metric}": value for metric, value in one.of_lists.items()}
+    return Evaluation(figures, confidence=confidence)
+
+
+def _intervals(
+    measured: Mapping[str, Measured],
+    group: Bools,
+    pairs: Sequence[tuple[str, str]],
+    generator: np.random.Generator,
+    resamples: int,
+    confidence: float,
+) -> dict[tuple[str, str], Interval]:
+    """(system or pair, metric) -> interval, all from the same draws of users."""
+    metrics = list(next(iter(measured.values())).of_users)
+    columns = [(system, metric) for system in measured for metric in metrics]
+    values = np.stack([measured[system].of_users[metric][group] for system, metric in columns], axis=1)  # [U, M]
+    means = resampled_means(values, generator=generator, resamples=resamples)
+    at = {column: place for place, column in enumerate(columns)}
+    result = {
+        column: interval_of(values[:, place], means[:, place], confidence=confidence) for column, place in at.items()
+    }
+    for first, second in pairs:
+        for metric in metrics:
+            one, other = at[first, metric], at[second, metric]
+            result[f"{first}-{second}", metric] = difference_of(
+                values[:, one] - values[:, other], means[:, one] - means[:, other], confidence=confidence
+            )
+    return result
+
+
+def _write(figures: dict[str, float], key: str, interval: Interval) -> None:
+    figures |= {key: interval.mean, f"{key}/low": interval.low, f"{key}/high": interval.high}
+    if interval.p is not None:
+        figures[f"{key}/p"] = interval.p
+
+
+def _count_key(slice_name: str) -> str:
+    return "users_without_history" if slice_name == NEW_USERS else f"users_{slice_name}"
+
+
+def _check_systems(measured: Mapping[str, Measured], pairs: Sequence[tuple[str, str]]) -> None:
+    for name in measured:
+        if not name or "/" in name or "-" in name:
+            raise ConfigError(f"a system is named {name!r}; '/' and '-' have a meaning in keys, write '_' instead.")
+    for name in (name for pair in pairs for name in pair):
+        if name not in measured:
+            raise ConfigError(f"pairs names the system {name!r}, which was not measured; known: {', '.join(measured)}.")
+    everyone = list(measured.items())
+    for name, one in everyone[1:]:
+        first, some = everyone[0]
+        same = np.array_equal(one.counted, some.counted) and one.of_users.keys() == some.of_users.keys()
+        same = same and one.slices.keys() == some.slices.keys()
+        if not (same and all(np.array_equal(one.slices[name], some.slices[name]) for name in some.slices)):
+            raise DataError(
+                f"{name} and {first} were measured on different users, slices or metrics; "
+                "measure all systems with one truth, one ks and one slices."
+            )

@@ -1,0 +1,103 @@
+"""Plain torch bricks that both stages are built from."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from enterprise_recsys.errors import MissingExtraError
+
+
+class FeatureEmbedding(nn.Module):
+    """A row of typed columns becomes one vector: categories and multi-values embedded, numbers appended.
+
+    Args:
+        categories: name -> number of rows (row 0 = unseen); column int64 [R].
+        lists: name -> number of rows; column int64 [R, M], 0 = empty place; the mean of its values' embeddings.
+        numbers: names; column float32 [R].
+        width: width of each embedding; `widths` overrides it by name.
+        id_dropout: share of the ids in `dropped` replaced by row 0 while training.
+        id_scale: deviation of the first embeddings of the ids in `dropped`; 0: one never trained says nothing.
+    """
+
+    def __init__(
+        self, categories: Mapping[str, int], lists: Mapping[str, int], numbers: Sequence[str], width: int, *,
+        widths: Mapping[str, int] | None = None, dropped: Sequence[str] = (), id_dropout: float = 0.0,
+        id_scale: float = 0.05,
+    ) -> None:
+        super().__init__()
+        widths = widths or {}
+        self.names = [*categories, *lists, *numbers]
+        self.numbers, self.dropped, self.id_dropout = list(numbers), set(dropped), id_dropout
+        self.tables = nn.ModuleDict()
+        for name, rows in {**categories, **lists}.items():
+            table = nn.Embedding(rows, widths.get(name, width))
+            nn.init.normal_(table.weight, std=id_scale if name in self.dropped else 0.1)
+            self.tables[name] = table
+        self.lists = set(lists)
+        self.width_out = sum(table.embedding_dim for table in self.tables.values()) + len(self.numbers)
+
+    def forward(self, columns: Mapping[str, Tensor]) -> Tensor:
+        """Columns [R, ...] -> [R, width_out]."""
+        parts = []
+        for name, table in self.tables.items():
+            rows = columns[name]
+            if name in self.lists:
+                parts.append(masked_mean(table(rows), rows))
+                continue
+            if self.training and self.id_dropout > 0 and name in self.dropped:
+                rows = torch.where(torch.rand(rows.shape) < self.id_dropout, torch.zeros_like(rows), rows)
+            parts.append(table(rows))
+        parts += [columns[name].unsqueeze(-1) for name in self.numbers]
+        return torch.cat(parts, dim=-1)
+
+
+def masked_mean(vectors: Tensor, rows: Tensor) -> Tensor:
+    """The mean over the places that hold something: vectors [R, M, D], rows [R, M] (0 = empty) -> [R, D]; else 0."""
+    mask = (rows > 0).to(vectors.dtype).unsqueeze(-1)
+    return (vectors * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1.0)
+
+
+def mlp(width_in: int, dims: Sequence[int], *, dropout: float, last_active: bool) -> nn.Sequential:
+    """Linear layers with ReLU and dropout between; after the last one only if `last_active`. [R, in] -> [R, dims[-1]]."""
+    layers: list[nn.Module] = []
+    for place, width in enumerate(dims):
+        layers.append(nn.Linear(width_in, width))
+        if place < len(dims) - 1 or last_active:
+            layers += [nn.ReLU(), nn.Dropout(dropout)]
+        width_in = width
+    return nn.Sequential(*layers)
+
+
+def export_onnx(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], path: Path) -> None:
+    """Write a module as ONNX with a free first axis; positional inputs in the order given.
+
+    Raises:
+        MissingExtraError: onnx or onnxscript is not installed.
+    """
+    try:
+        import onnxscript  # noqa: F401 - torch's exporter needs it; ask before it fails with a longer message
+    except ImportError as error:
+        raise MissingExtraError("export needs onnx and onnxscript: pip install 'enterprise_recsys[train]'.") from error
+    axis = torch.export.Dim("rows", min=1)
+    shapes = tuple({0: axis} for _ in inputs)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own deprecations: nothing that our user could mend
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        program = torch.onnx.export(
+            module.eval(), tuple(inputs.values()), input_names=list(inputs), output_names=list(outputs), dynamo=True,
+            dynamic_shapes=_shapes(module, shapes), verbose=False,
+        )
+    if program is None:
+        raise RuntimeError("torch.onnx.export gave no program")
+    program.save(str(path))
+
+
+def _shapes(module: nn.Module, shapes: tuple[dict[int, object], ...]) -> tuple[object, ...]:
+    """torch.export wants the variadic inputs of `forward(first, *rest)` as one nested tuple."""
+    return (shapes[0], shapes[1:]) if shapes[1:] else shapes

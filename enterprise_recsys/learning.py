@@ -1,0 +1,250 @@
+"""How the two stages are taught: staged or joint, chosen on validation, then learnt again on all data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from enterprise_recsys.data.live import State
+from enterprise_recsys.data.moments import Moments
+from enterprise_recsys.data.processor import DataProcessor
+from enterprise_recsys.engine.indexes import exact
+from enterprise_recsys.errors import DataError
+from enterprise_recsys.evaluation.protocol import measure
+from enterprise_recsys.evaluation.truth import Truth
+from enterprise_recsys.loop import Fit, Plan, Report, run
+from enterprise_recsys.ranking.ranker import Examples, Ranker
+from enterprise_recsys.records import Columns, Interactions, Ints
+from enterprise_recsys.retrieval.retriever import Retriever
+
+_MOMENTS_PER_USER = 4
+_ROWS_AT_MOST = 2_000_000
+_HELD_OUT = 0.15
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What validation chose: epochs of the retriever (of both, in joint training) and of the ranker; and its scores."""
+
+    retriever_epochs: int
+    ranker_epochs: int
+    scores: list[float]
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """Both stages, ready for export; `sample` is a few rows of the ranker's columns."""
+
+    processor: DataProcessor
+    retriever: Retriever
+    ranker: Ranker
+    sample: Columns
+
+
+def choose(
+    processor: DataProcessor, early: Interactions, late: Interactions, moments: Moments, folder: Path | None,
+    report: Report | None,
+) -> tuple[Chosen, Learnt]:
+    """Learn from `early` and let `late` choose the epochs; in staged training `late` also teaches the ranker.
+
+    Args:
+        processor: fitted on both logs; the ids of `late` alone count as not learnt here.
+        early, late: train and validation.
+        moments: over both logs.
+        folder: for checkpoints; None: none.
+        report: told of the progress.
+    """
+    config = processor.config
+    limited = processor.limited_to(early)
+    retriever = Retriever(limited, config, limited.dataset(early))
+    validate = _validation(limited, early, late, retriever)
+    ranker = Ranker(processor, config, moments.events.ratings)
+    start = int(late.events["timestamp"].to_physical().min())  # type: ignore[arg-type]
+    if config.training == "joint":
+        pair = _Joint(retriever, ranker, Moments(limited, early))
+        fit = pair.fit(_plan(processor, "both stages", config.epochs, folder, report), validate)
+        return Chosen(fit.epoch, fit.epoch, fit.scores), Learnt(limited, retriever, ranker, pair.sample())
+    fit = retriever.fit(_plan(processor, "retriever", config.epochs, folder, report), validate=validate)
+    later = _later(limited, moments, retriever, start)
+    epochs = _ranker_epochs(processor, moments, later, folder, report)
+    ranker.fit(later.examples, _plan(processor, "ranker", epochs, folder, report))
+    return Chosen(fit.epoch, epochs, fit.scores), Learnt(limited, retriever, ranker, later.examples.columns)
+
+
+def relearn(
+    processor: DataProcessor, both: Interactions, moments: Moments, chosen: Chosen, before: Learnt,
+    folder: Path | None, report: Report | None,
+) -> Learnt:
+    """Learn from all events for as many epochs as were chosen; the staged ranker has learnt its (newest) part already."""
+    retriever = Retriever(processor, processor.config, processor.dataset(both))
+    plan = _plan(processor, "retriever, all data", chosen.retriever_epochs, folder, report)
+    if processor.config.training == "staged":
+        retriever.fit(plan)
+        return Learnt(processor, retriever, before.ranker, before.sample)
+    ranker = Ranker(processor, processor.config, moments.events.ratings)
+    pair = _Joint(retriever, ranker, moments)
+    pair.fit(_plan(processor, "both stages, all data", chosen.retriever_epochs, folder, report), None)
+    return Learnt(processor, retriever, ranker, pair.sample())
+
+
+def _plan(processor: DataProcessor, stage: str, epochs: int, folder: Path | None, report: Report | None) -> Plan:
+    config = processor.config
+    path = folder / f"{stage.replace(', ', '-').replace(' ', '-')}.safetensors" if folder is not None else None
+    return Plan(stage, epochs, config.patience, config.learning_rate, config.weight_decay, path, report)
+
+
+def _validation(
+    processor: DataProcessor, early: Interactions, late: Interactions, retriever: Retriever
+) -> Callable[[], float]:
+    """NDCG@10 of the retriever's lists for the users of `late`, from their history in `early`."""
+    users = late.users if late.users is not None else early.users
+    state = State(processor, Interactions(early.events, users))
+    events = processor.events(late, state.users)
+    keep = events.relevant & (events.items > 0) & (events.users > 0)
+    slots, first, owner = np.unique(events.users[keep], return_index=True, return_inverse=True)
+    if len(slots) == 0:
+        raise DataError("no user of the validation log is known, by events or by features; validation must hold later "
+                        "events of the same community as the training log.")
+    requests = state.of_users(slots, events.times[keep][first])
+    truth = Truth.of(owner, events.items[keep], n_users=len(slots))
+
+    def validate() -> float:
+        queries = retriever.encode(requests.columns, requests.history)
+        rows = exact(retriever.item_vectors()).search(queries, 10, requests.offsets, requests.seen).rows
+        return measure(lambda at, k: rows[at, :k], truth, n_items=len(processor.items)).means()["NDCG@10"]
+
+    return validate
+
+
+@dataclass(frozen=True)
+class _Later:
+    """Candidates at moments of the later slice: examples in the order of [Q, K] lists, and who asked [Q]."""
+
+    examples: Examples
+    slots: Ints
+    depth: int
+
+
+def _later(processor: DataProcessor, moments: Moments, retriever: Retriever, start: int) -> _Later:
+    """Ask the retriever at some moments of each user in the later slice, and label what it finds by what was taken."""
+    config, events = processor.config, moments.events
+    generator = np.random.default_rng(config.seed)
+    late = np.flatnonzero(events.times >= start)
+    asked = generator.permutation(late[events.relevant[late]])
+    if len(asked) == 0:
+        raise DataError("the validation log holds no relevant event, so the ranker has nothing to learn from; see "
+                        "positive_rating and positive_event_types.")
+    order = np.argsort(events.users[asked], kind="stable")
+    owners = events.users[asked][order]
+    place = np.arange(len(owners)) - np.searchsorted(owners, owners)
+    asked = np.sort(asked[order][place < _MOMENTS_PER_USER])
+    depth = min(config.candidates, len(processor.items) - 1)
+    if len(asked) * depth > _ROWS_AT_MOST:
+        asked = np.sort(generator.permutation(asked)[: max(_ROWS_AT_MOST // depth, 1)])
+    slots, times = events.users[asked], events.times[asked]
+    requests = moments.requests(slots, times, {name: column[asked] for name, column in events.context.items()})
+    known = {**requests.columns, "user_id": processor.learnt_users[requests.columns["user_id"]]}
+    found = exact(retriever.item_vectors()).search(
+        retriever.encode(known, requests.history), depth, requests.offsets, requests.seen)
+    columns = moments.pair_columns(requests, times, moments.processor.item_columns(), found.rows, found.scores)
+    clicks, ratings = _labels(moments, late, slots, found.rows)
+    return _Later(Examples(columns, clicks, ratings, np.ones(len(clicks), dtype=np.float32)), slots, depth)
+
+
+def _labels(moments: Moments, late: Ints, slots: Ints, rows: Ints) -> tuple[np.ndarray, np.ndarray]:
+    """Clicks and ratings [Q*K] of candidates: what their user took in the later slice (what lay before is left out)."""
+    config, events = moments.processor.config, moments.events
+    n_items = len(moments.processor.items)
+    keys = events.users[late] * n_items + events.items[late]
+    order = np.argsort(keys, kind="stable")
+    keys, late = keys[order], late[order]
+    wanted = (slots[:, None] * n_items + rows).ravel()
+    place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    taken = (keys[place] == wanted) & (rows.ravel() > 0)
+    ratings = np.where(taken, events.ratings[late[place]], np.nan).astype(np.float32)
+    clicks = (taken & events.relevant[late[place]]).astype(np.float32)
+    if config.ctr_positive_rating is not None:
+        clicks = np.where(~np.isnan(ratings), ratings >= config.ctr_positive_rating, clicks).astype(np.float32)
+    clicks[rows.ravel() == 0] = np.nan
+    return clicks, ratings
+
+
+def _ranker_epochs(
+    processor: DataProcessor, moments: Moments, later: _Later, folder: Path | None, report: Report | None
+) -> int:
+    """How many epochs serve users whom the ranker did not learn from: NDCG@10 of their re-ranked candidates."""
+    config = processor.config
+    users = np.unique(later.slots)
+    held = np.random.default_rng(config.seed + 1).permutation(users)[: max(1, round(_HELD_OUT * len(users)))]
+    mask = np.isin(later.slots, held)
+    if mask.all() or not mask.any():
+        return config.ranker_epochs
+    rows = np.repeat(mask, later.depth)
+    judged = {name: column[rows] for name, column in later.examples.columns.items()}
+    grades = np.nan_to_num(later.examples.clicks[rows]).reshape(-1, later.depth)
+    trial = Ranker(processor, config, moments.events.ratings)
+
+    def validate() -> float:
+        clicks, _ = trial.predict(judged)
+        order = np.argsort(-clicks.reshape(grades.shape), axis=1, kind="stable")[:, :10]
+        discounts = 1.0 / np.log2(np.arange(2, order.shape[1] + 2))
+        gains = (np.take_along_axis(grades, order, axis=1) * discounts).sum(axis=1)
+        ideal = (-np.sort(-grades, axis=1)[:, : order.shape[1]] * discounts).sum(axis=1)
+        return float((gains[ideal > 0] / ideal[ideal > 0]).mean()) if (ideal > 0).any() else 0.0
+
+    part = _taken(later.examples, ~rows)
+    fit = trial.fit(part, _plan(processor, "ranker, trial", config.ranker_epochs, folder, report), validate=validate)
+    return fit.epoch
+
+
+def _taken(examples: Examples, rows: np.ndarray) -> Examples:
+    columns = {name: column[rows] for name, column in examples.columns.items()}
+    return Examples(columns, examples.clicks[rows], examples.ratings[rows], examples.weights[rows])
+
+
+class _Joint:
+    """The mission's L = L_retrieval + α·L_rating + β·L_ctr in one loop; each event brings one drawn negative."""
+
+    def __init__(self, retriever: Retriever, ranker: Ranker, moments: Moments) -> None:
+        self.retriever, self.ranker, self.moments = retriever, ranker, moments
+        self.model = nn.ModuleDict({"retriever": retriever.model, "ranker": ranker.model})
+        self._items = moments.processor.item_columns()
+
+    def fit(self, plan: Plan, validate: Callable[[], float] | None) -> Fit:
+        torch.manual_seed(self.retriever.config.seed + 1)
+        return run(self.model, self._steps, len(self.retriever.examples), plan, validate=validate)
+
+    def _steps(self) -> Iterator[tuple[int, Callable[[], Tensor]]]:
+        for index in self.retriever.batches():
+            yield len(index), lambda index=index: self.retriever.loss(index) + self._ranking_loss(index)  # type: ignore[misc]
+
+    def _ranking_loss(self, index: Ints) -> Tensor:
+        examples = self._examples(index)
+        columns = {name: torch.from_numpy(np.ascontiguousarray(column)) for name, column in examples.columns.items()}
+        return self.ranker.loss(columns, *(torch.from_numpy(one) for one in (
+            examples.clicks, examples.ratings, examples.weights)))
+
+    def _examples(self, index: Ints) -> Examples:
+        events = self.retriever.dataset.events
+        drawn = torch.multinomial(self.retriever.popularity.shares, len(index), replacement=True).numpy()
+        rows = np.stack([events.items[index], drawn], axis=1)
+        scores = self.retriever.scores(index, torch.from_numpy(rows)).numpy()
+        own = self.moments.events
+        requests = self.moments.requests(own.users[index], own.times[index],
+                                         {name: column[index] for name, column in own.context.items()})
+        columns = self.moments.pair_columns(requests, own.times[index], self._items, rows, scores)
+        ratings = np.stack([events.ratings[index], np.full(len(index), np.nan, dtype=np.float32)], axis=1).ravel()
+        threshold = self.retriever.config.ctr_positive_rating
+        liked = np.ones(len(index)) if threshold is None else ~(events.ratings[index] < threshold)
+        clicks = np.stack([liked, np.where(drawn == events.items[index], np.nan, 0.0)], axis=1).ravel()
+        weights = np.repeat(events.weights[index], 2)
+        return Examples(columns, clicks.astype(np.float32), ratings.astype(np.float32), weights)
+
+    def sample(self) -> Columns:
+        """A few rows of the ranker's columns."""
+        return self._examples(self.retriever.examples[:2]).columns

@@ -1,0 +1,1 @@
+"""Hundreds become tens: a Deep & Cross Network scores the candidates."""

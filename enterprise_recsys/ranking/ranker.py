@@ -1,0 +1,147 @@
+"""Ranker: a Deep & Cross Network with a CTR head and a rating head, taught on candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from enterprise_recsys.choice import pick
+from enterprise_recsys.config import ModelConfig
+from enterprise_recsys.data.features import TIME_SIZES
+from enterprise_recsys.data.processor import DataProcessor
+from enterprise_recsys.layers import FeatureEmbedding, export_onnx
+from enterprise_recsys.loop import Fit, Plan, run
+from enterprise_recsys.ranking.losses import LOSSES
+from enterprise_recsys.ranking.networks import NETWORKS
+from enterprise_recsys.records import ITEM_ID, USER_ID, Columns, Floats
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What the ranker learns from, one row a candidate.
+
+    Attributes:
+        columns: the ranker's columns [R, ...]; see `data.live.ranker_columns`.
+        clicks: [R] 1, 0 or NaN (no label).
+        ratings: [R] in the log's unit, NaN where none.
+        weights: [R].
+    """
+
+    columns: Columns
+    clicks: Floats
+    ratings: Floats
+    weights: Floats
+
+    def __len__(self) -> int:
+        return len(self.clicks)
+
+
+class RankingNetwork(nn.Module):
+    """Embeddings, the network, and two linear heads: columns [R, ...] -> (CTR logit [R], rating [R])."""
+
+    def __init__(self, processor: DataProcessor, config: ModelConfig, rating_mean: float, rating_std: float) -> None:
+        super().__init__()
+        declared = [one for one in processor.features if one.owner != "statistic"]
+        categories = {one.name: one.size for one in declared if one.kind == "category"}
+        numbers = [one.name for one in processor.features if one.kind in ("number", "time")]
+        ids = {USER_ID: len(processor.users), ITEM_ID: len(processor.items)}
+        self.embedding = FeatureEmbedding(
+            {**ids, **categories, **TIME_SIZES},
+            {one.name: one.size for one in declared if one.kind == "multi_value"},
+            [*numbers, "retrieval_score"],
+            config.ranking_dim, dropped=list(ids), id_dropout=config.id_dropout, id_scale=0.0,
+        )
+        network = pick(NETWORKS, config.ranking_network, what="ranking_network")
+        self.network = network(self.embedding.width_out, config.ranking_dims, cross_layers=config.cross_layers,
+                               dropout=config.dropout)
+        width = int(self.network.width_out)  # type: ignore[arg-type]
+        self.heads = nn.Linear(width, 2)
+        self.register_buffer("rating_scale", torch.tensor([rating_mean, rating_std]))
+
+    def forward(self, columns: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        out = self.heads(self.network(self.embedding(columns)))
+        mean, std = self.rating_scale.unbind()  # type: ignore[operator]
+        return out[:, 0], out[:, 1] * std + mean
+
+
+class Ranker:
+    """The second stage.
+
+    Args:
+        processor: fitted; its features are the inputs.
+        config: the dials.
+        ratings: [R] ratings of the training log, for the rating head's scale; NaN where none.
+    """
+
+    def __init__(self, processor: DataProcessor, config: ModelConfig, ratings: Floats) -> None:
+        self.config = config
+        known = ratings[~np.isnan(ratings)]
+        mean, std = (float(known.mean()), max(float(known.std()), 1e-3)) if len(known) else (0.0, 1.0)
+        torch.manual_seed(config.seed + 2)
+        self._std = std
+        self.model = RankingNetwork(processor, config, mean, std)
+
+    def fit(self, examples: Examples, plan: Plan, *, validate: Callable[[], float] | None = None) -> Fit:
+        """Train on candidates; see `loop.run`."""
+        torch.manual_seed(self.config.seed + 3)
+        table = {name: torch.from_numpy(np.ascontiguousarray(column)) for name, column in examples.columns.items()}
+        labels = [torch.from_numpy(one) for one in (examples.clicks, examples.ratings, examples.weights)]
+
+        def steps() -> Iterator[tuple[int, Callable[[], Tensor]]]:
+            order = torch.randperm(len(examples))
+            size = self.config.batch_size
+            for begin in range(0, len(order), size):
+                part = order[begin : begin + size]
+                columns = {name: table[name][part] for name in self.model.embedding.names}
+                clicks, ratings, weights = (one[part] for one in labels)
+                yield len(part), lambda c=columns, y=clicks, r=ratings, w=weights: self.loss(c, y, r, w)  # type: ignore[misc]
+
+        return run(self.model, steps, len(examples), plan, validate=validate)
+
+    def loss(self, columns: Mapping[str, Tensor], clicks: Tensor, ratings: Tensor, weights: Tensor) -> Tensor:
+        """α·L_rating + β·L_ctr []; the squared error is taken in units of the ratings' deviation."""
+        logits, stars = self.model(columns)
+        click = LOSSES["ctr"](logits, clicks, weights)
+        rating = LOSSES["rating"](stars / self._std, ratings / self._std, weights)
+        return self.config.ctr_weight * click + self.config.rating_weight * rating
+
+    def predict(self, columns: Columns, *, chunk: int = 65_536) -> tuple[Floats, Floats]:
+        """CTR probabilities and ratings [R] (learning's side of the engine's scorer)."""
+        self.model.eval()
+        rows = len(columns["retrieval_score"])
+        probabilities, ratings = [], []
+        with torch.no_grad():
+            for begin in range(0, rows, chunk):
+                part = {name: torch.from_numpy(columns[name][begin : begin + chunk]) for name in self.model.embedding.names}
+                logits, stars = self.model(part)
+                probabilities.append(torch.sigmoid(logits).numpy())
+                ratings.append(stars.numpy())
+        return np.concatenate(probabilities), np.concatenate(ratings)
+
+    def export(self, columns: Columns, path: Path) -> None:
+        """Write the scorer as ONNX: inputs the ranker's columns, outputs `clicks` (probability) and `ratings` [R].
+
+        Args:
+            columns: a few rows of the ranker's columns, for the shapes.
+            path: where the file goes.
+        """
+        names = self.model.embedding.names
+        inputs = {name: torch.from_numpy(np.ascontiguousarray(columns[name][:2])) for name in names}
+        export_onnx(_Score(self.model, names), inputs, ["clicks", "ratings"], path)
+
+
+class _Score(nn.Module):
+    """The ranker with its inputs in a fixed order, as ONNX wants them."""
+
+    def __init__(self, model: RankingNetwork, names: list[str]) -> None:
+        super().__init__()
+        self.model, self.names = model, names
+
+    def forward(self, first: Tensor, *rest: Tensor) -> tuple[Tensor, Tensor]:
+        logits, ratings = self.model(dict(zip(self.names, (first, *rest), strict=True)))
+        return torch.sigmoid(logits), ratings

@@ -1,0 +1,23 @@
+"""HISTORIES: a user's past items become one vector."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from enterprise_recsys.layers import masked_mean
+
+
+class Mean(nn.Module):
+    """The mean of the past items' embeddings [B, L, D] -> [B, D]; 0 for a user without a past."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.width_out = width
+
+    def forward(self, vectors: Tensor, rows: Tensor) -> Tensor:
+        return masked_mean(vectors, rows)
+
+
+HISTORIES: dict[str, Callable[[int], nn.Module]] = {"mean": Mean}

@@ -1,0 +1,65 @@
+"""SAMPLERS: which items are drawn as negatives, and the log of how often each is expected among them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Negatives:
+    """Negatives shared by a batch.
+
+    Attributes:
+        rows: [N] item rows.
+        log_q: [N] log of the expected count of each row among the N, in nats.
+    """
+
+    rows: Tensor
+    log_q: Tensor
+
+
+@dataclass(frozen=True)
+class Popularity:
+    """What samplers know of the catalogue: p [I], the share of each row among the training events; p[0] = 0."""
+
+    shares: Tensor
+
+    @property
+    def n_items(self) -> int:
+        """Rows of the catalogue, row 0 included."""
+        return len(self.shares)
+
+
+def random(popularity: Popularity, *, count: int, hard_share: float, generator: torch.Generator) -> Negatives:
+    """`count` different rows, each equally likely; the whole catalogue where it is no larger (an exact softmax)."""
+    catalogue = popularity.n_items - 1
+    count = min(count, catalogue)
+    rows = torch.randperm(catalogue, generator=generator)[:count] + 1
+    return Negatives(rows, torch.full((count,), count / catalogue).log())
+
+
+def hard(popularity: Popularity, *, count: int, hard_share: float, generator: torch.Generator) -> Negatives:
+    """`count` rows drawn by popularity: what everybody takes and this user has not (the user's own are masked)."""
+    rows = torch.multinomial(popularity.shares, count, replacement=True, generator=generator)
+    return Negatives(rows, (count * popularity.shares[rows]).log())
+
+
+def mixed(popularity: Popularity, *, count: int, hard_share: float, generator: torch.Generator) -> Negatives:
+    """A share of hard negatives and the rest random; log q is that of the mixture.
+
+    Source: Yang et al., Mixed Negative Sampling, WWW 2020 companion, doi:10.1145/3366424.3386195; there the popular
+    half is the batch itself, here it is drawn.
+    """
+    popular = max(1, round(count * hard_share))
+    drawn = hard(popularity, count=popular, hard_share=hard_share, generator=generator)
+    even = random(popularity, count=max(1, count - popular), hard_share=hard_share, generator=generator)
+    rows = torch.cat([drawn.rows, even.rows])
+    expected = popular * popularity.shares[rows] + len(even.rows) / (popularity.n_items - 1)
+    return Negatives(rows, expected.log())
+
+
+SAMPLERS: dict[str, Callable[..., Negatives]] = {"random": random, "hard": hard, "mixed": mixed}

@@ -1,0 +1,118 @@
+"""The app: layers, routes and the one artifact, loaded when the service starts and never trained here."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from fastapi import FastAPI
+
+from enterprise_recsys.errors import ConfigError
+from enterprise_recsys.recommender import Recommender
+from enterprise_recsys.service.gate import BodyLimit, KeyGate, PlainStart
+from enterprise_recsys.service.problems import handle_problems
+from enterprise_recsys.service.routes import router
+from enterprise_recsys.service.settings import API_KEYS, OPEN, Settings, is_loopback
+
+logger = logging.getLogger(__name__)
+
+# A proxy in front should close first: its own keep-alive is often 60 s, and a request sent into a closing
+# connection is lost.
+KEEP_ALIVE_S = 75
+DRAIN_S = 10
+MOST_CONNECTIONS = 1_000
+"""Connections or running requests; more get 503 at once. Below the usual limit of 1024 open files."""
+
+
+def create_app(settings: Settings | None = None, recommender: Recommender | None = None) -> FastAPI:
+    """Build the service.
+
+    Args:
+        settings: None = read from the environment.
+        recommender: what answers; None = loaded from `settings.artifact` when the service starts.
+
+    Raises:
+        ConfigError: the environment contradicts itself. (ArtifactError comes later, at the start.)
+    """
+    known = settings or Settings.from_environment()
+    app = _Service(
+        title="enterprise_recsys",
+        summary="Two-stage recommendations over HTTP",
+        lifespan=_lifespan,
+        redirect_slashes=False,  # a redirect would repeat the Host header that the client wrote
+        redoc_url=None,
+    )
+    app.state.settings = known
+    app.state.recommender = recommender
+    app.include_router(router)
+    handle_problems(app)
+    # Each layer goes around those before it: the key is checked first, then the body's size.
+    app.add_middleware(BodyLimit)
+    app.add_middleware(KeyGate, settings=known)
+    app.add_middleware(PlainStart)
+    return app
+
+
+def serve(settings: Settings, host: str = "127.0.0.1", port: int = 8000) -> None:
+    """Load the artifact and answer requests until the process is told to stop.
+
+    One worker: more throughput comes from more containers, since a worker keeps a core busy with the model.
+
+    Args:
+        settings: where the artifact lies, and who may ask.
+        host: address to listen on; any but loopback needs keys or RECSYS_OPEN=1.
+        port: 0..65535; 0 = any free port.
+
+    Raises:
+        ConfigError: the address is reachable from outside, and the settings have neither keys nor RECSYS_OPEN=1.
+        ArtifactError: the artifact is absent or damaged.
+    """
+    if not (settings.key_digests or settings.is_open or is_loopback(host)):
+        raise ConfigError(
+            f"host={host!r} can be reached from other machines, and no key is set; "
+            f"set {API_KEYS} to ask for a key, {OPEN}=1 to answer everybody, or listen on 127.0.0.1."
+        )
+    app = create_app(settings, Recommender.load(settings.artifact))
+    uvicorn.run(
+        app,
+        host=host,
+        port=port,
+        ws="none",
+        access_log=False,  # a path holds a user id, which does not belong in a log
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=MOST_CONNECTIONS,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=DRAIN_S,
+    )
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: Settings = app.state.settings
+    if settings.is_open:
+        logger.warning("%s=1: every request is answered without a key.", OPEN)
+    elif not settings.key_digests:
+        logger.warning(
+            "%s is not set: requests on a loopback address are answered without a key, all others are refused.",
+            API_KEYS,
+        )
+    if app.state.recommender is None:
+        app.state.recommender = Recommender.load(settings.artifact)
+    yield
+
+
+class _Service(FastAPI):
+    """FastAPI whose OpenAPI also tells the two ways to send a key, so that /docs shows a button for them."""
+
+    def openapi(self) -> dict[str, object]:
+        """The schema, made at the first call and kept by FastAPI."""
+        schema = super().openapi()
+        schema["components"]["securitySchemes"] = {
+            "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+            "bearer": {"type": "http", "scheme": "bearer"},
+        }
+        schema["security"] = [{"key": []}, {"bearer": []}]
+        return schema

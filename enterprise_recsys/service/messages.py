@@ -1,0 +1,150 @@
+"""Messages: the shapes of requests and answers, with the limits that keep a hostile request cheap."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
+
+MOST_ITEMS = 1_000
+MOST_EVENTS = 1_000
+MOST_VALUES = 100
+LONGEST_TEXT = 512
+LARGEST_NUMBER = 1e30
+"""A number of this size is finite as float32 (3.4e38), and so are modest sums of it."""
+
+# Control signs in an id forge lines in a log and headers in an answer; the pattern is C0, DEL and C1.
+Text = Annotated[
+    str,
+    StringConstraints(strict=True, min_length=1, max_length=LONGEST_TEXT, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$"),
+]
+VALUE_TEXT = re.compile(rf"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{{1,{LONGEST_TEXT}}}")
+"""`Text` in Python's `re`; here half a surrogate pair must be named, which pydantic refuses in a `str` by itself."""
+
+Count = Annotated[int, Field(ge=1, le=MOST_ITEMS, description="Items wanted; a short catalogue gives fewer.")]
+Fields = Annotated[
+    list[Text],
+    Field(max_length=MOST_VALUES, description="Item columns to show beside each item, for instance `item_title`."),
+]
+
+
+def check_value(value: object) -> object:
+    """Let a feature's value through if it is one the recommender can take.
+
+    Args:
+        value: what JSON held: a finite number, true or false, a text, a list of texts, or null (the same as left out).
+
+    Raises:
+        PydanticCustomError: anything else; the message does not repeat the value, which may be huge or unprintable.
+    """
+    if value is None or isinstance(value, bool) or _is_text(value):
+        return value
+    if isinstance(value, int | float) and abs(value) <= LARGEST_NUMBER:  # false for NaN
+        return value
+    if isinstance(value, list) and len(value) <= MOST_VALUES and all(_is_text(each) for each in value):
+        return value
+    raise PydanticCustomError(
+        "feature_value",
+        "A feature is a finite number up to 1e30, true, false, null, a text of 1 to 512 signs without control signs, "
+        "or a list of at most 100 such texts",
+    )
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and VALUE_TEXT.fullmatch(value) is not None
+
+
+Value = Annotated[bool | int | float | str | list[str] | None, BeforeValidator(check_value)]
+Values = Annotated[dict[Text, Value], Field(max_length=MOST_VALUES)]
+
+
+class _Strict(BaseModel):
+    # Unknown names are refused: a misspelt `excluded` would otherwise change nothing and say nothing.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class SimpleQuery(_Strict):
+    """What stands behind the question mark of `GET /recommend/{user_id}`."""
+
+    k: Count = 10
+    fields: Fields = []
+
+
+class RecommendRequest(_Strict):
+    """Who asks, and what is known of them right now."""
+
+    user_id: Text | None = Field(None, description="Outside id of the user; null or unknown is fine.")
+    k: Annotated[Count, Field(strict=True)] = 10
+    history: list[Text] | None = Field(
+        None, max_length=MOST_EVENTS, description="Item ids, oldest first. Null: what the service knows of the user."
+    )
+    user_features: Values | None = Field(None, description="Features of the user; they win over stored ones.")
+    context: Values | None = Field(None, description="Features of this moment: device, hour, place.")
+    exclude: list[Text] = Field([], max_length=MOST_EVENTS, description="Item ids that must not appear.")
+    exclude_seen: Annotated[bool, Field(strict=True)] = Field(True, description="Leave out the items of the history.")
+    fields: Fields = []
+
+
+class SimilarRequest(_Strict):
+    """Which item, and how many like it."""
+
+    item_id: Text
+    k: Annotated[Count, Field(strict=True)] = 10
+    fields: Fields = []
+
+
+class Item(BaseModel):
+    """One place of a list; the fields asked for stand beside these three."""
+
+    model_config = ConfigDict(extra="allow")
+
+    item_id: str
+    score: float = Field(description="Higher is better; comparable within one list only.")
+    rank: int = Field(ge=1, description="1 = the first place.")
+
+
+class SimpleAnswer(BaseModel):
+    """Answer of `GET /recommend/{user_id}`; fallback level and model version stand in the headers."""
+
+    user_id: str
+    recommendations: list[Item]
+
+
+class SimilarAnswer(BaseModel):
+    """Items that resemble one item."""
+
+    item_id: str
+    items: list[Item]
+    model_version: str
+    took_ms: float
+
+
+class RecommendAnswer(BaseModel):
+    """A list, and how much of it is personal."""
+
+    user_id: str | None
+    items: list[Item]
+    fallback_level: int = Field(
+        description="0 = personal; 1 = user unknown to the model, answered from the history or features given; "
+        "2 = nothing known: popular items."
+    )
+    model_version: str
+    took_ms: float = Field(description="Milliseconds inside the recommender, without HTTP.")
+
+
+class Health(BaseModel):
+    """Whether the service is alive or ready."""
+
+    status: str
+
+
+class Problem(BaseModel):
+    """An error as RFC 9457 has it, with a hint how to mend it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    hint: str

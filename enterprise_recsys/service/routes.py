@@ -1,0 +1,129 @@
+"""Routes: each endpoint checks a message, makes one call on the recommender and writes JSON."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Annotated
+
+import orjson
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import Response
+
+from enterprise_recsys.errors import NotFittedError
+from enterprise_recsys.recommender import Recommender
+from enterprise_recsys.service.messages import (
+    Health,
+    RecommendAnswer,
+    RecommendRequest,
+    SimilarAnswer,
+    SimilarRequest,
+    SimpleAnswer,
+    SimpleQuery,
+    Text,
+    Value,
+)
+from enterprise_recsys.service.problems import documented
+
+# An answer is for one person: no cache between us and them may keep it.
+PRIVATE = {"Cache-Control": "no-store"}
+REFUSALS = documented(400, 401, 403, 413, 422, 500, 503)
+
+router = APIRouter()
+
+
+async def ready_recommender(request: Request) -> Recommender:
+    """The recommender that the lifespan loaded.
+
+    Raises:
+        NotFittedError: no artifact is loaded yet; answered with 503.
+    """
+    recommender: Recommender | None = request.app.state.recommender
+    if recommender is None:
+        raise NotFittedError("No artifact is loaded yet.")
+    return recommender
+
+
+Ready = Annotated[Recommender, Depends(ready_recommender)]
+
+
+# `response_model=None` and a ready-made Response: validating our own answer again would cost more than making it.
+@router.get("/recommend/{user_id}", response_model=None, responses={200: {"model": SimpleAnswer}, **REFUSALS})
+async def recommend_simple(user_id: Text, query: Annotated[SimpleQuery, Query()], recommender: Ready) -> Response:
+    """Items for a user, best first. Headers: `X-Fallback-Level` and `X-Model-Version`."""
+    found = recommender.recommend(user_id, query.k, fields=query.fields)
+    headers = {
+        "X-Fallback-Level": str(found.fallback_level),
+        # A header holds printable ASCII only; the exact version stands in the body of POST /v1/recommend.
+        "X-Model-Version": "".join(sign if " " < sign <= "~" else "?" for sign in found.model_version),
+    }
+    return _answer({"user_id": user_id, "recommendations": found}, headers)
+
+
+@router.post("/v1/recommend", response_model=None, responses={200: {"model": RecommendAnswer}, **REFUSALS})
+async def recommend(message: RecommendRequest, recommender: Ready) -> Response:
+    """Items for a user, known or not, from what is stored and what the request tells."""
+    start = time.perf_counter()
+    found = recommender.recommend(
+        message.user_id,
+        message.k,
+        history=message.history,
+        user_features=_given(message.user_features),
+        context=_given(message.context),
+        exclude=message.exclude,
+        exclude_seen=message.exclude_seen,
+        fields=message.fields,
+    )
+    return _answer(
+        {
+            "user_id": message.user_id,
+            "items": found,
+            "fallback_level": found.fallback_level,
+            "model_version": found.model_version,
+            "took_ms": _milliseconds_since(start),
+        }
+    )
+
+
+@router.post(
+    "/v1/similar", response_model=None, responses={200: {"model": SimilarAnswer}, **REFUSALS, **documented(404)}
+)
+async def similar(message: SimilarRequest, recommender: Ready) -> Response:
+    """Items that resemble an item, most alike first."""
+    start = time.perf_counter()
+    found = recommender.similar_items(message.item_id, message.k, fields=message.fields)
+    return _answer(
+        {
+            "item_id": message.item_id,
+            "items": found,
+            "model_version": found.model_version,
+            "took_ms": _milliseconds_since(start),
+        }
+    )
+
+
+@router.get("/health/live", response_model=None, responses={200: {"model": Health}})
+async def live() -> Response:
+    """Whether the process answers; a container that fails this is to be restarted."""
+    return _answer({"status": "live"})
+
+
+@router.get("/health/ready", response_model=None, responses={200: {"model": Health}, **documented(503)})
+async def ready(recommender: Ready) -> Response:
+    """Whether an artifact is loaded; a container that fails this is to get no traffic."""
+    return _answer({"status": "ready"})
+
+
+def _answer(content: Mapping[str, object], headers: Mapping[str, str] | None = None) -> Response:
+    """JSON; scores may be numpy numbers, which only orjson's option writes."""
+    body = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
+    return Response(body, headers={**PRIVATE, **(headers or {})}, media_type="application/json")
+
+
+def _given(values: Mapping[str, Value] | None) -> dict[str, object] | None:
+    """Features without those that are null: null is JSON's way to leave a value out."""
+    return None if values is None else {name: value for name, value in values.items() if value is not None}
+
+
+def _milliseconds_since(start: float) -> float:
+    return round((time.perf_counter() - start) * 1000, 3)

@@ -1,0 +1,211 @@
+"""ProductionTrainer: from a log to a recommender in one call; evaluates and answers through the engine alone."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+import numpy as np
+import polars as pl
+import torch
+
+from enterprise_recsys.baselines.simple import BASELINES
+from enterprise_recsys.choice import pick
+from enterprise_recsys.config import ModelConfig
+from enterprise_recsys.data.frames import to_interactions
+from enterprise_recsys.data.moments import Moments
+from enterprise_recsys.data.processor import DataProcessor
+from enterprise_recsys.engine.indexes import INDEXES
+from enterprise_recsys.engine.runtime import Encoder, Scorer
+from enterprise_recsys.errors import DataError, NotFittedError
+from enterprise_recsys.evaluation.protocol import System
+from enterprise_recsys.evaluation.report import Evaluation
+from enterprise_recsys.examining import evaluate
+from enterprise_recsys.learning import Chosen, Learnt, choose, relearn
+from enterprise_recsys.loop import Report
+from enterprise_recsys.progress import bar
+from enterprise_recsys.ranking.networks import NETWORKS
+from enterprise_recsys.recommender import Engine, Recommendations, Recommender
+from enterprise_recsys.records import Interactions
+from enterprise_recsys.retrieval.history import HISTORIES
+from enterprise_recsys.retrieval.losses import LOSSES
+from enterprise_recsys.retrieval.negatives import SAMPLERS
+
+
+class ProductionTrainer:
+    """Fit, evaluate, recommend, save and load a two-stage recommender.
+
+    Example::
+
+        trainer = ProductionTrainer(ModelConfig(embedding_dim=64))
+        trainer.fit(train_df, val_df)
+        print(trainer.evaluate(test_df))
+        print(trainer.recommend(user_id="42", k=10))
+
+    Args:
+        config: every dial; see `ModelConfig`.
+        progress: show a progress bar while training (on a terminal), or hand in a function that is called with
+            `loop.Progress`.
+
+    Raises:
+        ConfigError: a part is named that there is not; at once, before any data is read.
+    """
+
+    def __init__(self, config: ModelConfig | None = None, *, progress: bool | Report = True) -> None:
+        self.config = config or ModelConfig()
+        pick(SAMPLERS, self.config.negative_sampling_strategy, what="negative_sampling_strategy")
+        pick(LOSSES, self.config.retrieval_loss, what="retrieval_loss")
+        pick(HISTORIES, self.config.history, what="history")
+        pick(NETWORKS, self.config.ranking_network, what="ranking_network")
+        pick(INDEXES, self.config.index, what="index")
+        self._progress = progress
+        self._recommender: Recommender | None = None
+        self.chosen: Chosen | None = None
+
+    @property
+    def recommender(self) -> Recommender:
+        """What answers.
+
+        Raises:
+            NotFittedError: nothing was fitted or loaded yet.
+        """
+        if self._recommender is None:
+            raise NotFittedError("this trainer has nothing to answer with yet; call fit(train, val) or load(folder).")
+        return self._recommender
+
+    def fit(
+        self, train: object, val: object | None = None, *, users: object | None = None, items: object | None = None,
+        checkpoint: Path | str | None = None,
+    ) -> ProductionTrainer:
+        """Learn both stages and export them to the engine.
+
+        Validation chooses how long to train; then both stages learn from train and val together (`refit`), so that
+        the newest events count.
+
+        Args:
+            train: the log to learn from: a pandas, polars or Arrow frame, raw or processed, or Interactions.
+            val: later events; None: the newest part of train (`ranker_slice`) takes its place.
+            users, items: optional frames with static features by `user_id` and `item_id`.
+            checkpoint: a folder; an interrupted fit that is run again with it goes on where it stood.
+
+        Raises:
+            DataError: the log cannot be used; the message says why.
+        """
+        torch.set_num_threads(self.config.threads)
+        torch.use_deterministic_algorithms(True)
+        early = _log(train, users, items)
+        early, late = _halve(early, self.config.ranker_slice) if val is None else (early, _log(val, users, items))
+        both = joined(early, late)
+        processor = DataProcessor(self.config).fit(both)
+        moments = Moments(processor, both)
+        folder = Path(checkpoint) if checkpoint is not None else None
+        with bar(self._progress) as report:
+            chosen, learnt = choose(processor, early, late, moments, folder, report)
+            if self.config.refit:
+                learnt = relearn(processor, both, moments, chosen, learnt, folder, report)
+        self.chosen = chosen
+        self._recommender = Recommender(self._export(learnt, moments), both)
+        return self
+
+    def _export(self, learnt: Learnt, moments: Moments) -> Engine:
+        vectors = learnt.retriever.item_vectors()
+        if not np.isfinite(vectors).all():
+            raise DataError("the item vectors hold values that are not finite; lower learning_rate and train again.")
+        with TemporaryDirectory() as folder:
+            encoder, scorer = Path(folder) / "encoder.onnx", Path(folder) / "scorer.onnx"
+            learnt.retriever.export(encoder)
+            learnt.ranker.export(learnt.sample, scorer)
+            return Engine(
+                learnt.processor, Encoder(encoder, threads=self.config.threads),
+                Scorer(scorer, threads=self.config.threads), INDEXES[self.config.index](vectors), vectors,
+                self.config.candidates, f"{self.config.training}-{_version()}",
+            )
+
+    def evaluate(
+        self, test: object, *, k: int | Sequence[int] = 10, extra: Mapping[str, System] | None = None,
+        baselines: bool = True,
+    ) -> Evaluation:
+        """Measure the served lists on later events, with retrieval alone and simple baselines beside them.
+
+        The history of each user is what `fit` saw (train and validation); the whole catalogue is ranked; items that
+        a user has had are neither recommended nor asked for; users without a history count too.
+
+        Args:
+            test: later events, in any form that `fit` takes.
+            k: list length, or several.
+            extra: name -> further system over the same users and rows (for instance a best possible list).
+            baselines: measure popularity and item k-nearest-neighbours too.
+
+        Returns:
+            A flat dict such as `{"two_stage/NDCG@10": 0.123, ...}` which prints as a table.
+        """
+        return evaluate(self.recommender, _log(test, None, None), ks=[k] if isinstance(k, int) else list(k),
+                        extra=extra or {}, baselines=BASELINES if baselines else {}, seed=self.config.seed)
+
+    def recommend(
+        self, user_id: str | int, k: int = 10, *, history: Sequence[str] | None = None,
+        user_features: Mapping[str, object] | None = None, context: Mapping[str, object] | None = None,
+        exclude: Collection[str] = (), exclude_seen: bool = True, fields: Sequence[str] = (),
+    ) -> Recommendations:
+        """The k best items for one user; see `Recommender.recommend`."""
+        return self.recommender.recommend(str(user_id), k, history=history, user_features=user_features,
+                                          context=context, exclude=exclude, exclude_seen=exclude_seen, fields=fields)
+
+    def recommend_many(
+        self, user_ids: Sequence[str], k: int = 10, *, frame: Literal["pandas", "polars"] = "pandas"
+    ) -> object:
+        """The lists of many users as one data frame; see `Recommender.recommend_many`."""
+        return self.recommender.recommend_many(user_ids, k, frame=frame)
+
+    def similar_items(self, item_id: str, k: int = 10, *, fields: Sequence[str] = ()) -> Recommendations:
+        """The k nearest items; see `Recommender.similar_items`."""
+        return self.recommender.similar_items(str(item_id), k, fields=fields)
+
+    def save(self, folder: Path | str) -> None:
+        """Write the model and its state to a folder; see `Recommender.save`."""
+        self.recommender.save(folder)
+
+    @classmethod
+    def load(cls, folder: Path | str) -> ProductionTrainer:
+        """A trainer that answers with what `save` wrote."""
+        recommender = Recommender.load(folder)
+        trainer = cls(recommender.engine.processor.config)
+        trainer._recommender = recommender
+        return trainer
+
+
+def _version() -> str:
+    return uuid.uuid4().hex[:8]
+
+
+def _log(frame: object, users: object | None, items: object | None) -> Interactions:
+    if isinstance(frame, Interactions):
+        return frame
+    return to_interactions(frame, users, items)  # type: ignore[arg-type]
+
+
+def _halve(log: Interactions, share: float) -> tuple[Interactions, Interactions]:
+    cut = log.events["timestamp"].to_physical().quantile(1.0 - share, interpolation="nearest")
+    late = log.events["timestamp"].to_physical() >= cut
+    if late.all():
+        raise DataError("all events have the same time, so no later part can be set aside for validation; "
+                        "pass val, or check the column 'timestamp'.")
+    return log.with_events(log.events.filter(~late)), log.with_events(log.events.filter(late))
+
+
+def joined(early: Interactions, late: Interactions) -> Interactions:
+    """One log of two: all events, and the users and items of both (the earlier one's features win)."""
+    return Interactions(
+        pl.concat([early.events, late.events], how="diagonal_relaxed"),
+        _tables(early.users, late.users, "user_id"), _tables(early.items, late.items, "item_id"), early.name,
+    )
+
+
+def _tables(first: pl.DataFrame | None, second: pl.DataFrame | None, key: str) -> pl.DataFrame | None:
+    if first is None or second is None or first is second:
+        return first if first is not None else second
+    further = second.join(first, on=key, how="anti")
+    return pl.concat([first, further], how="diagonal_relaxed")

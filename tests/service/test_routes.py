@@ -1,0 +1,134 @@
+"""Each endpoint passes on what it was told, once, and answers in its promised shape."""
+
+from __future__ import annotations
+
+import inspect
+
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from enterprise_recsys.recommender import Recommender
+from enterprise_recsys.service.routes import router
+
+FIRST_TWO = [{"item_id": "i1", "score": 1.0, "rank": 1}, {"item_id": "i2", "score": 0.5, "rank": 2}]
+
+
+def test_the_simple_route_answers_in_exactly_the_promised_shape(client: TestClient) -> None:
+    answer = client.get("/recommend/42?k=2")
+    assert answer.status_code == 200
+    assert answer.json() == {"user_id": "42", "recommendations": FIRST_TWO}
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["x-fallback-level"] == "0"
+    assert answer.headers["x-model-version"] == "v7"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_the_simple_route_wants_ten_unless_told(client: TestClient, calls: list[dict[str, object]]) -> None:
+    client.get("/recommend/42")
+    assert calls[0]["k"] == 10
+
+
+def test_the_simple_route_shows_fields_that_are_asked_for(client: TestClient) -> None:
+    answer = client.get("/recommend/42?k=1&fields=title")
+    assert answer.json()["recommendations"] == [{"item_id": "i1", "score": 1.0, "rank": 1, "title": "I1"}]
+
+
+def test_an_id_in_the_path_may_hold_any_printable_sign(client: TestClient) -> None:
+    assert client.get("/recommend/%F0%9F%99%82%20%22%3C%25").json()["user_id"] == '🙂 "<%'
+
+
+def test_an_unknown_user_gets_popular_items_and_a_header_that_says_so(client: TestClient) -> None:
+    assert client.get("/recommend/stranger").headers["x-fallback-level"] == "2"
+
+
+def test_more_than_the_catalogue_holds_gives_the_catalogue(client: TestClient) -> None:
+    assert len(client.get("/recommend/42?k=1000").json()["recommendations"]) == 5
+
+
+def test_a_version_that_is_no_header_text_is_made_one(client: TestClient, recommender: Recommender) -> None:
+    recommender.model_version = "v\r\nX-Forged: 1 é"
+    answer = client.get("/recommend/42")
+    assert answer.headers["x-model-version"] == "v??X-Forged:?1??"
+    assert "x-forged" not in answer.headers
+
+
+def test_recommend_passes_on_every_field(client: TestClient, calls: list[dict[str, object]]) -> None:
+    message = {
+        "user_id": "u",
+        "k": 3,
+        "history": ["i2", "i9"],
+        "user_features": {"age": 30, "unknown": None},
+        "context": {"device": "phone", "tags": ["a", "b"]},
+        "exclude": ["i1"],
+        "exclude_seen": False,
+        "fields": ["title"],
+    }
+    answer = client.post("/v1/recommend", json=message)
+    assert answer.status_code == 200
+    assert calls == [{**message, "user_features": {"age": 30}}]
+    body = answer.json()
+    assert body.pop("took_ms") >= 0
+    assert body == {
+        "user_id": "u",
+        "items": [
+            {"item_id": "i2", "score": 1.0, "rank": 1, "title": "I2"},
+            {"item_id": "i3", "score": 0.5, "rank": 2, "title": "I3"},
+            {"item_id": "i4", "score": 1 / 3, "rank": 3, "title": "I4"},
+        ],
+        "fallback_level": 1,
+        "model_version": "v7",
+    }
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_recommend_needs_nothing(client: TestClient) -> None:
+    body = client.post("/v1/recommend", json={}).json()
+    assert (body["user_id"], body["fallback_level"], len(body["items"])) == (None, 2, 5)
+
+
+def test_similar_gives_the_others(client: TestClient) -> None:
+    body = client.post("/v1/similar", json={"item_id": "i1", "k": 1, "fields": ["title"]}).json()
+    assert body.pop("took_ms") >= 0
+    assert body == {
+        "item_id": "i1",
+        "items": [{"item_id": "i2", "score": 1.0, "rank": 1, "title": "I2"}],
+        "model_version": "v7",
+    }
+
+
+def test_live_and_ready(client: TestClient) -> None:
+    assert client.get("/health/live").json() == {"status": "live"}
+    assert client.get("/health/ready").json() == {"status": "ready"}
+
+
+def test_openapi_lists_the_endpoints_their_answers_and_the_keys(client: TestClient) -> None:
+    schema = client.get("/openapi.json").json()
+    assert set(schema["paths"]) == {
+        "/recommend/{user_id}",
+        "/v1/recommend",
+        "/v1/similar",
+        "/health/live",
+        "/health/ready",
+    }
+    answers = schema["paths"]["/v1/recommend"]["post"]["responses"]
+    assert answers["200"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/RecommendAnswer"}
+    assert set(answers) == {"200", "400", "401", "403", "413", "422", "500", "503"}
+    assert set(answers["422"]["content"]) == {"application/problem+json"}
+    assert schema["components"]["securitySchemes"].keys() == {"key", "bearer"}
+    assert [parameter["name"] for parameter in schema["paths"]["/recommend/{user_id}"]["get"]["parameters"]] == [
+        "user_id",
+        "k",
+        "fields",
+    ]
+
+
+def test_the_docs_page_is_there(client: TestClient) -> None:
+    answer = client.get("/docs")
+    assert answer.status_code == 200
+    assert "swagger" in answer.text
+
+
+def test_every_endpoint_runs_in_the_event_loop() -> None:
+    endpoints = [route.endpoint for route in router.routes if isinstance(route, Route)]
+    assert len(endpoints) == 5
+    assert all(inspect.iscoroutinefunction(endpoint) for endpoint in endpoints)
