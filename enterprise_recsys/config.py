@@ -51,8 +51,18 @@ class ModelConfig(BaseModel):
     history_length: int = Field(50, ge=1, le=10_000, description="Past events that the user tower sees, the newest ones.")
     dropout: float = Field(0.1, ge=0.0, lt=1.0, description="Dropout in the towers and the ranker, while training.")
     id_dropout: float = Field(
-        0.1, ge=0.0, lt=1.0, description="Share of ids replaced by 'never seen' in training, so that features alone "
-        "can carry a new user or item."
+        0.2,
+        ge=0.0,
+        lt=1.0,
+        description="Share of ids replaced by 'never seen' in training, so that features alone can carry a new user "
+        "or item.",
+    )
+    history_dropout: float = Field(
+        0.2,
+        ge=0.0,
+        lt=1.0,
+        description="Share of histories hidden in training together with the user's id, so that a user without a "
+        "past is answered by what everybody (of the same features) takes.",
     )
 
     # Negatives and loss of retrieval -----------------------------------------------------------------------------
@@ -87,7 +97,7 @@ class ModelConfig(BaseModel):
         0.2, gt=0.0, lt=1.0, description="Share of the training events, the newest, that teaches the ranker (staged)."
     )
     epochs: int = Field(20, ge=1, le=10_000, description="Passes over the data, at most.")
-    ranker_epochs: int = Field(5, ge=1, le=10_000, description="Passes over the ranker's examples, at most (staged).")
+    ranker_epochs: int = Field(10, ge=1, le=10_000, description="Passes over the ranker's examples, at most (staged).")
     patience: int = Field(2, ge=1, description="Epochs without a better validation before training stops.")
     batch_size: int = Field(1024, ge=1, description="Events per step.")
     learning_rate: float = Field(1e-3, gt=0.0, le=10.0, description="Step size of Adam.")

@@ -17,6 +17,10 @@ from enterprise_recsys.recommender import Recommender
 from enterprise_recsys.records import USER_ID, Events, Interactions, Ints, Ranked
 
 
+Lists = Callable[[Sequence[str], int], Sequence[Sequence[str]]]
+"""User ids and k -> the item ids of each user's list, best first."""
+
+
 class Exam:
     """The users of a test log, what they went on to take, and what each could be asked with.
 
@@ -80,6 +84,19 @@ class Exam:
 
         return rows
 
+    def outside(self, lists: Lists) -> System:
+        """Somebody else's lists, in outside ids, as something that can be measured."""
+        processor = self.recommender.engine.processor
+
+        def rows(at: Ints, k: int) -> Ints:
+            out = np.zeros((len(at), k), dtype=np.int64)
+            for place, items in enumerate(lists(self.user_ids.gather(at).to_list(), k)):
+                known = processor.items.rows(items[:k])
+                out[place, : len(known)] = known
+            return out
+
+        return rows
+
     def baseline(self, source: Source) -> System:
         """A simple method as something that can be measured."""
 
@@ -91,7 +108,7 @@ class Exam:
 
 
 def evaluate(
-    recommender: Recommender, test: Interactions, *, ks: Sequence[int], extra: Mapping[str, System],
+    recommender: Recommender, test: Interactions, *, ks: Sequence[int], extra: Mapping[str, Lists],
     baselines: Mapping[str, Callable[[Events, int, int], Source]], seed: int,
 ) -> Evaluation:
     """Measure every system on the same users; see `ProductionTrainer.evaluate`."""
@@ -103,7 +120,7 @@ def evaluate(
     }
     systems["retrieval"] = exam.system(exam.recommender.retrieve)
     systems["two_stage"] = exam.system(exam.recommender.lists)
-    systems |= extra
+    systems |= {name: exam.outside(lists) for name, lists in extra.items()}
     tokens = next((exam.recommender.item_columns[one.name] for one in engine.processor.of("item")
                    if one.kind == "multi_value"), None)
     measured = {

@@ -21,9 +21,8 @@ from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.engine.indexes import INDEXES
 from enterprise_recsys.engine.runtime import Encoder, Scorer
 from enterprise_recsys.errors import DataError, NotFittedError
-from enterprise_recsys.evaluation.protocol import System
 from enterprise_recsys.evaluation.report import Evaluation
-from enterprise_recsys.examining import evaluate
+from enterprise_recsys.examining import Lists, evaluate
 from enterprise_recsys.learning import Chosen, Learnt, choose, relearn
 from enterprise_recsys.loop import Report
 from enterprise_recsys.progress import bar
@@ -125,7 +124,7 @@ class ProductionTrainer:
             )
 
     def evaluate(
-        self, test: object, *, k: int | Sequence[int] = 10, extra: Mapping[str, System] | None = None,
+        self, test: object, *, k: int | Sequence[int] = 10, extra: Mapping[str, Lists] | None = None,
         baselines: bool = True,
     ) -> Evaluation:
         """Measure the served lists on later events, with retrieval alone and simple baselines beside them.
@@ -136,7 +135,7 @@ class ProductionTrainer:
         Args:
             test: later events, in any form that `fit` takes.
             k: list length, or several.
-            extra: name -> further system over the same users and rows (for instance a best possible list).
+            extra: name -> further lists to measure: user ids and k -> lists of item ids (a best possible list, a file).
             baselines: measure popularity and item k-nearest-neighbours too.
 
         Returns:

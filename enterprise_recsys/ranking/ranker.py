@@ -18,7 +18,7 @@ from enterprise_recsys.layers import FeatureEmbedding, export_onnx
 from enterprise_recsys.loop import Fit, Plan, run
 from enterprise_recsys.ranking.losses import LOSSES
 from enterprise_recsys.ranking.networks import NETWORKS
-from enterprise_recsys.records import ITEM_ID, USER_ID, Columns, Floats
+from enterprise_recsys.records import ITEM_ID, Columns, Floats
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,9 @@ class RankingNetwork(nn.Module):
         declared = [one for one in processor.features if one.owner != "statistic"]
         categories = {one.name: one.size for one in declared if one.kind == "category"}
         numbers = [one.name for one in processor.features if one.kind in ("number", "time")]
-        ids = {USER_ID: len(processor.users), ITEM_ID: len(processor.items)}
+        # No user id: a user has a few lists here, which an embedding would learn by heart; what is personal comes in
+        # by the retrieval score, the statistics and the features.
+        ids = {ITEM_ID: len(processor.items)}
         self.embedding = FeatureEmbedding(
             {**ids, **categories, **TIME_SIZES},
             {one.name: one.size for one in declared if one.kind == "multi_value"},

@@ -16,7 +16,7 @@ from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.errors import DataError
 from enterprise_recsys.layers import export_onnx
 from enterprise_recsys.loop import Fit, Plan, run
-from enterprise_recsys.records import Columns, Dataset, Floats, Ints
+from enterprise_recsys.records import USER_ID, Columns, Dataset, Floats, Ints
 from enterprise_recsys.retrieval.losses import LOSSES
 from enterprise_recsys.retrieval.negatives import SAMPLERS, Popularity
 from enterprise_recsys.retrieval.towers import TwoTower
@@ -97,6 +97,11 @@ class Retriever:
         users = self.dataset.events.users[index]
         history = torch.from_numpy(self._histories.last(users, self._ends[index], self.config.history_length))
         rows = torch.from_numpy(users)
+        if self.model.training and self.config.history_dropout > 0:
+            hidden = torch.rand(len(rows)) < self.config.history_dropout
+            history = history.masked_fill(hidden.unsqueeze(1), 0)
+            columns = {name: column[rows] for name, column in self._user_columns.items()}
+            return self.model.users({**columns, USER_ID: columns[USER_ID].masked_fill(hidden, 0)}, history)
         return self.model.users({name: column[rows] for name, column in self._user_columns.items()}, history)
 
     def scores(self, index: Ints, rows: Tensor) -> Tensor:
