@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check bench serve docs clean lock
@@ -67,13 +67,13 @@ FREEZE = .lock-env/bin/python -m pip freeze --exclude-editable | grep -Ev '^(tor
 lock: .venv/bin/python ## resolve all packages afresh; writes the three requirements*.lock
 	@echo "Resolving in .lock-env (some minutes) ..."
 	@rm -rf .lock-env && $(BIN)/python -m venv .lock-env
-	@.lock-env/bin/python -m pip install -q mkdocs
+	@.lock-env/bin/python -m pip install -qq mkdocs
 	@{ echo "# What \`make docs\` needs; made by \`make lock\`."; $(FREEZE); } > requirements-docs.lock
 	@$(BIN)/python -m venv --clear .lock-env
-	@.lock-env/bin/python -m pip install -q -e '.[all]'
+	@.lock-env/bin/python -m pip install -qq -e '.[all]'
 	@{ echo "# What running, training and serving need, PyTorch apart (see requirements.txt); made by \`make lock\`."; \
 	   $(FREEZE); } > requirements.lock
-	@.lock-env/bin/python -m pip install -q -e '.[all,dev]'
+	@.lock-env/bin/python -m pip install -qq -e '.[all,dev]'
 	@{ echo "# What tests and checks need besides requirements.lock; made by \`make lock\`."; \
 	   $(FREEZE) | grep -vxFf requirements.lock; } > requirements-dev.lock
 	@rm -rf .lock-env

@@ -61,7 +61,7 @@ class Feature:
             column = pl.Series(self.name, [value], strict=False)
         except (TypeError, pl.exceptions.PolarsError):
             column = pl.Series(self.name, [None])
-        return self.encode(column)
+        return self.encode(pl.Series(self.name, [None]) if column.dtype == pl.Object else column)
 
     def scale(self, values: Doubles) -> NDArray[np.float32]:
         """Numbers [R] centred and scaled; a missing one (NaN) becomes 0, the mean."""

@@ -1,0 +1,35 @@
+"""The networks of the ranker and its masked losses."""
+
+import pytest
+import torch
+
+from enterprise_recsys.ranking.losses import LOSSES
+from enterprise_recsys.ranking.networks import NETWORKS, Cross
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_every_network_gives_the_width_it_says_and_learns(name: str) -> None:
+    network = NETWORKS[name](7, [5, 3], cross_layers=2, dropout=0.0)
+    out = network(torch.randn(4, 7))
+    assert out.shape == (4, network.width_out)
+    out.sum().backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+def test_a_cross_layer_worked_out_by_hand() -> None:
+    cross = Cross(2, 1)
+    with torch.no_grad():
+        cross.layers[0].weight.copy_(torch.tensor([[1.0, 2.0], [0.0, 1.0]]))
+        cross.layers[0].bias.copy_(torch.tensor([1.0, 0.0]))
+    # x0 * (W x + b) + x = [3, 4] * ([3 + 8, 4] + [1, 0]) + [3, 4]
+    assert cross(torch.tensor([[3.0, 4.0]])).tolist() == [[39.0, 20.0]]
+
+
+def test_a_missing_label_is_masked() -> None:
+    labels, ones = torch.tensor([1.0, torch.nan]), torch.ones(2)
+    logits = torch.tensor([0.0, 50.0], requires_grad=True)
+    loss = LOSSES["ctr"](logits, labels, ones)
+    loss.backward()
+    assert torch.isclose(loss, torch.tensor(0.6931), atol=1e-4) and logits.grad[1] == 0
+    assert LOSSES["rating"](torch.tensor([3.0, 9.0]), torch.tensor([5.0, torch.nan]), ones) == 4.0
+    assert LOSSES["rating"](torch.tensor([3.0]), torch.tensor([torch.nan]), torch.ones(1)) == 0.0

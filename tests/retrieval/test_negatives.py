@@ -1,0 +1,49 @@
+"""Samplers say truly how often they draw, and the corrected softmax means the whole catalogue."""
+
+import pytest
+import torch
+
+from enterprise_recsys.retrieval.losses import LOSSES
+from enterprise_recsys.retrieval.negatives import SAMPLERS, Popularity
+
+POPULARITY = Popularity(torch.tensor([0.0, 0.5, 0.3, 0.1, 0.06, 0.04]))
+
+
+@pytest.mark.parametrize("name", sorted(SAMPLERS))
+def test_log_q_is_the_log_of_the_expected_count(name: str) -> None:
+    generator, counts, expected = torch.Generator().manual_seed(0), torch.zeros(6), torch.full((6,), -torch.inf)
+    for _ in range(4000):
+        drawn = SAMPLERS[name](POPULARITY, count=4, hard_share=0.5, generator=generator)
+        counts.index_add_(0, drawn.rows, torch.ones(len(drawn.rows)))
+        expected[drawn.rows] = drawn.log_q
+    assert counts[0] == 0
+    assert torch.allclose(counts[1:] / 4000, expected[1:].exp(), rtol=0.12)
+
+
+@pytest.mark.parametrize("name", sorted(SAMPLERS))
+def test_the_same_generator_draws_the_same(name: str) -> None:
+    draws = [SAMPLERS[name](POPULARITY, count=4, hard_share=0.5, generator=torch.Generator().manual_seed(7)).rows
+             for _ in range(2)]
+    assert torch.equal(*draws)
+
+
+def test_random_negatives_are_the_whole_catalogue_where_it_is_small() -> None:
+    drawn = SAMPLERS["random"](POPULARITY, count=99, hard_share=0.5, generator=torch.Generator())
+    assert sorted(drawn.rows.tolist()) == [1, 2, 3, 4, 5] and torch.equal(drawn.log_q, torch.zeros(5))
+
+
+def test_the_softmax_over_the_whole_catalogue_is_cross_entropy() -> None:
+    scores, target = torch.randn(8, 5, generator=torch.Generator().manual_seed(1)), torch.arange(8) % 5
+    positive = scores.gather(1, target[:, None])[:, 0]
+    negative = scores.masked_fill(torch.nn.functional.one_hot(target, 5).bool(), -torch.inf)
+    loss = LOSSES["softmax"](positive, negative, torch.zeros(5))
+    assert torch.allclose(loss, torch.nn.functional.cross_entropy(scores, target, reduction="none"), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", sorted(SAMPLERS))
+def test_the_correction_makes_the_sampled_sum_that_of_the_catalogue(name: str) -> None:
+    generator, scores, sums = torch.Generator().manual_seed(3), torch.tensor([0.0, 1.0, -1.0, 0.5, 2.0, 0.0]), []
+    for _ in range(6000):
+        drawn = SAMPLERS[name](POPULARITY, count=4, hard_share=0.5, generator=generator)
+        sums.append((scores[drawn.rows] - drawn.log_q).exp().sum())
+    assert torch.isclose(torch.stack(sums).mean(), scores[1:].exp().sum(), rtol=0.05)

@@ -1,0 +1,33 @@
+"""Every dial is checked where it enters."""
+
+import pytest
+
+from enterprise_recsys import ConfigError, ModelConfig
+from enterprise_recsys.trainer import ProductionTrainer
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"embeding_dim": 3}, "did you mean 'embedding_dim'"),
+        ({"epochs": 0}, "ModelConfig.epochs = 0 is wrong"),
+        ({"training": "both"}, "'staged' or 'joint'"),
+        ({"learning_rate": "fast"}, "ModelConfig.learning_rate = 'fast' is wrong"),
+        ({"user_tower_dims": [8]}, "both towers must end in the same width"),
+        ({"ranking_dims": [0]}, "at least 1"),
+    ],
+)
+def test_a_wrong_dial_is_refused_with_what_would_be_right(fields: dict[str, object], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        ModelConfig(**fields)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"negative_sampling_strategy": "mixd"}, {"retrieval_loss": "x"}, {"history": "x"}, {"ranking_network": "x"},
+     {"index": "x"}],
+)
+def test_an_unknown_part_is_refused_before_any_data_is_read(fields: dict[str, str]) -> None:
+    name, value = next(iter(fields.items()))
+    with pytest.raises(ConfigError, match=f"{name}='{value}' is unknown; .*Known: "):
+        ProductionTrainer(ModelConfig(**fields))
