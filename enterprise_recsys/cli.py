@@ -17,14 +17,22 @@ if TYPE_CHECKING:
     from enterprise_recsys.data.splits import Split
 
 app = typer.Typer(
-    name="recsys", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    name="recsys",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
     help="From an interaction log to a live, measured, two-stage recommender.\n\n"
-         "Start with `recsys demo`. A log is a CSV or Parquet file with the columns user_id, item_id, timestamp "
-         "(and, if you have it, rating), or a name: world, ml-100k, ml-1m, ml-latest-small.",
+    "Start with `recsys demo`. A log is a CSV or Parquet file with the columns user_id, item_id, timestamp "
+    "(and, if you have it, rating), or a name: world, ml-100k, ml-1m, ml-latest-small.",
 )
 
-Data = Annotated[str, typer.Option(help="A CSV or Parquet file, a prepared folder, or world, ml-100k, ml-1m, "
-                                        "ml-latest-small (found under $RECSYS_DATA, default ../shared/data).")]
+Data = Annotated[
+    str,
+    typer.Option(
+        help="A CSV or Parquet file, a prepared folder, or world, ml-100k, ml-1m, "
+        "ml-latest-small (found under $RECSYS_DATA, default ../shared/data)."
+    ),
+]
 Users = Annotated[Path | None, typer.Option(help="A file with users' features, by user_id.")]
 Items = Annotated[Path | None, typer.Option(help="A file with items' features, by item_id.")]
 Download = Annotated[bool, typer.Option("--download", help="Fetch the named data set if it is not there.")]
@@ -50,7 +58,9 @@ def demo(
 @app.command()
 def prepare(
     data: Data,
-    out: Annotated[Path, typer.Option(help="A folder for Parquet, or a file that ends in .pkl.")] = Path("processed_data"),
+    out: Annotated[Path, typer.Option(help="A folder for Parquet, or a file that ends in .pkl.")] = Path(
+        "processed_data"
+    ),
     users: Users = None,
     items: Items = None,
     download: Download = False,
@@ -74,8 +84,12 @@ def train(
     config: Annotated[Path | None, typer.Option(help="A JSON file with dials of ModelConfig.")] = None,
     dials: Dials = None,
     checkpoint: Annotated[Path | None, typer.Option(help="A folder; run again after an interruption to go on.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Learn from the newest tenth too, which otherwise stays "
-                                                           "aside for `recsys evaluate`.")] = False,
+    everything: Annotated[
+        bool,
+        typer.Option(
+            "--all", help="Learn from the newest tenth too, which otherwise stays aside for `recsys evaluate`."
+        ),
+    ] = False,
     download: Download = False,
 ) -> None:
     """Learn both stages from a log and write the model to a folder."""
@@ -86,8 +100,10 @@ def train(
     early, late = (joined(parts.train, parts.val), parts.test) if everything else (parts.train, parts.val)
     trainer.fit(early, late, checkpoint=checkpoint)
     trainer.save(out)
-    print(f"{out}: model {trainer.recommender.model_version}, {trainer.recommender.n_items:,} items, "
-          f"{trainer.recommender.n_users:,} users. Next: recsys recommend {out} USER_ID, recsys serve {out}")
+    print(
+        f"{out}: model {trainer.recommender.model_version}, {trainer.recommender.n_items:,} items, "
+        f"{trainer.recommender.n_users:,} users. Next: recsys recommend {out} USER_ID, recsys serve {out}"
+    )
 
 
 @app.command()
@@ -112,7 +128,9 @@ def recommend(
     folder: Folder,
     user_id: Annotated[str, typer.Argument(help="Whose list; an unknown user gets one too.")],
     k: Annotated[int, typer.Option("-k", "--k", help="Length of the list.")] = 10,
-    field: Annotated[list[str] | None, typer.Option(help="A column of the items to show, e.g. title; repeatable.")] = None,
+    field: Annotated[
+        list[str] | None, typer.Option(help="A column of the items to show, e.g. title; repeatable.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """A user's list from a trained model."""
@@ -120,21 +138,37 @@ def recommend(
 
     answer = Recommender.load(folder).recommend(user_id, k, fields=field or ())
     if as_json:
-        print(json.dumps({"user_id": user_id, "recommendations": list(answer), "fallback_level": answer.fallback_level,
-                          "model_version": answer.model_version}, default=str))
+        print(
+            json.dumps(
+                {
+                    "user_id": user_id,
+                    "recommendations": list(answer),
+                    "fallback_level": answer.fallback_level,
+                    "model_version": answer.model_version,
+                },
+                default=str,
+            )
+        )
         return
     for item in answer:
         further = "  ".join(str(value) for name, value in item.items() if name not in ("item_id", "score", "rank"))
         print(f"{item['rank']:>3}  {item['score']:.4f}  {item['item_id']}  {further}".rstrip())
     if answer.fallback_level:
-        print(("", "(user not in the model: answered from what is known of them)",
-               "(nothing is known of this user: popular items)")[answer.fallback_level])
+        print(
+            (
+                "",
+                "(user not in the model: answered from what is known of them)",
+                "(nothing is known of this user: popular items)",
+            )[answer.fallback_level]
+        )
 
 
 @app.command()
 def serve(
     folder: Folder = Path("artifact"),
-    host: Annotated[str, typer.Option(help="Address; any but loopback needs RECSYS_API_KEYS or RECSYS_OPEN=1.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Address; any but loopback needs RECSYS_API_KEYS or RECSYS_OPEN=1.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8000,
 ) -> None:
     """Answer over HTTP; GET /recommend/42?k=10, documentation at /docs."""
@@ -158,7 +192,9 @@ def _config(dials: list[str] | None, file: Path | None = None) -> ModelConfig:
         except (OSError, ValueError) as error:
             raise ConfigError(f"{file} cannot be read as JSON: {error}.") from None
         if not isinstance(fields, dict):
-            raise ConfigError(f"{file} holds a {type(fields).__name__}; it should hold an object of ModelConfig fields.")
+            raise ConfigError(
+                f"{file} holds a {type(fields).__name__}; it should hold an object of ModelConfig fields."
+            )
     for dial in dials or ():
         name, equals, value = dial.partition("=")
         if not equals:
@@ -188,5 +224,7 @@ def main() -> None:
         print(f"recsys: {error}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
-        print("recsys: stopped; run the same command again (with --checkpoint it goes on where it was).", file=sys.stderr)
+        print(
+            "recsys: stopped; run the same command again (with --checkpoint it goes on where it was).", file=sys.stderr
+        )
         sys.exit(130)

@@ -18,7 +18,7 @@ class ModelConfig(BaseModel):
 
     Raises:
         ConfigError: an unknown field, a wrong type or a value out of range; the message names the field, what was
-            got and what would be right. Names of parts (strategy, loss, network ...) are checked by `ProductionTrainer`.
+            got and what would be right. Names of parts are checked by `ProductionTrainer`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
@@ -48,7 +48,9 @@ class ModelConfig(BaseModel):
         (128, 64), min_length=1, description="Layer widths of the item tower; its last one equals the user tower's."
     )
     history: str = Field("mean", description="How a user's past items become a vector: a name in HISTORIES.")
-    history_length: int = Field(50, ge=1, le=10_000, description="Past events that the user tower sees, the newest ones.")
+    history_length: int = Field(
+        50, ge=1, le=10_000, description="Past events that the user tower sees, the newest ones."
+    )
     dropout: float = Field(0.1, ge=0.0, lt=1.0, description="Dropout in the towers and the ranker, while training.")
     id_dropout: float = Field(
         0.2,
@@ -72,9 +74,7 @@ class ModelConfig(BaseModel):
     negatives: int = Field(1024, ge=1, le=1_000_000, description="Negatives drawn per batch, shared by its queries.")
     hard_share: float = Field(0.5, gt=0.0, lt=1.0, description="Share of hard negatives in the mixed strategy.")
     retrieval_loss: str = Field("softmax", description="A name in the retrieval LOSSES.")
-    temperature: float = Field(
-        0.1, gt=0.0, le=10.0, description="Cosine scores are divided by it; smaller is sharper."
-    )
+    temperature: float = Field(0.1, gt=0.0, le=10.0, description="Cosine scores are divided by it; smaller is sharper.")
 
     # Ranker -----------------------------------------------------------------------------------------------------
     ranking_network: str = Field("dcn_v2", description="A name in NETWORKS: 'dcn_v2' or 'mlp'.")
@@ -86,12 +86,14 @@ class ModelConfig(BaseModel):
 
     # Training ---------------------------------------------------------------------------------------------------
     training: Literal["staged", "joint"] = Field(
-        "staged", description="'joint': one loop over L. 'staged': the retriever, then the ranker on its candidates "
-        "from a later slice of time."
+        "staged",
+        description="'joint': one loop over L. 'staged': the retriever, then the ranker on its candidates "
+        "from a later slice of time.",
     )
     refit: bool = Field(
-        True, description="After validation has chosen the epochs, learn again on train and validation, so that the "
-        "newest events count."
+        True,
+        description="After validation has chosen the epochs, learn again on train and validation, so that the "
+        "newest events count.",
     )
     ranker_slice: float = Field(
         0.2, gt=0.0, lt=1.0, description="Share of the training events, the newest, that teaches the ranker (staged)."
@@ -116,7 +118,8 @@ class ModelConfig(BaseModel):
             raise ConfigError(_sentence(error)) from None
         if self.user_tower_dims[-1] != self.item_tower_dims[-1]:
             raise ConfigError(
-                f"user_tower_dims ends in {self.user_tower_dims[-1]} and item_tower_dims in {self.item_tower_dims[-1]}; "
+                f"user_tower_dims ends in {self.user_tower_dims[-1]} and item_tower_dims in "
+                f"{self.item_tower_dims[-1]}; "
                 "both towers must end in the same width, since they meet in a dot product."
             )
         if min(self.user_tower_dims + self.item_tower_dims + self.ranking_dims) < 1:

@@ -39,8 +39,10 @@ def run(data: str, out: Path, config: ModelConfig, *, download: bool, record: Pa
     log = world.interactions if world is not None else read(data, download=download)
     _describe(log)
     parts = SPLITS["global_time"](log)
-    print(f"  split by time: train {len(parts.train.events):,}, val {len(parts.val.events):,}, "
-          f"test {len(parts.test.events):,} events\n\nTraining (retrieval, then ranking; then again on all data)")
+    print(
+        f"  split by time: train {len(parts.train.events):,}, val {len(parts.val.events):,}, "
+        f"test {len(parts.test.events):,} events\n\nTraining (retrieval, then ranking; then again on all data)"
+    )
     if world is not None:
         prepared.write(DataProcessor(config).prepare(log), Path("processed_data.pkl"))
     started = time.monotonic()
@@ -55,8 +57,10 @@ def run(data: str, out: Path, config: ModelConfig, *, download: bool, record: Pa
     _serve(out, _somebody(parts))
     if record is not None:
         results.append(record, _lines(PROTOCOLS.get(data, data), figures, config, parts, seconds))
-    print(f"\nDone in {time.monotonic() - began:.0f} s. Model: {out}/   Next: recsys serve {out}, then "
-          "curl 'localhost:8000/recommend/42?k=10'")
+    print(
+        f"\nDone in {time.monotonic() - began:.0f} s. Model: {out}/   Next: recsys serve {out}, then "
+        "curl 'localhost:8000/recommend/42?k=10'"
+    )
     if world is not None:
         print("processed_data.pkl holds the frames train, val and test for the Python lines of the README.")
 
@@ -64,8 +68,10 @@ def run(data: str, out: Path, config: ModelConfig, *, download: bool, record: Pa
 def _describe(log: Interactions) -> None:
     users, items = log.events["user_id"].n_unique(), log.events["item_id"].n_unique()
     first, last = log.events["timestamp"].min(), log.events["timestamp"].max()
-    print(f"Data: {log.name}\n  {len(log.events):,} events, {users:,} users, {items:,} items "
-          f"({100 * len(log.events) / users / items:.2f} % of all pairs), {first:%Y-%m-%d} to {last:%Y-%m-%d}")
+    print(
+        f"Data: {log.name}\n  {len(log.events):,} events, {users:,} users, {items:,} items "
+        f"({100 * len(log.events) / users / items:.2f} % of all pairs), {str(first)[:10]} to {str(last)[:10]}"
+    )
     for name, table in (("users", log.users), ("items", log.items)):
         if table is not None:
             print(f"  {name}: {', '.join(table.columns[1:])}")
@@ -99,7 +105,7 @@ def _show(trainer: ProductionTrainer, parts: Split) -> None:
     known = past.join(catalogue, on="item_id", how="left")
     for row in known.iter_rows(named=True):
         print(f"       {row['item_id']:>6}  {row.get('item_title') or ''}")
-    print(f"and is recommended:\n  rank  score   item")
+    print("and is recommended:\n  rank  score   item")
     for item in trainer.recommend(user, 10, fields=fields):
         print(f"  {item['rank']:>4}  {item['score']:.4f}  {item['item_id']:>6}  {item.get('title', '')}")
 
@@ -147,12 +153,27 @@ def _lines(
         if not metric or "/" in metric or "-" in system:
             continue
         ours = system in ("two_stage", "retrieval")
-        lines.append(results.ResultLine(
-            protocol=protocol, system="ours" if ours else system, stage=system if ours else "retrieval", metric=metric,
-            value=value, low=figures.get(f"{key}/low"), high=figures.get(f"{key}/high"), seed=config.seed, seeds=1,
-            summary=False, seconds=round(seconds, 1) if ours else None, peak_mb=round(results.peak_mb()),
-            threads=config.threads, config_hash=hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:12],
-            split_checksum=checksum(parts.test), commit=results.commit(), command=" ".join(["recsys", *sys.argv[1:]]),
-            machine=results.machine(), date=datetime.now(UTC).isoformat(timespec="seconds"),
-        ))
+        lines.append(
+            results.ResultLine(
+                protocol=protocol,
+                system="ours" if ours else system,
+                stage=system if ours else "retrieval",
+                metric=metric,
+                value=value,
+                low=figures.get(f"{key}/low"),
+                high=figures.get(f"{key}/high"),
+                seed=config.seed,
+                seeds=1,
+                summary=False,
+                seconds=round(seconds, 1) if ours else None,
+                peak_mb=round(results.peak_mb()),
+                threads=config.threads,
+                config_hash=hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:12],
+                split_checksum=checksum(parts.test),
+                commit=results.commit(),
+                command=" ".join(["recsys", *sys.argv[1:]]),
+                machine=results.machine(),
+                date=datetime.now(UTC).isoformat(timespec="seconds"),
+            )
+        )
     return lines

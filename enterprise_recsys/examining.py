@@ -16,7 +16,6 @@ from enterprise_recsys.evaluation.truth import Truth
 from enterprise_recsys.recommender import Recommender
 from enterprise_recsys.records import USER_ID, Events, Interactions, Ints, Ranked
 
-
 Lists = Callable[[Sequence[str], int], Sequence[Sequence[str]]]
 """User ids and k -> the item ids of each user's list, best first."""
 
@@ -49,8 +48,10 @@ class Exam:
         items = np.where(events.items > 0, events.items, strangers)
         keep = events.relevant & ~self._had(events)
         if not keep.any():
-            raise DataError("the test log holds no relevant event that its user had not had before; "
-                            "see positive_rating and positive_event_types, and check that test lies after train.")
+            raise DataError(
+                "the test log holds no relevant event that its user had not had before; "
+                "see positive_rating and positive_event_types, and check that test lies after train."
+            )
         self.truth = Truth.of(owner[keep], items[keep], n_users=len(self.user_ids))
         first = np.unique(owner, return_index=True)[1]
         self.slots, self.times = self.state.users.rows(self.user_ids), events.times[first]
@@ -63,8 +64,11 @@ class Exam:
         if test.users is None:
             return recommender
         log = recommender.log
-        known = test.users if log.users is None else pl.concat(
-            [log.users, test.users.join(log.users, on=USER_ID, how="anti")], how="diagonal_relaxed")
+        known = (
+            test.users
+            if log.users is None
+            else pl.concat([log.users, test.users.join(log.users, on=USER_ID, how="anti")], how="diagonal_relaxed")
+        )
         return Recommender(recommender.engine, Interactions(log.events, known, log.items))
 
     def _had(self, events: Events) -> np.ndarray:
@@ -108,24 +112,37 @@ class Exam:
 
 
 def evaluate(
-    recommender: Recommender, test: Interactions, *, ks: Sequence[int], extra: Mapping[str, Lists],
-    baselines: Mapping[str, Callable[[Events, int, int], Source]], seed: int,
+    recommender: Recommender,
+    test: Interactions,
+    *,
+    ks: Sequence[int],
+    extra: Mapping[str, Lists],
+    baselines: Mapping[str, Callable[[Events, int, int], Source]],
+    seed: int,
 ) -> Evaluation:
     """Measure every system on the same users; see `ProductionTrainer.evaluate`."""
     exam = Exam(recommender, test)
     engine, state = exam.recommender.engine, exam.state
     events = engine.processor.events(exam.recommender.log, state.users)
     systems: dict[str, System] = {
-        name: exam.baseline(fit(events, len(state.users), len(engine.processor.items))) for name, fit in baselines.items()
+        name: exam.baseline(fit(events, len(state.users), len(engine.processor.items)))
+        for name, fit in baselines.items()
     }
     systems["retrieval"] = exam.system(exam.recommender.retrieve)
     systems["two_stage"] = exam.system(exam.recommender.lists)
     systems |= {name: exam.outside(lists) for name, lists in extra.items()}
-    tokens = next((exam.recommender.item_columns[one.name] for one in engine.processor.of("item")
-                   if one.kind == "multi_value"), None)
+    lists = [one.name for one in engine.processor.of("item") if one.kind == "multi_value"]
+    tokens = np.asarray(exam.recommender.item_columns[lists[0]], dtype=np.int64) if lists else None
     measured = {
-        name: measure(system, exam.truth, n_items=len(engine.processor.items), ks=ks, vectors=engine.vectors,
-                      tokens=tokens, slices={NEW_USERS: exam.new_users})  # type: ignore[arg-type]
+        name: measure(
+            system,
+            exam.truth,
+            n_items=len(engine.processor.items),
+            ks=ks,
+            vectors=engine.vectors,
+            tokens=tokens,
+            slices={NEW_USERS: exam.new_users},
+        )
         for name, system in systems.items()
     }
     pairs = [("two_stage", name) for name in measured if name not in ("two_stage", "best_possible")]

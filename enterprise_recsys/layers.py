@@ -26,8 +26,15 @@ class FeatureEmbedding(nn.Module):
     """
 
     def __init__(
-        self, categories: Mapping[str, int], lists: Mapping[str, int], numbers: Sequence[str], width: int, *,
-        widths: Mapping[str, int] | None = None, dropped: Sequence[str] = (), id_dropout: float = 0.0,
+        self,
+        categories: Mapping[str, int],
+        lists: Mapping[str, int],
+        numbers: Sequence[str],
+        width: int,
+        *,
+        widths: Mapping[str, int] | None = None,
+        dropped: Sequence[str] = (),
+        id_dropout: float = 0.0,
         id_scale: float = 0.05,
     ) -> None:
         super().__init__()
@@ -40,7 +47,8 @@ class FeatureEmbedding(nn.Module):
             nn.init.normal_(table.weight, std=id_scale if name in self.dropped else 0.1)
             self.tables[name] = table
         self.lists = set(lists)
-        self.width_out = sum(table.embedding_dim for table in self.tables.values()) + len(self.numbers)
+        embedded = sum(widths.get(name, width) for name in self.tables)
+        self.width_out = embedded + len(self.numbers)
 
     def forward(self, columns: Mapping[str, Tensor]) -> Tensor:
         """Columns [R, ...] -> [R, width_out]."""
@@ -64,7 +72,7 @@ def masked_mean(vectors: Tensor, rows: Tensor) -> Tensor:
 
 
 def mlp(width_in: int, dims: Sequence[int], *, dropout: float, last_active: bool) -> nn.Sequential:
-    """Linear layers with ReLU and dropout between; after the last one only if `last_active`. [R, in] -> [R, dims[-1]]."""
+    """Linear layers with ReLU and dropout between, after the last if `last_active`: [R, in] -> [R, dims[-1]]."""
     layers: list[nn.Module] = []
     for place, width in enumerate(dims):
         layers.append(nn.Linear(width_in, width))
@@ -90,14 +98,19 @@ def export_onnx(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequen
         warnings.simplefilter("ignore")  # the exporter's own deprecations: nothing that our user could mend
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         program = torch.onnx.export(
-            module.eval(), tuple(inputs.values()), input_names=list(inputs), output_names=list(outputs), dynamo=True,
-            dynamic_shapes=_shapes(module, shapes), verbose=False,
+            module.eval(),
+            tuple(inputs.values()),
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamo=True,
+            dynamic_shapes=_shapes(module, shapes),
+            verbose=False,
         )
     if program is None:
         raise RuntimeError("torch.onnx.export gave no program")
     program.save(str(path))
 
 
-def _shapes(module: nn.Module, shapes: tuple[dict[int, object], ...]) -> tuple[object, ...]:
+def _shapes(module: nn.Module, shapes: tuple[object, ...]) -> tuple[object, ...]:
     """torch.export wants the variadic inputs of `forward(first, *rest)` as one nested tuple."""
     return (shapes[0], shapes[1:]) if shapes[1:] else shapes

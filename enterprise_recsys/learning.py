@@ -47,7 +47,11 @@ class Learnt:
 
 
 def choose(
-    processor: DataProcessor, early: Interactions, late: Interactions, moments: Moments, folder: Path | None,
+    processor: DataProcessor,
+    early: Interactions,
+    late: Interactions,
+    moments: Moments,
+    folder: Path | None,
     report: Report | None,
 ) -> tuple[Chosen, Learnt]:
     """Learn from `early` and let `late` choose the epochs; in staged training `late` also teaches the ranker.
@@ -77,10 +81,15 @@ def choose(
 
 
 def relearn(
-    processor: DataProcessor, both: Interactions, moments: Moments, chosen: Chosen, before: Learnt,
-    folder: Path | None, report: Report | None,
+    processor: DataProcessor,
+    both: Interactions,
+    moments: Moments,
+    chosen: Chosen,
+    before: Learnt,
+    folder: Path | None,
+    report: Report | None,
 ) -> Learnt:
-    """Learn from all events for as many epochs as were chosen; the staged ranker has learnt its (newest) part already."""
+    """Learn from all events for as many epochs as were chosen; the staged ranker has learnt the newest part."""
     retriever = Retriever(processor, processor.config, processor.dataset(both))
     plan = _plan(processor, "retriever, all data", chosen.retriever_epochs, folder, report)
     if processor.config.training == "staged":
@@ -108,8 +117,10 @@ def _validation(
     keep = events.relevant & (events.items > 0) & (events.users > 0)
     slots, first, owner = np.unique(events.users[keep], return_index=True, return_inverse=True)
     if len(slots) == 0:
-        raise DataError("no user of the validation log is known, by events or by features; validation must hold later "
-                        "events of the same community as the training log.")
+        raise DataError(
+            "no user of the validation log is known, by events or by features; validation must hold later "
+            "events of the same community as the training log."
+        )
     requests = state.of_users(slots, events.times[keep][first])
     truth = Truth.of(owner, events.items[keep], n_users=len(slots))
 
@@ -137,8 +148,10 @@ def _later(processor: DataProcessor, moments: Moments, retriever: Retriever, sta
     late = np.flatnonzero(events.times >= start)
     asked = generator.permutation(late[events.relevant[late]])
     if len(asked) == 0:
-        raise DataError("the validation log holds no relevant event, so the ranker has nothing to learn from; see "
-                        "positive_rating and positive_event_types.")
+        raise DataError(
+            "the validation log holds no relevant event, so the ranker has nothing to learn from; see "
+            "positive_rating and positive_event_types."
+        )
     order = np.argsort(events.users[asked], kind="stable")
     owners = events.users[asked][order]
     place = np.arange(len(owners)) - np.searchsorted(owners, owners)
@@ -150,7 +163,8 @@ def _later(processor: DataProcessor, moments: Moments, retriever: Retriever, sta
     requests = moments.requests(slots, times, {name: column[asked] for name, column in events.context.items()})
     known = {**requests.columns, "user_id": processor.learnt_users[requests.columns["user_id"]]}
     found = exact(retriever.item_vectors()).search(
-        retriever.encode(known, requests.history), depth, requests.offsets, requests.seen)
+        retriever.encode(known, requests.history), depth, requests.offsets, requests.seen
+    )
     columns = moments.pair_columns(requests, times, moments.processor.item_columns(), found.rows, found.scores)
     clicks, ratings = _labels(moments, late, slots, found.rows)
     return _Later(Examples(columns, clicks, ratings, np.ones(len(clicks), dtype=np.float32)), slots, depth)
@@ -226,8 +240,9 @@ class _Joint:
     def _ranking_loss(self, index: Ints) -> Tensor:
         examples = self._examples(index)
         columns = {name: torch.from_numpy(np.ascontiguousarray(column)) for name, column in examples.columns.items()}
-        return self.ranker.loss(columns, *(torch.from_numpy(one) for one in (
-            examples.clicks, examples.ratings, examples.weights)))
+        return self.ranker.loss(
+            columns, *(torch.from_numpy(one) for one in (examples.clicks, examples.ratings, examples.weights))
+        )
 
     def _examples(self, index: Ints) -> Examples:
         events = self.retriever.dataset.events
@@ -235,8 +250,9 @@ class _Joint:
         rows = np.stack([events.items[index], drawn], axis=1)
         scores = self.retriever.scores(index, torch.from_numpy(rows)).numpy()
         own = self.moments.events
-        requests = self.moments.requests(own.users[index], own.times[index],
-                                         {name: column[index] for name, column in own.context.items()})
+        requests = self.moments.requests(
+            own.users[index], own.times[index], {name: column[index] for name, column in own.context.items()}
+        )
         columns = self.moments.pair_columns(requests, own.times[index], self._items, rows, scores)
         ratings = np.stack([events.ratings[index], np.full(len(index), np.nan, dtype=np.float32)], axis=1).ravel()
         threshold = self.retriever.config.ctr_positive_rating

@@ -112,16 +112,23 @@ def _argmax(values: list[float]) -> int:
 
 
 def _epoch(
-    model: nn.Module, optimizer: torch.optim.Optimizer, steps: Iterable[tuple[int, Callable[[], Tensor]]], total: int,
-    plan: Plan, epoch: int, scores: list[float],
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    steps: Iterable[tuple[int, Callable[[], Tensor]]],
+    total: int,
+    plan: Plan,
+    epoch: int,
+    scores: list[float],
 ) -> float:
     model.train()
     began, done, summed, told = time.monotonic(), 0, 0.0, 0.0
     for size, step in steps:
         loss = step()
         if not torch.isfinite(loss):
-            raise DataError(f"the loss of {plan.stage} became {loss.item()} in epoch {epoch + 1}: "
-                            "lower learning_rate, or look for extreme values in the numerical columns.")
+            raise DataError(
+                f"the loss of {plan.stage} became {loss.item()} in epoch {epoch + 1}: "
+                "lower learning_rate, or look for extreme values in the numerical columns."
+            )
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -130,14 +137,29 @@ def _epoch(
         if plan.report is not None and (now - told > 0.2 or done >= total):
             rate = done / max(now - began, 1e-9)
             left = (total * (plan.epochs - epoch) - done) / max(rate, 1e-9)
-            plan.report(Progress(plan.stage, epoch + 1, plan.epochs, done, total, summed / done, rate, left,
-                                 scores[-1] if scores else None))
+            plan.report(
+                Progress(
+                    plan.stage,
+                    epoch + 1,
+                    plan.epochs,
+                    done,
+                    total,
+                    summed / done,
+                    rate,
+                    left,
+                    scores[-1] if scores else None,
+                )
+            )
             told = now
     return summed / max(done, 1)
 
 
 def _save(
-    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, best: dict[str, Tensor], losses: list[float],
+    path: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    best: dict[str, Tensor],
+    losses: list[float],
     scores: list[float],
 ) -> None:
     """One safetensors file with all that the next epoch needs, random state included; old or new, never half."""
@@ -148,8 +170,11 @@ def _save(
     tensors["random"] = torch.get_rng_state()
     path.parent.mkdir(parents=True, exist_ok=True)
     staged = path.with_suffix(".tmp")
-    save_file({name: value.contiguous().clone() for name, value in tensors.items()}, staged,
-              metadata={"losses": json.dumps(losses), "scores": json.dumps(scores)})
+    save_file(
+        {name: value.contiguous().clone() for name, value in tensors.items()},
+        staged,
+        metadata={"losses": json.dumps(losses), "scores": json.dumps(scores)},
+    )
     os.replace(staged, path)
 
 

@@ -41,8 +41,10 @@ def bar(wish: bool | Report) -> Iterator[Report | None]:
 
 def _told(step: Step) -> str:
     score = f", validation {step.score:.4f}" if step.score is not None else ""
-    return (f"epoch {step.epoch}/{step.epochs}, loss {step.loss:.4f}, {step.examples_s:,.0f} examples/s, "
-            f"at most {step.left_s:.0f} s left{score}")
+    return (
+        f"epoch {step.epoch}/{step.epochs}, loss {step.loss:.4f}, {step.examples_s:,.0f} examples/s, "
+        f"at most {step.left_s:.0f} s left{score}"
+    )
 
 
 def _line(step: Step) -> None:

@@ -97,9 +97,16 @@ class Recommender:
         return len(self.state.users) - 1
 
     def recommend(
-        self, user_id: str | None, k: int = 10, *, history: Sequence[str] | None = None,
-        user_features: Mapping[str, object] | None = None, context: Mapping[str, object] | None = None,
-        exclude: Collection[str] = (), exclude_seen: bool = True, fields: Sequence[str] = (),
+        self,
+        user_id: str | None,
+        k: int = 10,
+        *,
+        history: Sequence[str] | None = None,
+        user_features: Mapping[str, object] | None = None,
+        context: Mapping[str, object] | None = None,
+        exclude: Collection[str] = (),
+        exclude_seen: bool = True,
+        fields: Sequence[str] = (),
     ) -> Recommendations:
         """The k best items for one user, fewer only where the catalogue has no more.
 
@@ -119,8 +126,15 @@ class Recommender:
         self._check_k(k)
         names = self._fields(fields)
         known = str(user_id) if user_id is not None else None
-        request = self.state.of_one(known, time.time_ns() // 1000, history=history, features=user_features,
-                                    context=context, exclude=exclude, exclude_seen=exclude_seen)
+        request = self.state.of_one(
+            known,
+            time.time_ns() // 1000,
+            history=history,
+            features=user_features,
+            context=context,
+            exclude=exclude,
+            exclude_seen=exclude_seen,
+        )
         level = self._levels(request, bool(user_features))[0]
         ranked = self.popular(request, k) if level == POPULAR else self.two_stage(request, k)
         return self._answer(ranked, known, int(level), names)
@@ -140,18 +154,22 @@ class Recommender:
         scores = np.concatenate([part.scores for part in parts]) if parts else np.zeros((0, k), dtype=np.float32)
         held = rows > 0
         users, ranks = np.nonzero(held)
-        out = pl.DataFrame({
-            USER_ID: pl.Series(outside, dtype=pl.String).gather(users),
-            ITEM_ID: self.engine.processor.items.of_rows(rows[held]),
-            "score": scores[held], "rank": ranks + 1,
-        })
+        out = pl.DataFrame(
+            {
+                USER_ID: pl.Series(outside, dtype=pl.String).gather(users),
+                ITEM_ID: self.engine.processor.items.of_rows(rows[held]),
+                "score": scores[held],
+                "rank": ranks + 1,
+            }
+        )
         if frame == "polars":
             return out
         try:
             return out.to_pandas()
         except ImportError as error:
-            raise MissingExtraError("pandas is not installed: pip install 'enterprise_recsys[train]', or ask for "
-                                    "frame='polars'.") from error
+            raise MissingExtraError(
+                "pandas is not installed: pip install 'enterprise_recsys[train]', or ask for frame='polars'."
+            ) from error
 
     def similar_items(self, item_id: str, k: int = 10, *, fields: Sequence[str] = ()) -> Recommendations:
         """The k items whose vectors are nearest to an item's (cosine).
@@ -163,10 +181,13 @@ class Recommender:
         names = self._fields(fields)
         row = self.engine.processor.items.row(str(item_id))
         if row == 0:
-            raise UnknownItemError(f"item {item_id!r} is not in the catalogue of {self.n_items} items; ids are strings "
-                                   "as in the training log.")
-        found = self.engine.index.search(self.engine.vectors[[row]], min(k, self.n_items), np.array([0, 1]),
-                                         np.array([row]))
+            raise UnknownItemError(
+                f"item {item_id!r} is not in the catalogue of {self.n_items} items; ids are strings "
+                "as in the training log."
+            )
+        found = self.engine.index.search(
+            self.engine.vectors[[row]], min(k, self.n_items), np.array([0, 1]), np.array([row])
+        )
         return self._answer(found, None, PERSONAL, names)
 
     # The stages, for B requests at once: what is evaluated is what is served. ---------------------------------------
@@ -202,15 +223,17 @@ class Recommender:
         if (levels == POPULAR).any():
             popular = self.popular(requests, k)
             nothing = (levels == POPULAR)[:, None]
-            return Ranked(np.where(nothing, popular.rows, ranked.rows), np.where(nothing, popular.scores, ranked.scores))
+            return Ranked(
+                np.where(nothing, popular.rows, ranked.rows), np.where(nothing, popular.scores, ranked.scores)
+            )
         return ranked
 
     def _levels(self, requests: Requests, told: bool) -> Ints:
-        known = requests.columns[USER_ID] > 0
+        known = np.asarray(requests.columns[USER_ID], dtype=np.int64) > 0
         hints = (requests.history > 0).any(axis=1) | told
         for feature in self.engine.processor.of("user"):
             if feature.kind == "category":
-                hints |= requests.columns[feature.name] > 0
+                hints |= np.asarray(requests.columns[feature.name], dtype=np.int64) > 0
         return np.where(known, PERSONAL, np.where(hints, FROM_REQUEST, POPULAR)).astype(np.int64)
 
     def _check_k(self, k: int) -> None:
@@ -234,7 +257,9 @@ class Recommender:
             for rank, (item, score) in enumerate(zip(ids, scores, strict=True), start=1)
         ]
         for name in names:
-            for item, value in zip(items, self.engine.processor.catalogue[name].gather(rows - 1).to_list(), strict=True):
+            for item, value in zip(
+                items, self.engine.processor.catalogue[name].gather(rows - 1).to_list(), strict=True
+            ):
                 item[name.removeprefix("item_") if name != ITEM_ID else name] = value
         return Recommendations(items, user_id=user_id, fallback_level=level, model_version=self.model_version)
 
@@ -247,8 +272,12 @@ class Recommender:
         """
         folder = Path(folder)
         artifact.publish(folder / "state", self._write_state, kind="state", meta={"events": len(self.log.events)})
-        artifact.publish(folder / "model", self._write_model, kind="model",
-                         meta={"model_version": self.model_version, "items": self.n_items})
+        artifact.publish(
+            folder / "model",
+            self._write_model,
+            kind="model",
+            meta={"model_version": self.model_version, "items": self.n_items},
+        )
 
     def _write_state(self, folder: Path) -> None:
         self.log.events.write_parquet(folder / "events.parquet")
@@ -261,8 +290,14 @@ class Recommender:
         (folder / "schema.json").write_text(json.dumps({**processor.to_json(), "depth": engine.depth}))
         processor.users.ids.rename(USER_ID).to_frame().write_parquet(folder / "users.parquet")
         processor.catalogue.write_parquet(folder / "items.parquet")
-        save_file({"item_vectors": engine.vectors, "learnt_items": processor.learnt_items,
-                   "learnt_users": processor.learnt_users}, folder / "vectors.safetensors")
+        save_file(
+            {
+                "item_vectors": engine.vectors,
+                "learnt_items": processor.learnt_items,
+                "learnt_users": processor.learnt_users,
+            },
+            folder / "vectors.safetensors",
+        )
         engine.index.save(folder / "index.faiss")
         for name, data in (("encoder.onnx", engine.encoder.data), ("scorer.onnx", engine.scorer.data)):
             (folder / name).write_bytes(data)
@@ -287,12 +322,19 @@ class Recommender:
         schema = json.loads((model / "schema.json").read_text())
         tensors = load_file(model / "vectors.safetensors")
         processor = DataProcessor(config).restore(
-            schema, pl.read_parquet(model / "users.parquet")[USER_ID], pl.read_parquet(model / "items.parquet"),
-            tensors["learnt_users"], tensors["learnt_items"],
+            schema,
+            pl.read_parquet(model / "users.parquet")[USER_ID],
+            pl.read_parquet(model / "items.parquet"),
+            tensors["learnt_users"],
+            tensors["learnt_items"],
         )
         engine = Engine(
-            processor, Encoder(model / "encoder.onnx", threads=threads), Scorer(model / "scorer.onnx", threads=threads),
-            Index.load(model / "index.faiss"), tensors["item_vectors"], int(schema["depth"]),
+            processor,
+            Encoder(model / "encoder.onnx", threads=threads),
+            Scorer(model / "scorer.onnx", threads=threads),
+            Index.load(model / "index.faiss"),
+            tensors["item_vectors"],
+            int(schema["depth"]),
             str(manifest.meta["model_version"]),
         )
         users = pl.read_parquet(state / "users.parquet") if (state / "users.parquet").exists() else None

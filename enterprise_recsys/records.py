@@ -37,7 +37,7 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Columns = dict[str, NDArray[np.generic]]
-"""Feature name -> array whose first axis is the row: int64 [R] category, float32 [R] number, int64 [R, M] multi-value."""
+"""Feature name -> array by row: int64 [R] category, float32 [R] number, int64 [R, M] multi-value."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Events:
         times: [R] microseconds since 1970 UTC.
         ratings: [R] the rating in the log's own unit; NaN where there is none.
         weights: [R] how much an event counts; 1 where the log says nothing.
-        relevant: [R] whether the event counts as a success (a positive type, and a rating over the threshold if one is set).
+        relevant: [R] whether the event counts as a success (a positive type, a rating over the threshold).
         context: feature name -> [R, ...] encoded context columns of the events.
     """
 

@@ -76,7 +76,12 @@ class ProductionTrainer:
         return self._recommender
 
     def fit(
-        self, train: object, val: object | None = None, *, users: object | None = None, items: object | None = None,
+        self,
+        train: object,
+        val: object | None = None,
+        *,
+        users: object | None = None,
+        items: object | None = None,
         checkpoint: Path | str | None = None,
     ) -> ProductionTrainer:
         """Learn both stages and export them to the engine.
@@ -118,13 +123,21 @@ class ProductionTrainer:
             learnt.retriever.export(encoder)
             learnt.ranker.export(learnt.sample, scorer)
             return Engine(
-                learnt.processor, Encoder(encoder, threads=self.config.threads),
-                Scorer(scorer, threads=self.config.threads), INDEXES[self.config.index](vectors), vectors,
-                self.config.candidates, f"{self.config.training}-{_version()}",
+                learnt.processor,
+                Encoder(encoder, threads=self.config.threads),
+                Scorer(scorer, threads=self.config.threads),
+                INDEXES[self.config.index](vectors),
+                vectors,
+                self.config.candidates,
+                f"{self.config.training}-{_version()}",
             )
 
     def evaluate(
-        self, test: object, *, k: int | Sequence[int] = 10, extra: Mapping[str, Lists] | None = None,
+        self,
+        test: object,
+        *,
+        k: int | Sequence[int] = 10,
+        extra: Mapping[str, Lists] | None = None,
         baselines: bool = True,
     ) -> Evaluation:
         """Measure the served lists on later events, with retrieval alone and simple baselines beside them.
@@ -141,17 +154,38 @@ class ProductionTrainer:
         Returns:
             A flat dict such as `{"two_stage/NDCG@10": 0.123, ...}` which prints as a table.
         """
-        return evaluate(self.recommender, _log(test, None, None), ks=[k] if isinstance(k, int) else list(k),
-                        extra=extra or {}, baselines=BASELINES if baselines else {}, seed=self.config.seed)
+        return evaluate(
+            self.recommender,
+            _log(test, None, None),
+            ks=[k] if isinstance(k, int) else list(k),
+            extra=extra or {},
+            baselines=BASELINES if baselines else {},
+            seed=self.config.seed,
+        )
 
     def recommend(
-        self, user_id: str | int, k: int = 10, *, history: Sequence[str] | None = None,
-        user_features: Mapping[str, object] | None = None, context: Mapping[str, object] | None = None,
-        exclude: Collection[str] = (), exclude_seen: bool = True, fields: Sequence[str] = (),
+        self,
+        user_id: str | int,
+        k: int = 10,
+        *,
+        history: Sequence[str] | None = None,
+        user_features: Mapping[str, object] | None = None,
+        context: Mapping[str, object] | None = None,
+        exclude: Collection[str] = (),
+        exclude_seen: bool = True,
+        fields: Sequence[str] = (),
     ) -> Recommendations:
         """The k best items for one user; see `Recommender.recommend`."""
-        return self.recommender.recommend(str(user_id), k, history=history, user_features=user_features,
-                                          context=context, exclude=exclude, exclude_seen=exclude_seen, fields=fields)
+        return self.recommender.recommend(
+            str(user_id),
+            k,
+            history=history,
+            user_features=user_features,
+            context=context,
+            exclude=exclude,
+            exclude_seen=exclude_seen,
+            fields=fields,
+        )
 
     def recommend_many(
         self, user_ids: Sequence[str], k: int = 10, *, frame: Literal["pandas", "polars"] = "pandas"
@@ -183,15 +217,17 @@ def _version() -> str:
 def _log(frame: object, users: object | None, items: object | None) -> Interactions:
     if isinstance(frame, Interactions):
         return frame
-    return to_interactions(frame, users, items)  # type: ignore[arg-type]
+    return to_interactions(frame, users, items)
 
 
 def _halve(log: Interactions, share: float) -> tuple[Interactions, Interactions]:
     cut = log.events["timestamp"].to_physical().quantile(1.0 - share, interpolation="nearest")
     late = log.events["timestamp"].to_physical() >= cut
     if late.all():
-        raise DataError("all events have the same time, so no later part can be set aside for validation; "
-                        "pass val, or check the column 'timestamp'.")
+        raise DataError(
+            "all events have the same time, so no later part can be set aside for validation; "
+            "pass val, or check the column 'timestamp'."
+        )
     return log.with_events(log.events.filter(~late)), log.with_events(log.events.filter(late))
 
 
@@ -199,7 +235,9 @@ def joined(early: Interactions, late: Interactions) -> Interactions:
     """One log of two: all events, and the users and items of both (the earlier one's features win)."""
     return Interactions(
         pl.concat([early.events, late.events], how="diagonal_relaxed"),
-        _tables(early.users, late.users, "user_id"), _tables(early.items, late.items, "item_id"), early.name,
+        _tables(early.users, late.users, "user_id"),
+        _tables(early.items, late.items, "item_id"),
+        early.name,
     )
 
 

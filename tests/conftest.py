@@ -8,8 +8,16 @@ from enterprise_recsys.data.worlds import World, make_world
 from enterprise_recsys.trainer import ProductionTrainer
 
 SMALL = {
-    "embedding_dim": 16, "user_tower_dims": [32, 16], "item_tower_dims": [32, 16], "epochs": 12, "ranker_epochs": 3,
-    "negatives": 128, "batch_size": 512, "candidates": 50, "learning_rate": 5e-3, "threads": 1,
+    "embedding_dim": 16,
+    "user_tower_dims": [32, 16],
+    "item_tower_dims": [32, 16],
+    "epochs": 12,
+    "ranker_epochs": 3,
+    "negatives": 128,
+    "batch_size": 512,
+    "candidates": 50,
+    "learning_rate": 5e-3,
+    "threads": 1,
 }
 
 

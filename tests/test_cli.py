@@ -14,8 +14,14 @@ FAST = ["--set", "epochs=1", "--set", "ranker_epochs=1", "--set", "embedding_dim
 
 
 def recsys(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "enterprise_recsys", *words], cwd=cwd, capture_output=True, text=True,
-                          env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(Path(__file__).parents[1])}, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "enterprise_recsys", *words],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(Path(__file__).parents[1])},
+        check=False,
+    )
 
 
 def test_a_csv_log_is_prepared_learnt_measured_and_answered(world: World, tmp_path: Path) -> None:

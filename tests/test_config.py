@@ -24,8 +24,13 @@ def test_a_wrong_dial_is_refused_with_what_would_be_right(fields: dict[str, obje
 
 @pytest.mark.parametrize(
     "fields",
-    [{"negative_sampling_strategy": "mixd"}, {"retrieval_loss": "x"}, {"history": "x"}, {"ranking_network": "x"},
-     {"index": "x"}],
+    [
+        {"negative_sampling_strategy": "mixd"},
+        {"retrieval_loss": "x"},
+        {"history": "x"},
+        {"ranking_network": "x"},
+        {"index": "x"},
+    ],
 )
 def test_an_unknown_part_is_refused_before_any_data_is_read(fields: dict[str, str]) -> None:
     name, value = next(iter(fields.items()))

@@ -43,8 +43,10 @@ def test_no_history_stands_in_the_model_and_no_pickle_anywhere(trainer: Producti
 
 def test_answering_needs_no_training_framework(trainer: ProductionTrainer, tmp_path: Path) -> None:
     trainer.save(tmp_path)
-    lines = ("import sys; from enterprise_recsys.recommender import Recommender; "
-             f"print(len(Recommender.load({str(tmp_path)!r}).recommend('42', 5)), "
-             "[name for name in ('torch', 'pandas', 'scipy') if name in sys.modules])")
+    lines = (
+        "import sys; from enterprise_recsys.recommender import Recommender; "
+        f"print(len(Recommender.load({str(tmp_path)!r}).recommend('42', 5)), "
+        "[name for name in ('torch', 'pandas', 'scipy') if name in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "5 []"

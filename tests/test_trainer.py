@@ -20,8 +20,14 @@ from tests.conftest import SMALL
 def test_the_two_stage_list_beats_popularity_in_a_made_world(trainer: ProductionTrainer, parts: Split) -> None:
     figures = trainer.evaluate(parts.test)
     assert figures["retrieval/NDCG@10"] > figures["popularity/NDCG@10"]
-    assert {"two_stage/NDCG@10", "two_stage/NDCG@10/low", "item_knn/MRR@10", "two_stage/Coverage@10",
-            "two_stage/Diversity@10", "two_stage/FeatureDiversity@10"} <= set(figures)
+    assert {
+        "two_stage/NDCG@10",
+        "two_stage/NDCG@10/low",
+        "item_knn/MRR@10",
+        "two_stage/Coverage@10",
+        "two_stage/Diversity@10",
+        "two_stage/FeatureDiversity@10",
+    } <= set(figures)
     assert all(0.0 <= value <= 1.0 for key, value in figures.items() if key.endswith("@10") and "-" not in key)
     json.dumps(figures)
 
@@ -31,8 +37,9 @@ def test_the_best_possible_lists_are_a_ceiling(trainer: ProductionTrainer, parts
     past = dict(pl.concat([parts.train.events, parts.val.events]).group_by("user_id").agg("item_id").iter_rows())
 
     def best(user_ids, k):
-        return world.best_lists(user_ids, k, start=times.min(), end=times.max(),
-                                seen=[set(past.get(one, ())) for one in user_ids])
+        return world.best_lists(
+            user_ids, k, start=times.min(), end=times.max(), seen=[set(past.get(one, ())) for one in user_ids]
+        )
 
     figures = trainer.evaluate(parts.test, extra={"best_possible": best})
     assert figures["best_possible/NDCG@10"] > max(figures["two_stage/NDCG@10"], figures["retrieval/NDCG@10"])
@@ -101,8 +108,10 @@ def test_save_then_load_gives_the_same_lists(trainer: ProductionTrainer, tmp_pat
     trainer.save(tmp_path / "model")
     again = ProductionTrainer.load(tmp_path / "model")
     users = [str(user) for user in range(1, 60)]
-    assert again.recommend_many(users, 10, frame="polars")["item_id"].to_list() == \
-        trainer.recommend_many(users, 10, frame="polars")["item_id"].to_list()
+    assert (
+        again.recommend_many(users, 10, frame="polars")["item_id"].to_list()
+        == trainer.recommend_many(users, 10, frame="polars")["item_id"].to_list()
+    )
     assert again.recommender.model_version == trainer.recommender.model_version
 
 
@@ -147,15 +156,18 @@ def test_the_engine_computes_what_the_towers_and_the_ranker_compute(parts: Split
     from enterprise_recsys.data.moments import Moments
     from enterprise_recsys.trainer import joined
 
-    trainer = ProductionTrainer(ModelConfig(**{**SMALL, "epochs": 1, "ranker_epochs": 1, "refit": False}), progress=False)
+    trainer = ProductionTrainer(
+        ModelConfig(**{**SMALL, "epochs": 1, "ranker_epochs": 1, "refit": False}), progress=False
+    )
     both = joined(parts.train, parts.val)
     processor = DataProcessor(trainer.config).fit(both)
     moments = Moments(processor, both)
     _, learnt = choose(processor, parts.train, parts.val, moments, None, None)
     engine = trainer._export(learnt, moments)
     rows = np.arange(1, 40)
-    requests = moments.requests(rows, np.full(39, 2**60), {
-        name: column[:39] for name, column in moments.events.context.items()})
+    requests = moments.requests(
+        rows, np.full(39, 2**60), {name: column[:39] for name, column in moments.events.context.items()}
+    )
     torch_side = learnt.retriever.encode(requests.columns, requests.history)
     assert np.abs(engine.encoder.encode(requests.columns, requests.history) - torch_side).max() < 1e-5
     clicks, ratings = engine.scorer.score({name: column[:500] for name, column in learnt.sample.items()})
@@ -171,6 +183,8 @@ def test_a_log_without_relevant_events_is_refused(parts: Split) -> None:
 def test_without_val_the_newest_part_of_train_takes_its_place(parts: Split) -> None:
     config = ModelConfig(**{**SMALL, "epochs": 1, "ranker_epochs": 1})
     assert len(ProductionTrainer(config, progress=False).fit(parts.train).recommend("42", 5)) == 5
-    flat = parts.train.with_events(parts.train.events.with_columns(pl.lit(parts.train.events["timestamp"][0]).alias("timestamp")))
+    flat = parts.train.with_events(
+        parts.train.events.with_columns(pl.lit(parts.train.events["timestamp"][0]).alias("timestamp"))
+    )
     with pytest.raises(DataError, match="all events have the same time"):
         ProductionTrainer(config, progress=False).fit(flat)

@@ -53,8 +53,15 @@ class Timeline:
         rating = ratings[order].astype(np.float64)
         has = ~np.isnan(rating)
         rating = np.where(has, rating, 0.0)
-        sums = pl.DataFrame({"row": rows[order], "count": np.ones(len(rows)), "rated": has.astype(np.float64),
-                             "total": rating, "squares": rating * rating})
+        sums = pl.DataFrame(
+            {
+                "row": rows[order],
+                "count": np.ones(len(rows)),
+                "rated": has.astype(np.float64),
+                "total": rating,
+                "squares": rating * rating,
+            }
+        )
         running = sums.select(pl.col("count", "rated", "total", "squares").cum_sum().over("row"))
         self._sums = np.vstack([running.to_numpy(), np.zeros((1, 4))])  # the last line: nothing known yet
         self._rows = rows[order]
@@ -66,7 +73,9 @@ class Timeline:
     def read(self, rows: Ints, times: Ints) -> Statistics:
         """The statistics of owners [R] from their events strictly before the moments [R]."""
         place = np.searchsorted(self._keys, self._key(rows, times), side="left") - 1
-        known = (place >= 0) & (self._rows[np.maximum(place, 0)] == rows) if len(self._rows) else np.zeros(len(rows), bool)
+        known = (
+            (place >= 0) & (self._rows[np.maximum(place, 0)] == rows) if len(self._rows) else np.zeros(len(rows), bool)
+        )
         sums = self._sums[np.where(known, place, len(self._rows))]
         return _statistics(sums[:, 0], sums[:, 1], sums[:, 2], sums[:, 3])
 

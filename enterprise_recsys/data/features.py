@@ -1,4 +1,4 @@
-"""A feature is declared once: its name, owner and kind are inferred from a column, fitted, and frozen into the artifact."""
+"""A feature is declared once: inferred from a column, fitted, and frozen into the artifact."""
 
 from __future__ import annotations
 

@@ -74,9 +74,15 @@ class State:
         )
 
     def of_one(
-        self, user_id: str | None, time: int, *, history: Sequence[str] | None = None,
-        features: Mapping[str, object] | None = None, context: Mapping[str, object] | None = None,
-        exclude: Collection[str] = (), exclude_seen: bool = True,
+        self,
+        user_id: str | None,
+        time: int,
+        *,
+        history: Sequence[str] | None = None,
+        features: Mapping[str, object] | None = None,
+        context: Mapping[str, object] | None = None,
+        exclude: Collection[str] = (),
+        exclude_seen: bool = True,
     ) -> Requests:
         """One request; what it brings itself (history, features) goes over what the state knows."""
         slot = self.users.row(user_id) if user_id is not None else 0
@@ -95,7 +101,7 @@ class State:
             seen = seen[seen > 0]
             newest = np.zeros((1, self.length), dtype=np.int64)
             if len(seen):
-                newest[0, -min(len(seen), self.length):] = seen[-self.length:]
+                newest[0, -min(len(seen), self.length) :] = seen[-self.length :]
             statistics = Statistics(np.array([float(len(seen))]), np.array([np.nan]), np.array([np.nan]))
         left_out = self.processor.items.rows(list(exclude))
         seen = np.concatenate([seen if exclude_seen else seen[:0], left_out[left_out > 0]])
@@ -109,15 +115,22 @@ class State:
         return {**out, **(given or {})}
 
     def pair_columns(self, requests: Requests, items: Columns, rows: Ints, scores: np.ndarray) -> Columns:
-        """The ranker's columns for candidates: rows [B, K] item rows (0 = empty) and retrieval scores [B, K] -> [B*K]."""
+        """The ranker's columns for candidates: item rows (0 = empty) and retrieval scores [B, K] -> [B*K]."""
         statistics = self._item_statistics.read(rows.ravel())
-        return ranker_columns(self.processor, requests.columns, requests.context, requests.statistics, items,
-                              statistics, rows, scores)
+        return ranker_columns(
+            self.processor, requests.columns, requests.context, requests.statistics, items, statistics, rows, scores
+        )
 
 
 def ranker_columns(
-    processor: DataProcessor, users: Columns, context: Columns, user_statistics: Statistics, items: Columns,
-    item_statistics: Statistics, rows: Ints, scores: np.ndarray,
+    processor: DataProcessor,
+    users: Columns,
+    context: Columns,
+    user_statistics: Statistics,
+    items: Columns,
+    item_statistics: Statistics,
+    rows: Ints,
+    scores: np.ndarray,
 ) -> Columns:
     """What the ranker sees of B requests with K candidates each: one table of B*K rows, for learning and serving alike.
 
@@ -129,8 +142,9 @@ def ranker_columns(
     """
     width = rows.shape[1]
     repeated = {name: np.repeat(column, width, axis=0) for name, column in {**users, **context}.items()}
-    spread = Statistics(*(np.repeat(one, width) for one in (user_statistics.count, user_statistics.mean,
-                                                            user_statistics.std)))
+    spread = Statistics(
+        *(np.repeat(one, width) for one in (user_statistics.count, user_statistics.mean, user_statistics.std))
+    )
     flat = rows.ravel()
     return {
         **repeated,

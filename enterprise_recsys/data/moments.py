@@ -47,5 +47,6 @@ class Moments:
     def pair_columns(self, requests: Requests, times: Ints, items: Columns, rows: Ints, scores: np.ndarray) -> Columns:
         """The ranker's columns [B*K] for candidates [B, K] at the moments [B]; see `ranker_columns`."""
         statistics = self._item_timeline.read(rows.ravel(), np.repeat(times, rows.shape[1]))
-        return ranker_columns(self.processor, requests.columns, requests.context, requests.statistics, items,
-                              statistics, rows, scores)
+        return ranker_columns(
+            self.processor, requests.columns, requests.context, requests.statistics, items, statistics, rows, scores
+        )

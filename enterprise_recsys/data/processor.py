@@ -83,14 +83,17 @@ class DataProcessor:
     def _mark(self, log: Interactions) -> None:
         # An item without events keeps id 0 in the tower: its features speak for it, not an untrained embedding.
         self.learnt_users, self.learnt_items = (
-            np.where(np.bincount(vocabulary.rows(log.events[key]), minlength=len(vocabulary)) > 0,
-                     np.arange(len(vocabulary)), 0)
+            np.where(
+                np.bincount(vocabulary.rows(log.events[key]), minlength=len(vocabulary)) > 0,
+                np.arange(len(vocabulary)),
+                0,
+            )
             for vocabulary, key in ((self.users, USER_ID), (self.items, ITEM_ID))
         )
         self.learnt_users[0] = self.learnt_items[0] = 0
 
     def limited_to(self, log: Interactions) -> DataProcessor:
-        """The same rows and features, with only the ids of this log as learnt: for a model that sees less of the log."""
+        """The same rows and features, with only this log's ids as learnt: for a model that sees less."""
         other = DataProcessor(self.config)
         other.users, other.items, other.catalogue = self.users, self.items, self.catalogue
         other.features, other._fitted = self.features, True
@@ -158,8 +161,11 @@ class DataProcessor:
     def dataset(self, log: Interactions, *, users: pl.DataFrame | None = None) -> Dataset:
         """Encode a log for the stages."""
         self._check()
-        return Dataset(self._events(log), self.user_columns(users if users is not None else log.users, self.users),
-                       self.item_columns())
+        return Dataset(
+            self._events(log),
+            self.user_columns(users if users is not None else log.users, self.users),
+            self.item_columns(),
+        )
 
     def scale(self, statistics: Mapping[str, np.ndarray]) -> Columns:
         """The moving statistics as scaled numbers [R]; see `statistics_of`."""
@@ -190,14 +196,20 @@ class DataProcessor:
         ratings = frame[RATING].fill_null(np.nan).to_numpy() if RATING in frame.columns else np.full(len(frame), np.nan)
         users, items = everyone.rows(frame[USER_ID]), all_items.rows(frame[ITEM_ID])
         ratings = ratings.astype(np.float32)
-        values = statistics_of(Timeline(users, times, ratings).read(users, times),
-                               Timeline(items, times, ratings).read(items, times))
+        values = statistics_of(
+            Timeline(users, times, ratings).read(users, times), Timeline(items, times, ratings).read(items, times)
+        )
         scaled = {f"{name}_scaled": column for name, column in self.scale(values).items()}
         clock = time_columns(times)
-        derived = pl.DataFrame({
-            "hour": clock["hour"] - 1, "day_of_week": clock["day_of_week"], "is_weekend": clock["is_weekend"] == 2,
-            **{feature.name: values[feature.name] for feature in self.of("statistic")}, **scaled,
-        }).with_columns(pl.col(pl.Float64, pl.Float32).fill_nan(None))
+        derived = pl.DataFrame(
+            {
+                "hour": clock["hour"] - 1,
+                "day_of_week": clock["day_of_week"],
+                "is_weekend": clock["is_weekend"] == 2,
+                **{feature.name: values[feature.name] for feature in self.of("statistic")},
+                **scaled,
+            }
+        ).with_columns(pl.col(pl.Float64, pl.Float32).fill_nan(None))
         out = frame.hstack(derived).filter(pl.col("_now")).sort("_place").drop("_now", "_place", "_source")
         for table, key in ((log.users, USER_ID), (log.items, ITEM_ID)):
             if table is not None:
@@ -220,7 +232,11 @@ class DataProcessor:
         return {"features": [feature.to_json() for feature in self.features]}
 
     def restore(
-        self, schema: Mapping[str, object], users: pl.Series, catalogue: pl.DataFrame, learnt_users: Ints,
+        self,
+        schema: Mapping[str, object],
+        users: pl.Series,
+        catalogue: pl.DataFrame,
+        learnt_users: Ints,
         learnt_items: Ints,
     ) -> DataProcessor:
         """Take over what another processor learnt (the inverse of `to_json` and the vocabularies)."""
@@ -234,5 +250,10 @@ class DataProcessor:
 
 def statistics_of(users: Statistics, items: Statistics) -> dict[str, np.ndarray]:
     """The moving statistics by their column names, raw."""
-    return {"user_count": users.count, "user_mean_rating": users.mean, "user_std_rating": users.std,
-            "item_popularity": items.count, "item_mean_rating": items.mean}
+    return {
+        "user_count": users.count,
+        "user_mean_rating": users.mean,
+        "user_std_rating": users.std,
+        "item_popularity": items.count,
+        "item_mean_rating": items.mean,
+    }

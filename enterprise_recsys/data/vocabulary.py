@@ -37,13 +37,15 @@ class Vocabulary:
 
     def row(self, outside: str) -> int:
         """The row of one id; 0 if the vocabulary does not hold it."""
-        return self._rows.get(outside, 0)
+        return int(self._rows.get(outside, 0))
 
     def rows(self, outside: Iterable[str]) -> Ints:
         """The rows [R] of many ids; 0 for those that the vocabulary does not hold."""
         if isinstance(outside, pl.Series):
             known = pl.DataFrame({"id": self.ids, "row": np.arange(1, len(self), dtype=np.int64)})
-            joined = pl.DataFrame({"id": outside.cast(pl.String)}).join(known, on="id", how="left", maintain_order="left")
+            joined = pl.DataFrame({"id": outside.cast(pl.String)}).join(
+                known, on="id", how="left", maintain_order="left"
+            )
             return joined["row"].fill_null(0).to_numpy().astype(np.int64)
         return np.fromiter((self._rows.get(one, 0) for one in outside), dtype=np.int64)
 

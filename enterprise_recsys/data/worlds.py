@@ -19,8 +19,34 @@ _POOL = 400
 _CELLS = 50_000_000
 
 _CATEGORIES = ("drama", "comedy", "science", "nature", "history", "music", "travel", "sport", "crime", "family")
-_TAGS = ("slow", "fast", "dark", "warm", "classic", "new-wave", "true-story", "for-two", "night", "award", "short", "epic")
-_FIRST = ("Quiet", "Hidden", "Northern", "Golden", "Last", "Paper", "Silver", "Distant", "Broken", "Early", "Wild", "Blue")
+_TAGS = (
+    "slow",
+    "fast",
+    "dark",
+    "warm",
+    "classic",
+    "new-wave",
+    "true-story",
+    "for-two",
+    "night",
+    "award",
+    "short",
+    "epic",
+)
+_FIRST = (
+    "Quiet",
+    "Hidden",
+    "Northern",
+    "Golden",
+    "Last",
+    "Paper",
+    "Silver",
+    "Distant",
+    "Broken",
+    "Early",
+    "Wild",
+    "Blue",
+)
 _SECOND = ("Harbour", "Garden", "Letters", "River", "Summer", "Stations", "Voices", "Mountain", "Kitchen", "Lanterns")
 _SEGMENTS = ("student", "parent", "commuter", "retired", "night-owl", "weekend")
 _COUNTRIES = ("DE", "FR", "IT", "ES", "PL", "SE")
@@ -51,7 +77,7 @@ class World:
     span: tuple[int, int]
 
     def logits(self, users: Ints, seconds: Ints, items: Ints | None = None) -> Doubles:
-        """[B, I] (or [B, P] for given items [B, P]) log chances of each item, up to a constant; -inf before its release."""
+        """[B, I] (or [B, P] for given items [B, P]) log chances, up to a constant; -inf before an item's release."""
         share = ((seconds - self.span[0]) / (self.span[1] - self.span[0]))[:, None]
         taste = (1 - share) * self.early[users] + share * self.late[users]
         if items is None:
@@ -120,8 +146,12 @@ def make_world(
     Raises:
         ConfigError: a number is too small.
     """
-    for name, value, least in (("users", users, 2), ("items", items, 20), ("days", days, 2),
-                               ("events_per_user", events_per_user, 1)):
+    for name, value, least in (
+        ("users", users, 2),
+        ("items", items, 20),
+        ("days", days, 2),
+        ("events_per_user", events_per_user, 1),
+    ):
         if value < least:
             raise ConfigError(f"{name}={value!r} is too small for a made world: it should be at least {least}.")
     generator = np.random.default_rng(seed)
@@ -129,8 +159,9 @@ def make_world(
     user_table, early, late = _users(users, generator)
     appeal = -0.9 * np.log(generator.permutation(items) + 3.0)
     sessions = _sessions(users, days, events_per_user, generator)
-    world = World(Interactions(pl.DataFrame()), early, late, vectors, appeal, released, sessions,
-                  (START, START + days * _DAY))
+    world = World(
+        Interactions(pl.DataFrame()), early, late, vectors, appeal, released, sessions, (START, START + days * _DAY)
+    )
     events = _events(world, generator)
     log = Interactions(events, user_table, item_table, f"made world ({users:,} users, {items:,} items, seed {seed})")
     return World(log, early, late, vectors, appeal, released, sessions, world.span)
@@ -147,20 +178,30 @@ def _items(count: int, days: int, generator: np.random.Generator) -> tuple[pl.Da
     brand = generator.integers(30, size=count)
     of_category = _unit(generator.normal(size=(len(_CATEGORIES), _WIDTH)))
     of_tag, of_brand = generator.normal(size=(len(_TAGS), _WIDTH)), generator.normal(size=(30, _WIDTH))
-    vectors = _unit(of_category[category] + 0.12 * of_tag[tags].sum(axis=1) + 0.1 * of_brand[brand]
-                    + 0.15 * generator.normal(size=(count, _WIDTH)))
-    day = np.where(generator.random(count) < 0.15, generator.uniform(0, days * 0.95, count), -generator.exponential(400, count))
+    vectors = _unit(
+        of_category[category]
+        + 0.12 * of_tag[tags].sum(axis=1)
+        + 0.1 * of_brand[brand]
+        + 0.15 * generator.normal(size=(count, _WIDTH))
+    )
+    day = np.where(
+        generator.random(count) < 0.15, generator.uniform(0, days * 0.95, count), -generator.exponential(400, count)
+    )
     price = np.round(np.exp(generator.normal(1.5 + 0.15 * category, 0.4)), 2)
     first, second = generator.integers(len(_FIRST), size=count), generator.integers(len(_SECOND), size=count)
-    table = pl.DataFrame({
-        "item_id": [f"i{row + 1}" for row in range(count)],
-        "item_title": [f"{_FIRST[a]} {_SECOND[b]} #{row + 1}" for row, (a, b) in enumerate(zip(first, second, strict=True))],
-        "item_category": [_CATEGORIES[one] for one in category],
-        "item_tags": [[_TAGS[one] for one in row[: 1 + row[0] % 3]] for row in tags],
-        "item_brand": [f"brand-{one}" for one in brand],
-        "item_price": price,
-        "item_released": np.floor(day),
-    })
+    table = pl.DataFrame(
+        {
+            "item_id": [f"i{row + 1}" for row in range(count)],
+            "item_title": [
+                f"{_FIRST[a]} {_SECOND[b]} #{row + 1}" for row, (a, b) in enumerate(zip(first, second, strict=True))
+            ],
+            "item_category": [_CATEGORIES[one] for one in category],
+            "item_tags": [[_TAGS[one] for one in row[: 1 + row[0] % 3]] for row in tags],
+            "item_brand": [f"brand-{one}" for one in brand],
+            "item_price": price,
+            "item_released": np.floor(day),
+        }
+    )
     return table, vectors, (START + np.floor(day) * _DAY).astype(np.int64)
 
 
@@ -169,12 +210,14 @@ def _users(count: int, generator: np.random.Generator) -> tuple[pl.DataFrame, Do
     of_segment = _unit(generator.normal(size=(len(_SEGMENTS), _WIDTH)))
     early = _unit(0.8 * of_segment[segment] + _unit(generator.normal(size=(count, _WIDTH))))
     late = _unit(early + 0.5 * _unit(generator.normal(size=(count, _WIDTH))))
-    table = pl.DataFrame({
-        "user_id": [str(row + 1) for row in range(count)],
-        "user_country": [_COUNTRIES[one] for one in generator.integers(len(_COUNTRIES), size=count)],
-        "user_age": np.clip(np.round(generator.normal(22 + 9 * segment, 6)), 14, 90),
-        "user_segment": [_SEGMENTS[one] for one in segment],
-    })
+    table = pl.DataFrame(
+        {
+            "user_id": [str(row + 1) for row in range(count)],
+            "user_country": [_COUNTRIES[one] for one in generator.integers(len(_COUNTRIES), size=count)],
+            "user_age": np.clip(np.round(generator.normal(22 + 9 * segment, 6)), 14, 90),
+            "user_segment": [_SEGMENTS[one] for one in segment],
+        }
+    )
     return table, early, late
 
 
@@ -182,7 +225,9 @@ def _sessions(users: int, days: int, events_per_user: float, generator: np.rando
     """[S, 2] user and second, in the order of (user, time)."""
     mean = max(events_per_user / 4.0, 1.0)
     count = np.maximum(1, np.round(generator.lognormal(np.log(mean) - 0.32, 0.8, users))).astype(np.int64)
-    joined = np.where(generator.random(users) < 0.7, generator.uniform(0, 0.3, users), generator.uniform(0.3, 0.97, users))
+    joined = np.where(
+        generator.random(users) < 0.7, generator.uniform(0, 0.3, users), generator.uniform(0.3, 0.97, users)
+    )
     owner = np.repeat(np.arange(users), count)
     day = np.floor((joined[owner] + (1 - joined[owner]) * generator.random(len(owner))) * days)
     hour = generator.choice(24, size=len(owner), p=_HOURS / _HOURS.sum())
@@ -217,12 +262,16 @@ def _events(world: World, generator: np.random.Generator) -> pl.DataFrame:
     hour = second // 3600 % 24
     roll = generator.random(len(user))
     device = np.where(roll < 0.2, "desktop", np.where((hour >= 18) & (roll < 0.7), "tv", "phone"))
-    frame = pl.DataFrame({
-        "user_id": (user + 1).astype(str), "item_id": np.char.add("i", (item + 1).astype(str)),
-        "timestamp": pl.Series(second * 1_000_000).cast(TIME_TYPE),
-        "rating": pl.Series(np.where(rated, np.clip(np.round(stars), 1, 5), np.nan)).fill_nan(None),
-        "event_type": np.where(rated, "rate", "view"), "device": device,
-    })
+    frame = pl.DataFrame(
+        {
+            "user_id": (user + 1).astype(str),
+            "item_id": np.char.add("i", (item + 1).astype(str)),
+            "timestamp": pl.Series(second * 1_000_000).cast(TIME_TYPE),
+            "rating": pl.Series(np.where(rated, np.clip(np.round(stars), 1, 5), np.nan)).fill_nan(None),
+            "event_type": np.where(rated, "rate", "view"),
+            "device": device,
+        }
+    )
     return frame.sort("timestamp", "user_id", "item_id")
 
 

@@ -23,7 +23,9 @@ class _Network:
         try:
             self._session = onnxruntime.InferenceSession(self.data, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime raises classes of its own, which share no base but Exception
-            raise ArtifactError(f"{path} is no network that this ONNX Runtime can read: {error}; train again.") from None
+            raise ArtifactError(
+                f"{path} is no network that this ONNX Runtime can read: {error}; train again."
+            ) from None
         self.inputs = [one.name for one in self._session.get_inputs()]
 
     def run(self, columns: Columns, *, chunk: int) -> list[Floats]:

@@ -46,7 +46,7 @@ def hit_rate(judged: Judged, *, k: int) -> Doubles:
     Source: "HR@k" of He et al., WWW 2017, doi:10.1145/3038912.3052569 (there with one target a user); `Success@k` of
     trec_eval.
     """
-    return _of_users(judged, _hits(judged, k).any(axis=1).astype(np.float64))
+    return _of_users(judged, np.asarray(_hits(judged, k).any(axis=1), dtype=np.float64))
 
 
 def recall(judged: Judged, *, k: int) -> Doubles:
@@ -67,7 +67,7 @@ def recall_min(judged: Judged, *, k: int) -> Doubles:
 
 def precision(judged: Judged, *, k: int) -> Doubles:
     """Hits in the first k places / k, also when the list is shorter than k. Source: `P_k` of trec_eval."""
-    return _of_users(judged, _hits(judged, k).sum(axis=1) / k)
+    return _of_users(judged, np.asarray(_hits(judged, k).sum(axis=1) / k, dtype=np.float64))
 
 
 def ndcg(judged: Judged, *, k: int) -> Doubles:

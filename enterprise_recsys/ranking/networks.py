@@ -21,6 +21,7 @@ class Cross(nn.Module):
         self.layers = nn.ModuleList(nn.Linear(width, width) for _ in range(layers))
 
     def forward(self, first: Tensor) -> Tensor:
+        """See the class."""
         crossed = first
         for layer in self.layers:
             crossed = first * layer(crossed) + crossed
@@ -37,6 +38,7 @@ class DCNv2(nn.Module):
         self.width_out = width + dims[-1]
 
     def forward(self, row: Tensor) -> Tensor:
+        """See the class."""
         return torch.cat([self.cross(row), self.deep(row)], dim=1)
 
 
@@ -49,6 +51,7 @@ class PlainMLP(nn.Module):
         self.width_out = dims[-1]
 
     def forward(self, row: Tensor) -> Tensor:
+        """See the class."""
         out: Tensor = self.deep(row)
         return out
 

@@ -56,16 +56,21 @@ class RankingNetwork(nn.Module):
             {**ids, **categories, **TIME_SIZES},
             {one.name: one.size for one in declared if one.kind == "multi_value"},
             [*numbers, "retrieval_score"],
-            config.ranking_dim, dropped=list(ids), id_dropout=config.id_dropout, id_scale=0.0,
+            config.ranking_dim,
+            dropped=list(ids),
+            id_dropout=config.id_dropout,
+            id_scale=0.0,
         )
         network = pick(NETWORKS, config.ranking_network, what="ranking_network")
-        self.network = network(self.embedding.width_out, config.ranking_dims, cross_layers=config.cross_layers,
-                               dropout=config.dropout)
+        self.network = network(
+            self.embedding.width_out, config.ranking_dims, cross_layers=config.cross_layers, dropout=config.dropout
+        )
         width = int(self.network.width_out)  # type: ignore[arg-type]
         self.heads = nn.Linear(width, 2)
         self.register_buffer("rating_scale", torch.tensor([rating_mean, rating_std]))
 
     def forward(self, columns: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """See the class."""
         out = self.heads(self.network(self.embedding(columns)))
         mean, std = self.rating_scale.unbind()  # type: ignore[operator]
         return out[:, 0], out[:, 1] * std + mean
@@ -119,7 +124,9 @@ class Ranker:
         probabilities, ratings = [], []
         with torch.no_grad():
             for begin in range(0, rows, chunk):
-                part = {name: torch.from_numpy(columns[name][begin : begin + chunk]) for name in self.model.embedding.names}
+                part = {
+                    name: torch.from_numpy(columns[name][begin : begin + chunk]) for name in self.model.embedding.names
+                }
                 logits, stars = self.model(part)
                 probabilities.append(torch.sigmoid(logits).numpy())
                 ratings.append(stars.numpy())
@@ -145,5 +152,6 @@ class _Score(nn.Module):
         self.model, self.names = model, names
 
     def forward(self, first: Tensor, *rest: Tensor) -> tuple[Tensor, Tensor]:
+        """See the class."""
         logits, ratings = self.model(dict(zip(self.names, (first, *rest), strict=True)))
         return torch.sigmoid(logits), ratings

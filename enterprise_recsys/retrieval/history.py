@@ -17,6 +17,7 @@ class Mean(nn.Module):
         self.width_out = width
 
     def forward(self, vectors: Tensor, rows: Tensor) -> Tensor:
+        """See the class."""
         return masked_mean(vectors, rows)
 
 

@@ -46,8 +46,10 @@ class Retriever:
         events = dataset.events
         self.examples = np.flatnonzero(events.relevant & (events.items > 0))
         if len(self.examples) == 0:
-            raise DataError(f"none of the {len(events)} training events is relevant; see positive_rating "
-                            f"({config.positive_rating}) and positive_event_types ({config.positive_event_types}).")
+            raise DataError(
+                f"none of the {len(events)} training events is relevant; see positive_rating "
+                f"({config.positive_rating}) and positive_event_types ({config.positive_event_types})."
+            )
         self.dataset = dataset
         histories = Histories(events.users, events.items, events.times, dataset.n_users)
         self._histories = histories
@@ -81,8 +83,12 @@ class Retriever:
         events = self.dataset.events
         users, targets = events.users[index], torch.from_numpy(events.items[index])
         queries = self.queries(index)
-        negatives = self._sample(self.popularity, count=self.config.negatives, hard_share=self.config.hard_share,
-                                 generator=torch.default_generator)
+        negatives = self._sample(
+            self.popularity,
+            count=self.config.negatives,
+            hard_share=self.config.hard_share,
+            generator=torch.default_generator,
+        )
         rows = torch.cat([targets, negatives.rows])
         distinct, inverse = torch.unique(rows, return_inverse=True)
         vectors = self.model.items({name: column[distinct] for name, column in self._item_columns.items()})[inverse]

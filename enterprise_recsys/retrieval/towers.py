@@ -39,8 +39,9 @@ class TwoTower(nn.Module):
         self.history = pick(HISTORIES, config.history, what="history")(config.embedding_dim)
         width = self.user_embedding.width_out + config.embedding_dim
         self.user_tower = mlp(width, config.user_tower_dims, dropout=config.dropout, last_active=False)
-        self.item_tower = mlp(self.item_embedding.width_out, config.item_tower_dims, dropout=config.dropout,
-                              last_active=False)
+        self.item_tower = mlp(
+            self.item_embedding.width_out, config.item_tower_dims, dropout=config.dropout, last_active=False
+        )
 
     def users(self, columns: Mapping[str, Tensor], history: Tensor) -> Tensor:
         """User columns [B, ...] and history rows [B, L] -> unit vectors [B, D]."""

@@ -62,7 +62,7 @@ class Settings:
     def knows_key(self, key: bytes) -> bool:
         """Whether a key opens the service; takes the same time for a near miss as for a far one."""
         got = digest(key)
-        return any([hmac.compare_digest(got, known) for known in self.key_digests])
+        return any(hmac.compare_digest(got, known) for known in self.key_digests)
 
 
 def digest(key: bytes) -> bytes:

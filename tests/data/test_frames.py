@@ -235,7 +235,7 @@ def test_columns_that_makes_a_name_twice_is_refused() -> None:
 
 
 def test_derived_columns_are_dropped_and_others_kept_in_canonical_order() -> None:
-    made = dict.fromkeys(DERIVED, [1.0, 2.0])
+    made = {key: [1.0, 2.0] for key in DERIVED}
     got = events(country=["de", "fr"], weight=[1, 2], rating=[1, 2], **made)
     assert got.columns == ["user_id", "item_id", "timestamp", "rating", "weight", "country"]
 

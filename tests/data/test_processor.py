@@ -13,8 +13,15 @@ from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.vocabulary import Vocabulary
 from enterprise_recsys.data.worlds import World
 
-LOG = pl.DataFrame({"user_id": [1, 2, 1, 1], "item_id": ["a", "a", "b", "c"], "timestamp": [100, 200, 200, 300],
-                    "rating": [5.0, 3.0, None, 1.0], "device": ["tv", "tv", "phone", None]})
+LOG = pl.DataFrame(
+    {
+        "user_id": [1, 2, 1, 1],
+        "item_id": ["a", "a", "b", "c"],
+        "timestamp": [100, 200, 200, 300],
+        "rating": [5.0, 3.0, None, 1.0],
+        "device": ["tv", "tv", "phone", None],
+    }
+)
 
 
 def test_a_processed_frame_worked_out_by_hand() -> None:
@@ -43,7 +50,9 @@ def test_ids_are_strings_and_unseen_ones_are_row_0() -> None:
 
 def test_a_threshold_and_event_types_say_what_is_relevant() -> None:
     log = to_interactions(LOG)
-    assert DataProcessor(ModelConfig(positive_rating=4.0)).fit(log).events(log).relevant.tolist() == [True] + [False] * 3
+    assert (
+        DataProcessor(ModelConfig(positive_rating=4.0)).fit(log).events(log).relevant.tolist() == [True] + [False] * 3
+    )
     with pytest.raises(DataError, match="no column 'event_type'"):
         DataProcessor(ModelConfig(positive_event_types=["buy"])).fit(log)
 
@@ -54,12 +63,22 @@ def test_an_unfitted_processor_says_so() -> None:
 
 
 def test_features_are_inferred_encoded_and_frozen() -> None:
-    table = pl.DataFrame({"item_kind": ["x", "y", None], "item_price": [1.0, 3.0, None],
-                          "item_tags": [["a", "b"], ["b"], None], "item_title": ["p", "q", "r"],
-                          "item_day": pl.Series(["2026-01-01", "2026-01-03", None]).str.to_date()})
+    table = pl.DataFrame(
+        {
+            "item_kind": ["x", "y", None],
+            "item_price": [1.0, 3.0, None],
+            "item_tags": [["a", "b"], ["b"], None],
+            "item_title": ["p", "q", "r"],
+            "item_day": pl.Series(["2026-01-01", "2026-01-03", None]).str.to_date(),
+        }
+    )
     kinds = {feature.name: feature for feature in infer("item", table, skip=())}
-    assert [kinds[name].kind for name in ("item_kind", "item_price", "item_tags", "item_day")] == \
-        ["category", "number", "multi_value", "time"]
+    assert [kinds[name].kind for name in ("item_kind", "item_price", "item_tags", "item_day")] == [
+        "category",
+        "number",
+        "multi_value",
+        "time",
+    ]
     assert kinds["item_kind"].encode(pl.Series(["y", "new", None])).tolist() == [2, 0, 0]
     assert kinds["item_price"].encode(pl.Series([1.0, 2.0, None])).tolist() == [-1.0, 0.0, 0.0]
     assert kinds["item_tags"].encode(pl.Series([["b", "z"], None])).tolist() == [[2, 0], [0, 0]]

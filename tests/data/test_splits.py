@@ -125,6 +125,6 @@ def test_movielens_1m_is_cut_at_the_published_moments() -> None:
     split = global_time(read("ml-1m"))
     seconds = [part.events["timestamp"].dt.epoch("s") for part in (split.train, split.val, split.test)]
     assert [len(part) for part in seconds] == [800_168, 100_020, 100_021]
-    assert [(part.min(), part.max()) for part in seconds][0][1] == 975768738  # held out: timestamp > 975768738
+    assert next((part.min(), part.max()) for part in seconds)[1] == 975768738  # held out: timestamp > 975768738
     assert seconds[1].min() > 975768738 and seconds[1].max() < 978133414  # type: ignore[operator]
     assert seconds[2].min() == 978133414

@@ -23,8 +23,10 @@ def test_the_log_is_canonical_and_nobody_takes_an_item_twice_or_early(world: Wor
     assert events["rating"].drop_nulls().is_between(1, 5).all()
     assert events.select("user_id", "item_id").is_unique().all()
     released = dict(zip(world.interactions.items["item_id"], world.released, strict=True))
-    assert all(released[item] <= time / 1e6 for item, time in
-               zip(events["item_id"], events["timestamp"].to_physical(), strict=True))
+    assert all(
+        released[item] <= time / 1e6
+        for item, time in zip(events["item_id"], events["timestamp"].to_physical(), strict=True)
+    )
 
 
 def test_few_items_take_most_events() -> None:
@@ -37,8 +39,12 @@ def test_tastes_drift_and_features_tell_something(world: World) -> None:
     first = world.preferences(["1", "2"], start=start, end=start)
     last = world.preferences(["1", "2"], start=end, end=end)
     assert np.allclose(first.sum(axis=1), 1, atol=1e-4) and np.abs(first - last).sum() > 0.2
-    joined = world.interactions.events.join(world.interactions.items, on="item_id").join(world.interactions.users, on="user_id")
-    table = joined.pivot(on="item_category", index="user_segment", values="item_id", aggregate_function="len").fill_null(0)
+    joined = world.interactions.events.join(world.interactions.items, on="item_id").join(
+        world.interactions.users, on="user_id"
+    )
+    table = joined.pivot(
+        on="item_category", index="user_segment", values="item_id", aggregate_function="len"
+    ).fill_null(0)
     counts = table.drop("user_segment").to_numpy().astype(float)
     expected = counts.sum(1, keepdims=True) * counts.sum(0) / counts.sum()
     assert ((counts - expected) ** 2 / expected).sum() > 5 * counts.size  # chi-squared, far beyond chance

@@ -67,7 +67,7 @@ def test_graded_gain_is_two_to_the_grade_less_one() -> None:
 
 
 def test_the_ideal_is_cut_at_k() -> None:
-    many = {item: 1.0 for item in range(1, 30)}
+    many = dict.fromkeys(range(1, 30), 1.0)
     assert figure("NDCG", [1, 2, 3], many, 3) == pytest.approx(1.0)
     assert figure("Recall", [1, 2, 3], many, 3) == pytest.approx(3 / 29)
 

@@ -57,7 +57,7 @@ def test_a_row_holds_figure_interval_cost_and_origin(script: ModuleType) -> None
     page = script.render([LINE])
     assert "## ml1m" in page
     assert rows_of(page)[0] == (
-        "system, stage, NDCG@10, seeds, seconds, peak MB, command, machine, commit, date".split(", ")
+        ["system", "stage", "NDCG@10", "seeds", "seconds", "peak MB", "command", "machine", "commit", "date"]
     )
     assert rows_of(page)[2] == [
         "ours",

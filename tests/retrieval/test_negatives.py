@@ -22,8 +22,10 @@ def test_log_q_is_the_log_of_the_expected_count(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(SAMPLERS))
 def test_the_same_generator_draws_the_same(name: str) -> None:
-    draws = [SAMPLERS[name](POPULARITY, count=4, hard_share=0.5, generator=torch.Generator().manual_seed(7)).rows
-             for _ in range(2)]
+    draws = [
+        SAMPLERS[name](POPULARITY, count=4, hard_share=0.5, generator=torch.Generator().manual_seed(7)).rows
+        for _ in range(2)
+    ]
     assert torch.equal(*draws)
 
 

@@ -63,7 +63,7 @@ def test_the_walk_finds_every_route(app: FastAPI) -> None:
 
 
 def test_the_public_paths_are_the_health_checks() -> None:
-    assert PUBLIC == {"/health/live", "/health/ready"}
+    assert {"/health/live", "/health/ready"} == PUBLIC
 
 
 @pytest.mark.parametrize("address", [LOOPBACK, OUTSIDE])
