@@ -56,7 +56,7 @@ def run(data: str, out: Path, config: ModelConfig, *, download: bool, record: Pa
     _show(trainer, parts)
     _serve(out, _somebody(parts))
     if record is not None:
-        results.append(record, _lines(PROTOCOLS.get(data, data), figures, config, parts, seconds))
+        results.append(record, _lines(data, figures, config, parts, seconds))
     print(
         f"\nDone in {time.monotonic() - began:.0f} s. Model: {out}/   Next: recsys serve {out}, then "
         "curl 'localhost:8000/recommend/42?k=10'"
@@ -144,7 +144,7 @@ def _wait(process: subprocess.Popen[bytes], url: str) -> None:
 
 
 def _lines(
-    protocol: str, figures: Evaluation, config: ModelConfig, parts: Split, seconds: float
+    data: str, figures: Evaluation, config: ModelConfig, parts: Split, seconds: float
 ) -> list[results.ResultLine]:
     """The overall figures of each system as result lines (see benchmarks/RESULTS.md)."""
     lines = []
@@ -155,7 +155,7 @@ def _lines(
         ours = system in ("two_stage", "retrieval")
         lines.append(
             results.ResultLine(
-                protocol=protocol,
+                protocol=PROTOCOLS.get(data, data),
                 system="ours" if ours else system,
                 stage=system if ours else "retrieval",
                 metric=metric,
@@ -171,7 +171,7 @@ def _lines(
                 config_hash=hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:12],
                 split_checksum=checksum(parts.test),
                 commit=results.commit(),
-                command=" ".join(["recsys", *sys.argv[1:]]),
+                command=f"recsys demo --data {data}",
                 machine=results.machine(),
                 date=datetime.now(UTC).isoformat(timespec="seconds"),
             )

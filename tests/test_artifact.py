@@ -412,10 +412,10 @@ def test_a_file_that_cannot_be_read_is_named(saved: Path, monkeypatch: pytest.Mo
     real = Path.open
     for name in ("CURRENT", "MANIFEST.json", "weights.bin"):
 
-        def refuses(path: Path, *arguments: str, name: str = name) -> object:
+        def refuses(path: Path, mode: str = "r", name: str = name) -> object:
             if path.name == name:
                 raise PermissionError(13, "Permission denied")
-            return real(path, *arguments)
+            return real(path, mode)
 
         with monkeypatch.context() as patch:
             patch.setattr(Path, "open", refuses)
