@@ -2,68 +2,50 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 
-from enterprise_recsys.errors import ConfigError
+from enterprise_recsys.errors import ConfigError, DataError, UnknownItemError
 from enterprise_recsys.records import TIME_TYPE, Bools, Doubles, Floats, Interactions, Ints
 
 START = 1_767_225_600  # 2026-01-01 00:00 UTC, in seconds
 _DAY = 86_400
 _WIDTH = 8
-_STRENGTH = 5.0
+_STRENGTH = 6.0
+_EXACT = 1000  # catalogues up to this size are chosen from whole, larger ones from a pool
 _POOL = 400
-_CELLS = 50_000_000
+_CELLS = 2_000_000  # numbers held at once while choosing (float64: 16 MB)
+_LONGEST = 8  # events a session has at most
+
+_Pool = tuple[Doubles, Doubles]  # summed shares of the items, and log chance that the pool holds each
 
 _CATEGORIES = ("drama", "comedy", "science", "nature", "history", "music", "travel", "sport", "crime", "family")
-_TAGS = (
-    "slow",
-    "fast",
-    "dark",
-    "warm",
-    "classic",
-    "new-wave",
-    "true-story",
-    "for-two",
-    "night",
-    "award",
-    "short",
-    "epic",
-)
-_FIRST = (
-    "Quiet",
-    "Hidden",
-    "Northern",
-    "Golden",
-    "Last",
-    "Paper",
-    "Silver",
-    "Distant",
-    "Broken",
-    "Early",
-    "Wild",
-    "Blue",
-)
-_SECOND = ("Harbour", "Garden", "Letters", "River", "Summer", "Stations", "Voices", "Mountain", "Kitchen", "Lanterns")
+_TAGS = ("slow", "fast", "dark", "warm", "classic", "new-wave", "true", "for-two", "night", "award", "short", "epic")
+_TITLES = [
+    f"{first} {second}"
+    for first in ("Quiet", "Hidden", "Northern", "Golden", "Last", "Paper", "Silver", "Distant", "Wild", "Blue")
+    for second in ("Harbour", "Garden", "Letters", "River", "Summer", "Stations", "Voices", "Kitchen", "Lanterns")
+]
 _SEGMENTS = ("student", "parent", "commuter", "retired", "night-owl", "weekend")
 _COUNTRIES = ("DE", "FR", "IT", "ES", "PL", "SE")
-_HOURS = np.array([2, 1, 1, 1, 1, 1, 2, 4, 5, 5, 5, 5, 6, 6, 5, 5, 6, 8, 10, 12, 13, 12, 8, 4], dtype=float)
+_HOURS = np.array([2, 1, 1, 1, 1, 1, 2, 4, 5, 5, 5, 5, 6, 6, 5, 5, 6, 8, 10, 12, 13, 12, 8, 4], float)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class World:
     """A log and what nobody has in real life: the preferences that made it.
 
     Attributes:
-        interactions: the log, in order of time.
+        interactions: the log, in order of time; item rows follow `interactions.items`.
         early, late: [U, 8] each user's taste at the world's start and end; between, it moves in a straight line.
         vectors: [I, 8] what the items are.
         appeal: [I] log popularity.
         released: [I] seconds since 1970 from which an item can be taken.
-        sessions: [S, 2] user and second of each session.
+        sessions: [S, 2] user row and first second of each session, ordered by both.
         span: first and last second of the world.
     """
 
@@ -76,56 +58,88 @@ class World:
     sessions: Ints
     span: tuple[int, int]
 
-    def logits(self, users: Ints, seconds: Ints, items: Ints | None = None) -> Doubles:
-        """[B, I] (or [B, P] for given items [B, P]) log chances, up to a constant; -inf before an item's release."""
+    def tastes(self, users: Ints, seconds: Ints) -> Doubles:
+        """[B, 8] what users (rows from 0) like at some moments."""
         share = ((seconds - self.span[0]) / (self.span[1] - self.span[0]))[:, None]
-        taste = (1 - share) * self.early[users] + share * self.late[users]
-        if items is None:
-            values = self.appeal[None, :] + _STRENGTH * taste @ self.vectors.T
-            released = self.released[None, :]
-        else:
-            values = self.appeal[items] + _STRENGTH * np.einsum("bd,bpd->bp", taste, self.vectors[items])
-            released = self.released[items]
-        return np.where(released <= seconds[:, None], values, -np.inf)
+        taste: Doubles = self.early[users] + share * (self.late[users] - self.early[users])
+        return taste
+
+    def logits(self, users: Ints, seconds: Ints, items: Ints | None = None) -> Doubles:
+        """[B, I], or [B, P] for items [B, P]: log chance of each item up to a constant; -inf before its release."""
+        taste, rows = self.tastes(users, seconds), slice(None) if items is None else items
+        fit: Doubles = taste @ self.vectors.T if items is None else np.einsum("bd,bpd->bp", taste, self.vectors[items])
+        values: Doubles = self.appeal[rows] + _STRENGTH * fit
+        values[self.released[rows] > seconds[:, None]] = -np.inf
+        return values
 
     def preferences(self, user_ids: Sequence[str], *, start: int, end: int) -> Floats:
-        """[B, I] mean chance of each item (rows as in `interactions.items`) over the user's sessions in a period.
+        """[B, I] mean chance of each item over the user's sessions in a period, before any item is ruled out.
 
         Args:
-            user_ids: of this world.
-            start, end: microseconds, both included; a user without a session there is taken on an even grid of it.
+            user_ids: users of this world.
+            start, end: microseconds since 1970, both included. A user without a session between them is taken on an
+                even grid of four moments.
+
+        Raises:
+            DataError: a user is not of this world.
+            ConfigError: the period ends before it starts.
         """
-        users = np.array([int(user_id) - 1 for user_id in user_ids], dtype=np.int64)
-        inside = (self.sessions[:, 1] >= start // 1_000_000) & (self.sessions[:, 1] <= end // 1_000_000)
-        sessions = self.sessions[inside]
-        sessions = sessions[np.argsort(sessions[:, 0], kind="stable")]
-        first = np.searchsorted(sessions[:, 0], users)
-        count = np.searchsorted(sessions[:, 0], users, side="right") - first
-        grid = np.linspace(start // 1_000_000, end // 1_000_000, 4).astype(np.int64)
-        out = np.zeros((len(users), len(self.appeal)), dtype=np.float32)
-        for turn in range(max(int(count.max(initial=0)), len(grid))):
-            length = np.where(count > 0, count, len(grid))
-            active = np.flatnonzero(turn < length)
-            place = np.minimum(first[active] + turn, max(len(sessions) - 1, 0))
-            own = sessions[place, 1] if len(sessions) else np.zeros(len(active), dtype=np.int64)
-            seconds = np.where(count[active] > 0, own, grid[min(turn, len(grid) - 1)])
-            for begin in range(0, len(active), 512):
-                part = active[begin : begin + 512]
-                values = self.logits(users[part], seconds[begin : begin + 512])
-                chances = np.exp(values - values.max(axis=1, keepdims=True))
-                out[part] += chances / chances.sum(axis=1, keepdims=True) / length[part, None]
-        return out
+        if end < start:
+            raise ConfigError(f"the period ends before it starts: start={start}, end={end}; give start <= end.")
+        users = self._rows(user_ids)
+        times = self.sessions[:, 1] * 1_000_000
+        sessions = self.sessions[(times >= start) & (times <= end)]
+        first, after = np.searchsorted(sessions[:, 0], users), np.searchsorted(sessions[:, 0], users, side="right")
+        moments = np.append(sessions[:, 1], np.linspace(start // 1_000_000, end // 1_000_000, 4).astype(np.int64))
+        first, count = np.where(after > first, first, len(sessions)), np.where(after > first, after - first, 4)
+        chances = np.zeros((len(users), len(self.appeal)), dtype=np.float32)
+        step = max(1, _CELLS // len(self.appeal))
+        for turn in range(int(count.max(initial=0))):
+            active = np.flatnonzero(count > turn)
+            for part in np.split(active, range(step, len(active), step)):
+                values = self.logits(users[part], moments[first[part] + turn])
+                weights = np.exp(values - values.max(axis=1, keepdims=True))
+                chances[part] += weights / weights.sum(axis=1, keepdims=True) / count[part, None]
+        return chances
 
     def best_lists(
         self, user_ids: Sequence[str], k: int, *, start: int, end: int, seen: Sequence[Collection[str]]
     ) -> list[list[str]]:
-        """The k most likely items of each user in a period without those seen: no method can expect more hits."""
-        ids = np.array([f"i{row + 1}" for row in range(len(self.appeal))])
-        chances = self.preferences(user_ids, start=start, end=end)
-        for place, items in enumerate(seen):
-            chances[place, [int(item[1:]) - 1 for item in items]] = -1.0
-        order = np.argsort(-chances, axis=1, kind="stable")[:, :k]
-        return [[str(ids[row]) for row in rows if chances[place, row] > 0] for place, rows in enumerate(order)]
+        """The k most likely items of each user in a period without those seen: no method can expect more hits.
+
+        Args:
+            user_ids, start, end: as in `preferences`.
+            k: 1 or more; a list is shorter where fewer unseen items are released.
+            seen: for each user the item ids to leave out.
+
+        Raises:
+            DataError: a user is not of this world, or `seen` is not as long as `user_ids`.
+            UnknownItemError: a seen item is not of this world.
+            ConfigError: k is below 1, or the period ends before it starts.
+        """
+        if k < 1:
+            raise ConfigError(f"k={k!r} is too small for a list: it should be at least 1.")
+        if len(seen) != len(user_ids):
+            raise DataError(f"seen has {len(seen)} entries for {len(user_ids)} users; give one for each user.")
+        assert self.interactions.items is not None
+        ids = self.interactions.items["item_id"].to_list()
+        row_of = {item: row for row, item in enumerate(ids)}
+        if unknown := sorted({item for items in seen for item in items} - row_of.keys()):
+            raise UnknownItemError(f"the seen item {unknown[0]!r} is not of this world; known: i1 to i{len(ids)}.")
+        lists: list[list[str]] = []
+        step = max(1, _CELLS // len(ids))
+        for begin in range(0, len(user_ids), step):
+            chances = self.preferences(user_ids[begin : begin + step], start=start, end=end)
+            for own, items in zip(chances, seen[begin : begin + step], strict=True):
+                own[[row_of[item] for item in items]] = -1.0
+                lists.append([ids[row] for row in np.argsort(-own, kind="stable")[:k] if own[row] > 0])
+        return lists
+
+    def _rows(self, user_ids: Sequence[str]) -> Ints:
+        for one in user_ids:
+            if not (one.isascii() and one.isdigit() and 0 < int(one) <= len(self.early)):
+                raise DataError(f"the user {one!r} is not of this world; known: '1' to '{len(self.early)}'.")
+        return np.array([int(one) - 1 for one in user_ids], dtype=np.int64)
 
 
 def make_world(
@@ -133,166 +147,171 @@ def make_world(
 ) -> World:
     """Make a world in which tastes drift, popularity follows a power law and features tell something.
 
-    In a session at time t a user takes items without repetition with the chances softmax(appeal + 5 · taste(t)·item)
-    over what is released and not yet taken. In a large catalogue each session chooses from 400 items drawn by appeal.
+    In a session at time t a user takes items one after the other, none of them twice in a life, with the chances
+    softmax(appeal + 6 · taste(t)·item) over what is released. Beyond 1000 items each session chooses from up to 400
+    of them, drawn by appeal and weighted by one over the chance to be drawn, so that the chances stay (nearly) those.
+
+    `item_released` is in days before the world's start, negative for items that appear during the world.
 
     Args:
-        users: at least 2.
-        items: at least 20.
-        days: at least 2.
-        events_per_user: mean, at least 1; the true mean varies with the seed.
-        seed: same seed, same world, to the bit.
+        users: 2 or more.
+        items: 20 or more.
+        days: 2 or more.
+        events_per_user: mean, from 1 to the number of items; it is missed where active users run out of items.
+        seed: 0 or more; same seed, same world, to the bit.
 
     Raises:
-        ConfigError: a number is too small.
+        ConfigError: a number is out of its range.
     """
-    for name, value, least in (
-        ("users", users, 2),
-        ("items", items, 20),
-        ("days", days, 2),
-        ("events_per_user", events_per_user, 1),
-    ):
-        if value < least:
-            raise ConfigError(f"{name}={value!r} is too small for a made world: it should be at least {least}.")
+    for name, value, least in (("users", users, 2), ("items", items, 20), ("days", days, 2), ("seed", seed, 0)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise ConfigError(f"{name}={value!r} does not fit a made world: it should be a whole number >= {least}.")
+    if not (math.isfinite(events_per_user) and 1 <= events_per_user <= items):
+        raise ConfigError(f"events_per_user={events_per_user!r} does not fit: it should be from 1 to {items} (items).")
     generator = np.random.default_rng(seed)
     item_table, vectors, released = _items(items, days, generator)
     user_table, early, late = _users(users, generator)
-    appeal = -0.9 * np.log(generator.permutation(items) + 3.0)
-    sessions = _sessions(users, days, events_per_user, generator)
-    world = World(
-        Interactions(pl.DataFrame()), early, late, vectors, appeal, released, sessions, (START, START + days * _DAY)
-    )
-    events = _events(world, generator)
-    log = Interactions(events, user_table, item_table, f"made world ({users:,} users, {items:,} items, seed {seed})")
-    return World(log, early, late, vectors, appeal, released, sessions, world.span)
+    appeal = -0.95 * np.log(generator.permutation(items) + 4.0)
+    stop_chance = max(0.27, 1 / events_per_user)  # a session goes on with the chance 0.73: 3.4 events
+    length = (1 - (1 - stop_chance) ** _LONGEST) / stop_chance
+    sessions = _sessions(users, days, events_per_user / length, generator)
+    name = f"made world ({users:,} users, {items:,} items, seed {seed})"
+    log = Interactions(pl.DataFrame(), user_table, item_table, name)
+    world = World(log, early, late, vectors, appeal, released, sessions, (START, START + days * _DAY))
+    sizes = np.minimum(generator.geometric(stop_chance, len(sessions)), _LONGEST)
+    session, item, place = _choices(world, sizes, generator)
+    return replace(world, interactions=log.with_events(_log(world, session, item, place, generator)))
 
 
 def _unit(vectors: Doubles) -> Doubles:
-    unit: Doubles = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return unit
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float64)
+
+
+def _directions(count: int, generator: np.random.Generator) -> Doubles:
+    return _unit(generator.normal(size=(count, _WIDTH)))
 
 
 def _items(count: int, days: int, generator: np.random.Generator) -> tuple[pl.DataFrame, Doubles, Ints]:
     category = generator.integers(len(_CATEGORIES), size=count)
-    tags = generator.random((count, len(_TAGS))).argsort(axis=1)[:, :3]
-    brand = generator.integers(30, size=count)
-    of_category = _unit(generator.normal(size=(len(_CATEGORIES), _WIDTH)))
-    of_tag, of_brand = generator.normal(size=(len(_TAGS), _WIDTH)), generator.normal(size=(30, _WIDTH))
-    vectors = _unit(
-        of_category[category]
-        + 0.12 * of_tag[tags].sum(axis=1)
-        + 0.1 * of_brand[brand]
-        + 0.15 * generator.normal(size=(count, _WIDTH))
-    )
-    day = np.where(
-        generator.random(count) < 0.15, generator.uniform(0, days * 0.95, count), -generator.exponential(400, count)
-    )
-    price = np.round(np.exp(generator.normal(1.5 + 0.15 * category, 0.4)), 2)
-    first, second = generator.integers(len(_FIRST), size=count), generator.integers(len(_SECOND), size=count)
-    table = pl.DataFrame(
-        {
-            "item_id": [f"i{row + 1}" for row in range(count)],
-            "item_title": [
-                f"{_FIRST[a]} {_SECOND[b]} #{row + 1}" for row, (a, b) in enumerate(zip(first, second, strict=True))
-            ],
-            "item_category": [_CATEGORIES[one] for one in category],
-            "item_tags": [[_TAGS[one] for one in row[: 1 + row[0] % 3]] for row in tags],
-            "item_brand": [f"brand-{one}" for one in brand],
-            "item_price": price,
-            "item_released": np.floor(day),
-        }
-    )
-    return table, vectors, (START + np.floor(day) * _DAY).astype(np.int64)
+    brand, title = generator.integers(30, size=count), generator.integers(len(_TITLES), size=count)
+    tags = generator.random((count, len(_TAGS))).argsort(axis=1)[:, :4]
+    shown = np.arange(4) < generator.integers(1, 5, size=(count, 1))
+    of_tags = (_directions(len(_TAGS), generator)[tags] * shown[:, :, None]).sum(axis=1)
+    of_category, of_brand = _directions(len(_CATEGORIES), generator)[category], _directions(30, generator)[brand]
+    vectors = _unit(of_category + 0.35 * of_tags + 0.3 * of_brand + 0.4 * _directions(count, generator))
+    before, during = generator.exponential(400, count), generator.uniform(0, 0.95 * days, count)
+    age_days = np.ceil(np.where(generator.random(count) < 0.15, -during, before))
+    columns = {
+        "item_id": [f"i{row + 1}" for row in range(count)],
+        "item_title": [f"{_TITLES[one]} #{row + 1}" for row, one in enumerate(title)],
+        "item_category": [_CATEGORIES[one] for one in category],
+        "item_tags": [[_TAGS[one] for one in row[mask]] for row, mask in zip(tags, shown, strict=True)],
+        "item_brand": [f"brand-{one + 1}" for one in brand],
+        "item_price": np.round(np.exp(generator.normal(1.5 + 0.15 * category, 0.4)), 2),
+        "item_released": age_days,
+    }
+    return pl.DataFrame(columns), vectors, (START - age_days * _DAY).astype(np.int64)
 
 
 def _users(count: int, generator: np.random.Generator) -> tuple[pl.DataFrame, Doubles, Doubles]:
     segment = generator.integers(len(_SEGMENTS), size=count)
-    of_segment = _unit(generator.normal(size=(len(_SEGMENTS), _WIDTH)))
-    early = _unit(0.8 * of_segment[segment] + _unit(generator.normal(size=(count, _WIDTH))))
-    late = _unit(early + 0.5 * _unit(generator.normal(size=(count, _WIDTH))))
-    table = pl.DataFrame(
-        {
-            "user_id": [str(row + 1) for row in range(count)],
-            "user_country": [_COUNTRIES[one] for one in generator.integers(len(_COUNTRIES), size=count)],
-            "user_age": np.clip(np.round(generator.normal(22 + 9 * segment, 6)), 14, 90),
-            "user_segment": [_SEGMENTS[one] for one in segment],
-        }
-    )
-    return table, early, late
+    country = generator.integers(len(_COUNTRIES), size=count)
+    of_segment, of_country = (_directions(len(names), generator) for names in (_SEGMENTS, _COUNTRIES))
+    early = _unit(0.8 * of_segment[segment] + 0.3 * of_country[country] + _directions(count, generator))
+    late = _unit(early + 0.6 * _directions(count, generator))
+    columns = {
+        "user_id": [str(row + 1) for row in range(count)],
+        "user_country": [_COUNTRIES[one] for one in country],
+        "user_age": np.clip(np.round(generator.normal(22 + 9 * segment, 6)), 14, 90),
+        "user_segment": [_SEGMENTS[one] for one in segment],
+    }
+    return pl.DataFrame(columns), early, late
 
 
-def _sessions(users: int, days: int, events_per_user: float, generator: np.random.Generator) -> Ints:
-    """[S, 2] user and second, in the order of (user, time)."""
-    mean = max(events_per_user / 4.0, 1.0)
-    count = np.maximum(1, np.round(generator.lognormal(np.log(mean) - 0.32, 0.8, users))).astype(np.int64)
-    joined = np.where(
-        generator.random(users) < 0.7, generator.uniform(0, 0.3, users), generator.uniform(0.3, 0.97, users)
-    )
+def _sessions(users: int, days: int, mean: float, generator: np.random.Generator) -> Ints:
+    """[S, 2] user row and second, ordered by both; the first one when the user joins, the others until the end."""
+    early = generator.random(users) < 0.55
+    joined = np.where(early, generator.uniform(0, 0.3, users), generator.uniform(0.3, 0.98, users))
+    activity = generator.lognormal(0, 0.8, users) * (1 - joined)
+    count = 1 + generator.poisson(max(mean - 1, 0) * activity / activity.mean())
     owner = np.repeat(np.arange(users), count)
-    day = np.floor((joined[owner] + (1 - joined[owner]) * generator.random(len(owner))) * days)
+    waited = generator.random(len(owner))
+    waited[np.cumsum(count) - count] = 0
+    day = np.floor((joined[owner] + (1 - joined[owner]) * waited) * days).astype(np.int64)
+    # Begun in an hour's first half and at most 29 minutes long: no session leaves its day.
     hour = generator.choice(24, size=len(owner), p=_HOURS / _HOURS.sum())
-    second = START + day.astype(np.int64) * _DAY + hour * 3600 + generator.integers(2400, size=len(owner))
-    return np.column_stack([owner, second])[np.lexsort((second, owner))]
+    second = START + day * _DAY + hour * 3600 + generator.integers(1800, size=len(owner))
+    order = np.lexsort((second, owner))
+    return np.column_stack([owner[order], second[order]])
 
 
-def _events(world: World, generator: np.random.Generator) -> pl.DataFrame:
-    sessions, items = world.sessions, len(world.appeal)
-    n_users = len(world.early)
-    turn = np.arange(len(sessions)) - np.searchsorted(sessions[:, 0], sessions[:, 0])
-    sizes = np.minimum(generator.geometric(0.27, len(sessions)), 8)
-    exact = n_users * items <= _CELLS
-    taken: Bools = np.zeros((n_users if exact else 0, items), dtype=bool)
+def _choices(world: World, sizes: Ints, generator: np.random.Generator) -> tuple[Ints, Ints, Ints]:
+    """[R] session, item and place in the session of every event; sizes [S] say how many a session wants."""
+    n_items = len(world.appeal)
+    share = np.exp(world.appeal) / np.exp(world.appeal).sum()
+    pool = (share.cumsum(), np.log(-np.expm1(_POOL * np.log1p(-share)))) if n_items > _EXACT else None
+    first = np.searchsorted(world.sessions[:, 0], np.arange(len(world.early) + 1))
+    count = np.diff(first)
+    # Users of like activity go together: the loop over session numbers then runs about as often as one of them has any.
+    order = np.argsort(-count, kind="stable")
+    width = max(1, (_CELLS if pool is None else 8 * _CELLS) // n_items)
     parts: list[Ints] = []
-    for step in range(int(turn.max()) + 1):
-        # Each user's n-th session, all users together: what was taken before is known by then.
-        for place in np.array_split(np.flatnonzero(turn == step), max(1, n_users // 2048)):
-            if len(place):
-                parts.append(_take(world, place, sizes[place], taken if exact else None, generator))
-    session, item, order = np.concatenate(parts).T
-    user = sessions[session, 0]
-    if not exact:
-        keep = np.sort(np.unique(user * items + item, return_index=True)[1])
-        session, item, order, user = session[keep], item[keep], order[keep], user[keep]
-    gaps = generator.integers(20, 400, size=(len(sessions), 8)).cumsum(axis=1)
-    second = sessions[session, 1] + gaps[session, order]
-    affinity = np.einsum("rd,rd->r", world.early[user], world.vectors[item])
-    bias, quality = generator.normal(0, 0.4, n_users), generator.normal(0, 0.4, items)
-    stars = 3.2 + bias[user] + quality[item] + 1.0 * affinity + generator.normal(0, 0.6, len(user))
-    rated = generator.random(len(user)) < 0.7
-    hour = second // 3600 % 24
-    roll = generator.random(len(user))
-    device = np.where(roll < 0.2, "desktop", np.where((hour >= 18) & (roll < 0.7), "tv", "phone"))
-    frame = pl.DataFrame(
-        {
-            "user_id": (user + 1).astype(str),
-            "item_id": np.char.add("i", (item + 1).astype(str)),
-            "timestamp": pl.Series(second * 1_000_000).cast(TIME_TYPE),
-            "rating": pl.Series(np.where(rated, np.clip(np.round(stars), 1, 5), np.nan)).fill_nan(None),
-            "event_type": np.where(rated, "rate", "view"),
-            "device": device,
-        }
-    )
-    return frame.sort("timestamp", "user_id", "item_id")
+    for begin in range(0, len(order), width):
+        users = order[begin : begin + width]
+        taken: Bools = np.zeros((len(users), n_items), dtype=bool)
+        for turn in range(int(count[users[0]])):
+            active = users[: np.searchsorted(-count[users], -turn)]  # those with more than `turn` sessions
+            parts.append(_take(world, first[active] + turn, sizes, taken, pool, generator))
+    session, item, place = np.concatenate(parts).T
+    return session, item, place
 
 
-def _take(world: World, place: Ints, sizes: Ints, taken: Bools | None, generator: np.random.Generator) -> Ints:
-    """[R, 3] session, item and order of what some sessions [n] take: the largest of log chance + Gumbel noise."""
-    users, seconds = world.sessions[place, 0], world.sessions[place, 1]
-    pool = None
-    if len(world.appeal) > 2 * _POOL and taken is None:
-        weights = np.exp(world.appeal)
-        drawn = np.searchsorted(weights.cumsum() / weights.sum(), generator.random((len(place), _POOL)))
-        pool = np.minimum(drawn, len(weights) - 1)
-        values = world.logits(users, seconds, pool) - world.appeal[pool]  # the pool is drawn by appeal already
+def _take(
+    world: World, session: Ints, sizes: Ints, taken: Bools, pool: _Pool | None, generator: np.random.Generator
+) -> Ints:
+    """[R, 3] session, item and place of what the first n users of `taken` take in one session each; notes it there.
+
+    The largest of log chance + Gumbel noise are a draw without replacement, in its order
+    (Kool et al., ICML 2019, arXiv:1903.06059).
+    """
+    users, seconds = world.sessions[session].T
+    rows = np.arange(len(session))[:, None]
+    if pool is None:
+        items = np.broadcast_to(np.arange(len(world.appeal)), (len(session), len(world.appeal)))
+        values = np.where(taken[: len(session)], -np.inf, world.logits(users, seconds))
     else:
-        values = world.logits(users, seconds)
-    if taken is not None:
-        values[taken[users]] = -np.inf
-    values = values + generator.gumbel(size=values.shape)
-    best = np.argsort(-values, axis=1)[:, :8]
-    chosen = best if pool is None else np.take_along_axis(pool, best, axis=1)
-    keep = (np.arange(best.shape[1])[None, :] < sizes[:, None]) & np.isfinite(np.take_along_axis(values, best, axis=1))
-    row, order = np.nonzero(keep)
-    if taken is not None:
-        taken[users[row], chosen[row, order]] = True
-    return np.column_stack([place[row], chosen[row, order], order])
+        drawn = np.sort(generator.random((len(session), _POOL)), axis=1)
+        items = np.minimum(np.searchsorted(pool[0], drawn), len(world.appeal) - 1)
+        values = world.logits(users, seconds, items) - pool[1][items]
+        values[taken[rows, items]] = -np.inf
+        values[:, 1:][items[:, 1:] == items[:, :-1]] = -np.inf  # an item stands in the pool once
+    values = values - np.log(np.maximum(generator.standard_exponential(values.shape), 1e-300))
+    best = np.argpartition(-values, _LONGEST - 1, axis=1)[:, :_LONGEST]
+    best = np.take_along_axis(best, np.argsort(-values[rows, best], axis=1, kind="stable"), axis=1)
+    wanted = (np.arange(_LONGEST) < sizes[session][:, None]) & np.isfinite(values[rows, best])
+    row, place = np.nonzero(wanted)
+    item = items[row, best[row, place]]
+    taken[row, item] = True
+    return np.column_stack([session[row], item, place])
+
+
+def _log(world: World, session: Ints, item: Ints, place: Ints, generator: np.random.Generator) -> pl.DataFrame:
+    """The canonical frame of the events, in order of time."""
+    user = world.sessions[session, 0]
+    gaps = generator.integers(20, 220, size=(len(world.sessions), _LONGEST)).cumsum(axis=1)
+    second = world.sessions[session, 1] + gaps[session, place]
+    affinity = np.einsum("rd,rd->r", world.tastes(user, second), world.vectors[item])
+    bias, quality = generator.normal(0, 0.4, len(world.early)), generator.normal(0, 0.4, len(world.appeal))
+    stars = 3.4 + bias[user] + quality[item] + affinity + generator.normal(0, 0.6, len(user))
+    rated = generator.random(len(user)) < 0.7
+    roll, evening = generator.random(len(user)), second // 3600 % 24 >= 18
+    device = np.where(roll < 0.25, 1, np.where(roll < np.where(evening, 0.6, 0.4), 2, 0))
+    columns = {
+        "user_id": pl.Series(user + 1).cast(pl.String),
+        "item_id": "i" + pl.Series(item + 1).cast(pl.String),
+        "timestamp": pl.Series(second * 1_000_000).cast(TIME_TYPE),
+        "rating": pl.Series(np.where(rated, np.clip(np.round(stars), 1, 5), np.nan)).fill_nan(None),
+        "event_type": pl.Series(["view", "rate"]).gather(rated.astype(np.int64)),
+        "device": pl.Series(["phone", "desktop", "tv"]).gather(device),
+    }
+    return pl.DataFrame(columns).sort("timestamp", "user_id", "item_id")
