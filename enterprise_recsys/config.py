@@ -59,6 +59,13 @@ class ModelConfig(BaseModel):
         description="Share of ids replaced by 'never seen' in training, so that features alone can carry a new user "
         "or item.",
     )
+    history_cut: float = Field(
+        0.5,
+        ge=0.0,
+        le=1.0,
+        description="Share of training events that see the user's past as it stood at a random earlier moment, so "
+        "that lists serve the weeks to come and not the next click alone.",
+    )
     history_dropout: float = Field(
         0.2,
         ge=0.0,
@@ -82,6 +89,12 @@ class ModelConfig(BaseModel):
     cross_layers: int = Field(2, ge=1, le=16, description="Cross layers of the DCN.")
     ranking_dim: int = Field(16, ge=1, le=1024, description="Embedding width of each feature in the ranker.")
     ctr_weight: float = Field(1.0, ge=0.0, description="β in L = L_retrieval + α·L_rating + β·L_ctr.")
+    list_weight: float = Field(
+        1.0,
+        ge=0.0,
+        description="Weight, within L_ctr, of the softmax over each list, which teaches the order; 0: only the binary "
+        "cross-entropy of each candidate.",
+    )
     rating_weight: float = Field(0.5, ge=0.0, description="α in L = L_retrieval + α·L_rating + β·L_ctr.")
 
     # Training ---------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +19,13 @@ from enterprise_recsys.errors import DataError
 from enterprise_recsys.evaluation.protocol import measure
 from enterprise_recsys.evaluation.truth import Truth
 from enterprise_recsys.loop import Fit, Plan, Report, run
-from enterprise_recsys.ranking.ranker import Examples, Ranker
+from enterprise_recsys.ranking.ranker import Examples, Ranker, fit_together
 from enterprise_recsys.records import Columns, Interactions, Ints
 from enterprise_recsys.retrieval.retriever import Retriever
+from enterprise_recsys.slates import Slates, slates
 
-_MOMENTS_PER_USER = 4
-_ROWS_AT_MOST = 2_000_000
-_HELD_OUT = 0.15
+_FOLDS = 4
+_JUDGES = 500
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def choose(
         fit = pair.fit(_plan(processor, "both stages", config.epochs, folder, report), validate)
         return Chosen(fit.epoch, fit.epoch, fit.scores), Learnt(limited, retriever, ranker, pair.sample())
     fit = retriever.fit(_plan(processor, "retriever", config.epochs, folder, report), validate=validate)
-    later = _later(limited, moments, retriever, start)
+    later = slates(limited, moments, retriever, start)
     epochs = _ranker_epochs(processor, moments, later, folder, report)
     ranker.fit(later.examples, _plan(processor, "ranker", epochs, folder, report))
     return Chosen(fit.epoch, epochs, fit.scores), Learnt(limited, retriever, ranker, later.examples.columns)
@@ -132,93 +133,32 @@ def _validation(
     return validate
 
 
-@dataclass(frozen=True)
-class _Later:
-    """Candidates at moments of the later slice: examples in the order of [Q, K] lists, and who asked [Q]."""
-
-    examples: Examples
-    slots: Ints
-    depth: int
-
-
-def _later(processor: DataProcessor, moments: Moments, retriever: Retriever, start: int) -> _Later:
-    """Ask the retriever at some moments of each user in the later slice, and label what it finds by what was taken."""
-    config, events = processor.config, moments.events
-    generator = np.random.default_rng(config.seed)
-    late = np.flatnonzero(events.times >= start)
-    asked = generator.permutation(late[events.relevant[late]])
-    if len(asked) == 0:
-        raise DataError(
-            "the validation log holds no relevant event, so the ranker has nothing to learn from; see "
-            "positive_rating and positive_event_types."
-        )
-    order = np.argsort(events.users[asked], kind="stable")
-    owners = events.users[asked][order]
-    place = np.arange(len(owners)) - np.searchsorted(owners, owners)
-    asked = np.sort(asked[order][place < _MOMENTS_PER_USER])
-    depth = min(config.candidates, len(processor.items) - 1)
-    if len(asked) * depth > _ROWS_AT_MOST:
-        asked = np.sort(generator.permutation(asked)[: max(_ROWS_AT_MOST // depth, 1)])
-    slots, times = events.users[asked], events.times[asked]
-    requests = moments.requests(slots, times, {name: column[asked] for name, column in events.context.items()})
-    known = {**requests.columns, "user_id": processor.learnt_users[requests.columns["user_id"]]}
-    found = exact(retriever.item_vectors()).search(
-        retriever.encode(known, requests.history), depth, requests.offsets, requests.seen
-    )
-    columns = moments.pair_columns(requests, times, moments.processor.item_columns(), found.rows, found.scores)
-    clicks, ratings = _labels(moments, late, slots, found.rows)
-    return _Later(Examples(columns, clicks, ratings, np.ones(len(clicks), dtype=np.float32)), slots, depth)
-
-
-def _labels(moments: Moments, late: Ints, slots: Ints, rows: Ints) -> tuple[np.ndarray, np.ndarray]:
-    """Clicks and ratings [Q*K] of candidates: what their user took in the later slice (what lay before is left out)."""
-    config, events = moments.processor.config, moments.events
-    n_items = len(moments.processor.items)
-    keys = events.users[late] * n_items + events.items[late]
-    order = np.argsort(keys, kind="stable")
-    keys, late = keys[order], late[order]
-    wanted = (slots[:, None] * n_items + rows).ravel()
-    place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    taken = (keys[place] == wanted) & (rows.ravel() > 0)
-    ratings = np.where(taken, events.ratings[late[place]], np.nan).astype(np.float32)
-    clicks = (taken & events.relevant[late[place]]).astype(np.float32)
-    if config.ctr_positive_rating is not None:
-        clicks = np.where(~np.isnan(ratings), ratings >= config.ctr_positive_rating, clicks).astype(np.float32)
-    clicks[rows.ravel() == 0] = np.nan
-    return clicks, ratings
-
-
 def _ranker_epochs(
-    processor: DataProcessor, moments: Moments, later: _Later, folder: Path | None, report: Report | None
+    processor: DataProcessor, moments: Moments, later: Slates, folder: Path | None, report: Report | None
 ) -> int:
-    """How many epochs serve users whom the ranker did not learn from: NDCG@10 of their re-ranked candidates."""
+    """How many epochs serve users whom the ranker did not learn from: mean NDCG@10 of their re-ranked candidates.
+
+    With few users one part set aside would choose by luck: then several rankers learn side by side, each without
+    another part, and are judged together on all of the parts.
+    """
     config = processor.config
-    users = np.unique(later.slots)
-    held = np.random.default_rng(config.seed + 1).permutation(users)[: max(1, round(_HELD_OUT * len(users)))]
-    mask = np.isin(later.slots, held)
-    if mask.all() or not mask.any():
+    everyone = np.random.default_rng(config.seed + 1).permutation(np.unique(later.users))
+    folds = min(_FOLDS, math.ceil(_JUDGES * _FOLDS / len(everyone)))
+    judges = np.array_split(everyone, _FOLDS)[:folds]
+    parts = [np.isin(later.users, part) for part in judges]
+    if any(part.all() or not part.any() for part in parts):
         return config.ranker_epochs
-    rows = np.repeat(mask, later.depth)
-    judged = {name: column[rows] for name, column in later.examples.columns.items()}
-    grades = np.nan_to_num(later.examples.clicks[rows]).reshape(-1, later.depth)
-    trial = Ranker(processor, config, moments.events.ratings)
+    trials = [Ranker(processor, config, moments.events.ratings) for _ in parts]
+    taught, judged = [later.take(~part) for part in parts], [later.take(part) for part in parts]
 
     def validate() -> float:
-        clicks, _ = trial.predict(judged)
-        order = np.argsort(-clicks.reshape(grades.shape), axis=1, kind="stable")[:, :10]
-        discounts = 1.0 / np.log2(np.arange(2, order.shape[1] + 2))
-        gains = (np.take_along_axis(grades, order, axis=1) * discounts).sum(axis=1)
-        ideal = (-np.sort(-grades, axis=1)[:, : order.shape[1]] * discounts).sum(axis=1)
-        return float((gains[ideal > 0] / ideal[ideal > 0]).mean()) if (ideal > 0).any() else 0.0
+        scores = [
+            part.ndcg(trial.predict(part.examples.columns)[0]) for trial, part in zip(trials, judged, strict=True)
+        ]
+        return float(np.nan_to_num(np.nanmean(np.concatenate(scores))))
 
-    part = _taken(later.examples, ~rows)
-    fit = trial.fit(part, _plan(processor, "ranker, trial", config.ranker_epochs, folder, report), validate=validate)
-    return fit.epoch
-
-
-def _taken(examples: Examples, rows: np.ndarray) -> Examples:
-    columns = {name: column[rows] for name, column in examples.columns.items()}
-    return Examples(columns, examples.clicks[rows], examples.ratings[rows], examples.weights[rows])
+    plan = _plan(processor, "ranker, trial", config.ranker_epochs, folder, report)
+    return fit_together(trials, [part.examples for part in taught], plan, validate=validate).epoch
 
 
 class _Joint:
@@ -240,9 +180,10 @@ class _Joint:
     def _ranking_loss(self, index: Ints) -> Tensor:
         examples = self._examples(index)
         columns = {name: torch.from_numpy(np.ascontiguousarray(column)) for name, column in examples.columns.items()}
-        return self.ranker.loss(
-            columns, *(torch.from_numpy(one) for one in (examples.clicks, examples.ratings, examples.weights))
+        clicks, ratings, weights = (
+            torch.from_numpy(one) for one in (examples.clicks, examples.ratings, examples.weights)
         )
+        return self.ranker.loss(columns, clicks, ratings, weights, examples.depth)
 
     def _examples(self, index: Ints) -> Examples:
         events = self.retriever.dataset.events
@@ -253,13 +194,13 @@ class _Joint:
         requests = self.moments.requests(
             own.users[index], own.times[index], {name: column[index] for name, column in own.context.items()}
         )
-        columns = self.moments.pair_columns(requests, own.times[index], self._items, rows, scores)
+        columns = self.moments.pair_columns(requests, self._items, rows, scores)
         ratings = np.stack([events.ratings[index], np.full(len(index), np.nan, dtype=np.float32)], axis=1).ravel()
         threshold = self.retriever.config.ctr_positive_rating
         liked = np.ones(len(index)) if threshold is None else ~(events.ratings[index] < threshold)
         clicks = np.stack([liked, np.where(drawn == events.items[index], np.nan, 0.0)], axis=1).ravel()
         weights = np.repeat(events.weights[index], 2)
-        return Examples(columns, clicks.astype(np.float32), ratings.astype(np.float32), weights)
+        return Examples(columns, clicks.astype(np.float32), ratings.astype(np.float32), weights, 2)
 
     def sample(self) -> Columns:
         """A few rows of the ranker's columns."""

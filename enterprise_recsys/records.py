@@ -29,7 +29,13 @@ TIME_TYPE = pl.Datetime("us", "UTC")
 
 # Columns that DataProcessor derives. A processed frame carries them for its reader; fit drops and recomputes them.
 TIME_COLUMNS = ("hour", "day_of_week", "is_weekend")
-AGGREGATE_COLUMNS = ("user_count", "user_mean_rating", "user_std_rating", "item_popularity", "item_mean_rating")
+WINDOWS_DAYS = (1, 7, 30)
+COUNT_COLUMNS = tuple(
+    f"{name}{window}"
+    for name in ("user_count", "item_popularity")
+    for window in ("", *(f"_{days}d" for days in WINDOWS_DAYS))
+)
+AGGREGATE_COLUMNS = (*COUNT_COLUMNS, "user_mean_rating", "user_std_rating", "item_mean_rating")
 DERIVED = TIME_COLUMNS + AGGREGATE_COLUMNS + tuple(f"{name}_scaled" for name in AGGREGATE_COLUMNS)
 
 Ints = NDArray[np.int64]

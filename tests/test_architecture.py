@@ -25,7 +25,7 @@ FLOORS = {
     8: ["door"],
 }
 ROOMS = {
-    "training": ["trainer", "learning", "examining"],  # one idea, kept in files that can be read at a sitting
+    "training": ["trainer", "learning", "slates", "examining"],  # one idea, kept in files that can be read at a sitting
     "door": ["cli", "demo", "__main__", "__init__"],
 }
 """Files that form one room; any other file or folder at the top of the package is a room of its own."""

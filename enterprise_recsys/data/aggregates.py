@@ -12,7 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from enterprise_recsys.records import Doubles, Floats, Ints
+from enterprise_recsys.records import WINDOWS_DAYS, Doubles, Floats, Ints
+
+_MICROSECONDS_PER_DAY = 86_400_000_000
+_MERGED_AT = 8192
 
 
 @dataclass(frozen=True)
@@ -23,19 +26,55 @@ class Statistics:
         count: [R] events.
         mean: [R] mean rating; NaN where none was rated.
         std: [R] standard deviation of the ratings (population); NaN where none was rated.
+        recent: [R, W] events of the last days, one column for each of `WINDOWS_DAYS`.
     """
 
     count: Doubles
     mean: Doubles
     std: Doubles
+    recent: Doubles
+
+    def repeat(self, times: int) -> Statistics:
+        """Each owner's line so many times, one after the other."""
+        return Statistics(*(np.repeat(one, times, axis=0) for one in (self.count, self.mean, self.std, self.recent)))
 
 
-def _statistics(count: Doubles, rated: Doubles, total: Doubles, squares: Doubles) -> Statistics:
+def _statistics(sums: Doubles, recent: Doubles) -> Statistics:
     # One arithmetic for both executors; float64 sums are added event by event, so the bits agree.
+    count, rated, total, squares = sums.T
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.where(rated > 0, total / rated, np.nan)
         std = np.sqrt(np.maximum(squares / rated - mean * mean, 0.0))
-    return Statistics(count, mean, np.where(rated > 0, std, np.nan))
+    return Statistics(count, mean, np.where(rated > 0, std, np.nan), recent)
+
+
+class _Places:
+    """Events by owner and time, as one sorted key: how many there were before a moment is a binary search.
+
+    Args:
+        rows: [R] owner rows, in the order of time.
+        times: [R] microseconds, not falling.
+    """
+
+    def __init__(self, rows: Ints, times: Ints) -> None:
+        self.rows, self.times = rows, times
+        self.order = np.argsort(rows, kind="stable")
+        self._moments = np.unique(times)
+        self._keys = self._key(rows, times)[self.order]
+
+    def _key(self, rows: Ints, times: Ints) -> Ints:
+        return rows * (len(self._moments) + 1) + np.searchsorted(self._moments, times, side="left")
+
+    def before(self, rows: Ints, times: Ints) -> Ints:
+        """[R] place, in the order of (owner, time), of each owner's first event at its moment or later."""
+        return np.searchsorted(self._keys, self._key(rows, times), side="left").astype(np.int64)
+
+    def recent(self, rows: Ints, times: Ints) -> Doubles:
+        """[R, W] events of each owner in the last days before its moment, the moment itself left out."""
+        end = self.before(rows, times)
+        return np.stack(
+            [end - self.before(rows, times - days * _MICROSECONDS_PER_DAY) for days in WINDOWS_DAYS], axis=1
+        ).astype(np.float64)
 
 
 class Timeline:
@@ -48,8 +87,8 @@ class Timeline:
     """
 
     def __init__(self, rows: Ints, times: Ints, ratings: Floats) -> None:
-        order = np.argsort(rows, kind="stable")
-        self._moments = np.unique(times)
+        self._places = _Places(rows, times)
+        order = self._places.order
         rating = ratings[order].astype(np.float64)
         has = ~np.isnan(rating)
         rating = np.where(has, rating, 0.0)
@@ -65,19 +104,14 @@ class Timeline:
         running = sums.select(pl.col("count", "rated", "total", "squares").cum_sum().over("row"))
         self._sums = np.vstack([running.to_numpy(), np.zeros((1, 4))])  # the last line: nothing known yet
         self._rows = rows[order]
-        self._keys = self._key(rows, times)[order]
-
-    def _key(self, rows: Ints, times: Ints) -> Ints:
-        return rows * (len(self._moments) + 1) + np.searchsorted(self._moments, times, side="left")
 
     def read(self, rows: Ints, times: Ints) -> Statistics:
         """The statistics of owners [R] from their events strictly before the moments [R]."""
-        place = np.searchsorted(self._keys, self._key(rows, times), side="left") - 1
+        place = self._places.before(rows, times) - 1
         known = (
             (place >= 0) & (self._rows[np.maximum(place, 0)] == rows) if len(self._rows) else np.zeros(len(rows), bool)
         )
-        sums = self._sums[np.where(known, place, len(self._rows))]
-        return _statistics(sums[:, 0], sums[:, 1], sums[:, 2], sums[:, 3])
+        return _statistics(self._sums[np.where(known, place, len(self._rows))], self._places.recent(rows, times))
 
 
 class Running:
@@ -89,17 +123,32 @@ class Running:
 
     def __init__(self, owners: int) -> None:
         self._sums = np.zeros((owners, 4))
+        nothing = np.zeros(0, dtype=np.int64)
+        # A large settled part and a small fresh one, so that an event costs a sort of the small part alone.
+        self._settled, self._fresh = _Places(nothing, nothing), _Places(nothing, nothing)
 
-    def update(self, rows: Ints, ratings: Floats) -> None:
-        """Count events [R] in the order given; whoever reads for a moment reads before its events are counted."""
+    def update(self, rows: Ints, ratings: Floats, times: Ints) -> None:
+        """Count events [R] in the order given, which is that of time, and none earlier than one counted before.
+
+        Whoever reads for a moment reads before its events are counted.
+        """
         rating = ratings.astype(np.float64)
         has = ~np.isnan(rating)
         rating = np.where(has, rating, 0.0)
         # add.at adds one event after the other, as the running sums of Timeline do.
         np.add.at(self._sums, rows, np.column_stack([np.ones(len(rows)), has, rating, rating * rating]))
         self._sums[0] = 0.0
+        counted = rows > 0
+        self._fresh = self._with(self._fresh, rows[counted], times[counted])
+        if len(self._fresh.rows) > _MERGED_AT:
+            self._settled = self._with(self._settled, self._fresh.rows, self._fresh.times)
+            self._fresh = _Places(rows[:0], times[:0])
 
-    def read(self, rows: Ints) -> Statistics:
-        """The statistics of owners [R] now."""
-        sums = self._sums[rows]
-        return _statistics(sums[:, 0], sums[:, 1], sums[:, 2], sums[:, 3])
+    @staticmethod
+    def _with(places: _Places, rows: Ints, times: Ints) -> _Places:
+        return _Places(np.concatenate([places.rows, rows]), np.concatenate([places.times, times]))
+
+    def read(self, rows: Ints, times: Ints) -> Statistics:
+        """The statistics of owners [R] now; `times` [R] is the moment that the recent events are counted back from."""
+        recent = self._settled.recent(rows, times) + self._fresh.recent(rows, times)
+        return _statistics(self._sums[rows], recent)

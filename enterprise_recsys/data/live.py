@@ -13,7 +13,7 @@ from enterprise_recsys.data.features import time_columns
 from enterprise_recsys.data.histories import Histories
 from enterprise_recsys.data.processor import DataProcessor, statistics_of
 from enterprise_recsys.data.vocabulary import Vocabulary
-from enterprise_recsys.records import Columns, Floats, Interactions, Ints
+from enterprise_recsys.records import WINDOWS_DAYS, Columns, Floats, Interactions, Ints
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Requests:
         history: [B, L] newest item rows, oldest first, 0 = none, on the left.
         context: columns [B, ...] of the moment, with hour, day of week, weekend.
         statistics: of the users, [B].
+        times: [B] microseconds since 1970 UTC that statistics are taken as of.
         offsets, seen: item rows to leave out, of request b at seen[offsets[b]:offsets[b+1]].
     """
 
@@ -32,6 +33,7 @@ class Requests:
     history: Ints
     context: Columns
     statistics: Statistics
+    times: Ints
     offsets: Ints
     seen: Ints
 
@@ -56,19 +58,22 @@ class State:
         self.newest = int(events.times[-1]) if len(events) else 0
         self._columns = processor.user_columns(log.users, self.users)
         self._user_statistics, self._item_statistics = Running(len(self.users)), Running(len(processor.items))
-        self._user_statistics.update(events.users, events.ratings)
-        self._item_statistics.update(events.items, events.ratings)
+        self._user_statistics.update(events.users, events.ratings, events.times)
+        self._item_statistics.update(events.items, events.ratings, events.times)
 
     def of_users(self, slots: Ints, times: Ints, context: Columns | None = None) -> Requests:
         """The requests of users in this state (slot 0 = nobody) at some moments [B]."""
         starts, ends = self.histories.starts[slots], self.histories.starts[np.minimum(slots + 1, len(self.users))]
         ends = np.where(slots > 0, ends, starts)
         offsets, seen = self.histories.before(slots, ends)
+        # A log that ends long before the request would show every item as untaken of late: time stands still with it.
+        as_of = np.minimum(times, self.newest + 1)
         return Requests(
             columns={name: column[slots] for name, column in self._columns.items()},
             history=self.histories.last(slots, ends, self.length),
             context={**self._context(len(slots), context), **time_columns(times)},
-            statistics=self._user_statistics.read(slots),
+            statistics=self._user_statistics.read(slots, as_of),
+            times=as_of,
             offsets=offsets,
             seen=seen,
         )
@@ -102,10 +107,12 @@ class State:
             newest = np.zeros((1, self.length), dtype=np.int64)
             if len(seen):
                 newest[0, -min(len(seen), self.length) :] = seen[-self.length :]
-            statistics = Statistics(np.array([float(len(seen))]), np.array([np.nan]), np.array([np.nan]))
+            # Of a history that comes with the request no times are told: it counts as what has just happened.
+            count, unrated = np.array([float(len(seen))]), np.array([np.nan])
+            statistics = Statistics(count, unrated, unrated, np.full((1, len(WINDOWS_DAYS)), count[0]))
         left_out = self.processor.items.rows(list(exclude))
         seen = np.concatenate([seen if exclude_seen else seen[:0], left_out[left_out > 0]])
-        return Requests(columns, newest, told, statistics, np.array([0, len(seen)]), seen)
+        return Requests(columns, newest, told, statistics, request.times, np.array([0, len(seen)]), seen)
 
     def _context(self, size: int, given: Columns | None) -> Columns:
         out = {}
@@ -116,17 +123,13 @@ class State:
 
     def pair_columns(self, requests: Requests, items: Columns, rows: Ints, scores: np.ndarray) -> Columns:
         """The ranker's columns for candidates: item rows (0 = empty) and retrieval scores [B, K] -> [B*K]."""
-        statistics = self._item_statistics.read(rows.ravel())
-        return ranker_columns(
-            self.processor, requests.columns, requests.context, requests.statistics, items, statistics, rows, scores
-        )
+        statistics = self._item_statistics.read(rows.ravel(), np.repeat(requests.times, rows.shape[1]))
+        return ranker_columns(self.processor, requests, items, statistics, rows, scores)
 
 
 def ranker_columns(
     processor: DataProcessor,
-    users: Columns,
-    context: Columns,
-    user_statistics: Statistics,
+    requests: Requests,
     items: Columns,
     item_statistics: Statistics,
     rows: Ints,
@@ -135,21 +138,18 @@ def ranker_columns(
     """What the ranker sees of B requests with K candidates each: one table of B*K rows, for learning and serving alike.
 
     Args:
-        users, context: columns [B, ...] of the requests; user_statistics [B].
+        processor: whose features and scales are used.
+        requests: the B requests.
         items: static columns [I, ...] of the catalogue.
         item_statistics: [B*K], as of each request's moment.
         rows, scores: [B, K] candidates and their retrieval scores (cosine).
     """
-    width = rows.shape[1]
-    repeated = {name: np.repeat(column, width, axis=0) for name, column in {**users, **context}.items()}
-    spread = Statistics(
-        *(np.repeat(one, width) for one in (user_statistics.count, user_statistics.mean, user_statistics.std))
-    )
-    flat = rows.ravel()
+    width, flat = rows.shape[1], rows.ravel()
+    told = {**requests.columns, **requests.context}
     return {
-        **repeated,
+        **{name: np.repeat(column, width, axis=0) for name, column in told.items()},
         **{name: column[flat] for name, column in items.items()},
-        **processor.scale(statistics_of(spread, item_statistics)),
+        **processor.scale(statistics_of(requests.statistics.repeat(width), item_statistics)),
         "retrieval_score": _logits(scores, processor.config.temperature),
     }
 

@@ -40,13 +40,12 @@ class Moments:
             history=self.histories.last(slots, ends, self.processor.config.history_length),
             context={**context, **time_columns(times)},
             statistics=self._user_timeline.read(slots, times),
+            times=times,
             offsets=offsets,
             seen=seen,
         )
 
-    def pair_columns(self, requests: Requests, times: Ints, items: Columns, rows: Ints, scores: np.ndarray) -> Columns:
-        """The ranker's columns [B*K] for candidates [B, K] at the moments [B]; see `ranker_columns`."""
-        statistics = self._item_timeline.read(rows.ravel(), np.repeat(times, rows.shape[1]))
-        return ranker_columns(
-            self.processor, requests.columns, requests.context, requests.statistics, items, statistics, rows, scores
-        )
+    def pair_columns(self, requests: Requests, items: Columns, rows: Ints, scores: np.ndarray) -> Columns:
+        """The ranker's columns [B*K] for candidates [B, K] at the requests' moments; see `ranker_columns`."""
+        statistics = self._item_timeline.read(rows.ravel(), np.repeat(requests.times, rows.shape[1]))
+        return ranker_columns(self.processor, requests, items, statistics, rows, scores)

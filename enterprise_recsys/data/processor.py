@@ -16,6 +16,7 @@ from enterprise_recsys.data.vocabulary import Vocabulary
 from enterprise_recsys.errors import DataError, NotFittedError
 from enterprise_recsys.records import (
     AGGREGATE_COLUMNS,
+    COUNT_COLUMNS,
     EVENT_TYPE,
     ITEM_ID,
     OPTIONAL,
@@ -24,6 +25,7 @@ from enterprise_recsys.records import (
     TIMESTAMP,
     USER_ID,
     WEIGHT,
+    WINDOWS_DAYS,
     Columns,
     Dataset,
     Events,
@@ -103,9 +105,8 @@ class DataProcessor:
     def _fit_statistics(self, events: Events) -> list[Feature]:
         values = statistics_of(*self._read_both(events))
         rated = bool((~np.isnan(events.ratings)).any())
-        names = [name for name in AGGREGATE_COLUMNS if rated or name in ("user_count", "item_popularity")]
-        logs = ("user_count", "item_popularity")
-        return [fit_number(name, "statistic", values[name], log=name in logs) for name in names]
+        names = AGGREGATE_COLUMNS if rated else COUNT_COLUMNS
+        return [fit_number(name, "statistic", values[name], log=name in COUNT_COLUMNS) for name in names]
 
     @staticmethod
     def _read_both(events: Events) -> tuple[Statistics, Statistics]:
@@ -252,8 +253,10 @@ def statistics_of(users: Statistics, items: Statistics) -> dict[str, np.ndarray]
     """The moving statistics by their column names, raw."""
     return {
         "user_count": users.count,
+        **{f"user_count_{days}d": users.recent[:, place] for place, days in enumerate(WINDOWS_DAYS)},
+        "item_popularity": items.count,
+        **{f"item_popularity_{days}d": items.recent[:, place] for place, days in enumerate(WINDOWS_DAYS)},
         "user_mean_rating": users.mean,
         "user_std_rating": users.std,
-        "item_popularity": items.count,
         "item_mean_rating": items.mean,
     }

@@ -21,9 +21,35 @@ def squared_error(predictions: Tensor, labels: Tensor, weights: Tensor) -> Tenso
     return _mean((predictions - labels.nan_to_num()) ** 2, known, weights)
 
 
+def listwise(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+    """Cross-entropy [] between the labels' shares and the softmax of each list; in nats per list.
+
+    loss of a list = -sum_i y_i / sum(y) * log softmax(logits)_i, mean over the lists that hold a success.
+
+    Args:
+        logits: [Q, K] of the items of each list.
+        labels: [Q, K] 1, 0, or NaN (no label: the item is out of its list).
+        weights: [Q, K]; a list counts with the largest weight of its items.
+
+    Source: ListNet, Cao et al., ICML 2007, doi:10.1145/1273496.1273513, with the top-one probability of the labels
+    taken as their share.
+    """
+    known = ~torch.isnan(labels)
+    taken = labels.nan_to_num()
+    total = taken.sum(dim=1)
+    chances = torch.log_softmax(logits.masked_fill(~known, -1e9), dim=1)
+    each = -(taken * chances).sum(dim=1) / total.clamp(min=1e-9)
+    counted = (total > 0).to(each.dtype) * weights.amax(dim=1)
+    return (each * counted).sum() / counted.sum().clamp(min=1e-9)
+
+
 def _mean(each: Tensor, known: Tensor, weights: Tensor) -> Tensor:
     counted = known.to(each.dtype) * weights
     return (each * counted).sum() / counted.sum().clamp(min=1e-9)
 
 
-LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"ctr": binary_cross_entropy, "rating": squared_error}
+LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "ctr": binary_cross_entropy,
+    "rating": squared_error,
+    "list": listwise,
+}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,19 +23,21 @@ from enterprise_recsys.records import ITEM_ID, Columns, Floats
 
 @dataclass(frozen=True)
 class Examples:
-    """What the ranker learns from, one row a candidate.
+    """What the ranker learns from, one row a candidate; the rows of a list stand together.
 
     Attributes:
         columns: the ranker's columns [R, ...]; see `data.live.ranker_columns`.
         clicks: [R] 1, 0 or NaN (no label).
         ratings: [R] in the log's unit, NaN where none.
         weights: [R].
+        depth: rows of each list; R is a multiple of it.
     """
 
     columns: Columns
     clicks: Floats
     ratings: Floats
     weights: Floats
+    depth: int
 
     def __len__(self) -> int:
         return len(self.clicks)
@@ -68,10 +70,17 @@ class RankingNetwork(nn.Module):
         width = int(self.network.width_out)  # type: ignore[arg-type]
         self.heads = nn.Linear(width, 2)
         self.register_buffer("rating_scale", torch.tensor([rating_mean, rating_std]))
+        self.register_buffer("score_scale", torch.tensor([0.0, 1.0]))
+
+    def centre(self, scores: Floats) -> None:
+        """Take over mean and deviation of the retrieval scores [R] that will be learnt from."""
+        self.score_scale.copy_(torch.tensor([scores.mean(), max(scores.std(), 1e-3)]))  # type: ignore[operator]
 
     def forward(self, columns: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """See the class."""
-        out = self.heads(self.network(self.embedding(columns)))
+        centre, spread = self.score_scale.unbind()  # type: ignore[operator]
+        scaled = {**columns, "retrieval_score": (columns["retrieval_score"] - centre) / spread}
+        out = self.heads(self.network(self.embedding(scaled)))
         mean, std = self.rating_scale.unbind()  # type: ignore[operator]
         return out[:, 0], out[:, 1] * std + mean
 
@@ -95,27 +104,36 @@ class Ranker:
 
     def fit(self, examples: Examples, plan: Plan, *, validate: Callable[[], float] | None = None) -> Fit:
         """Train on candidates; see `loop.run`."""
-        torch.manual_seed(self.config.seed + 3)
+        return fit_together([self], [examples], plan, validate=validate)
+
+    def steps(self, examples: Examples) -> Iterator[tuple[int, Callable[[], Tensor]]]:
+        """One epoch's steps: whole lists in a random order, about `batch_size` rows at a time."""
         table = {name: torch.from_numpy(np.ascontiguousarray(column)) for name, column in examples.columns.items()}
         labels = [torch.from_numpy(one) for one in (examples.clicks, examples.ratings, examples.weights)]
+        depth = examples.depth
+        order, size = torch.randperm(len(examples) // depth), max(self.config.batch_size // depth, 1)
+        for begin in range(0, len(order), size):
+            lists = order[begin : begin + size]
+            part = (lists.unsqueeze(1) * depth + torch.arange(depth)).ravel()
+            columns = {name: table[name][part] for name in self.model.embedding.names}
+            clicks, ratings, weights = (one[part] for one in labels)
+            yield len(part), lambda c=columns, y=clicks, r=ratings, w=weights: self.loss(c, y, r, w, depth)  # type: ignore[misc]
 
-        def steps() -> Iterator[tuple[int, Callable[[], Tensor]]]:
-            order = torch.randperm(len(examples))
-            size = self.config.batch_size
-            for begin in range(0, len(order), size):
-                part = order[begin : begin + size]
-                columns = {name: table[name][part] for name in self.model.embedding.names}
-                clicks, ratings, weights = (one[part] for one in labels)
-                yield len(part), lambda c=columns, y=clicks, r=ratings, w=weights: self.loss(c, y, r, w)  # type: ignore[misc]
+    def loss(
+        self, columns: Mapping[str, Tensor], clicks: Tensor, ratings: Tensor, weights: Tensor, depth: int
+    ) -> Tensor:
+        """α·L_rating + β·L_ctr [] of whole lists, `depth` rows each.
 
-        return run(self.model, steps, len(examples), plan, validate=validate)
-
-    def loss(self, columns: Mapping[str, Tensor], clicks: Tensor, ratings: Tensor, weights: Tensor) -> Tensor:
-        """α·L_rating + β·L_ctr []; the squared error is taken in units of the ratings' deviation."""
+        L_ctr is the binary cross-entropy of each row, which makes the head a probability, and `list_weight` times the
+        cross-entropy of each list, which is what its order is measured by. The squared error of the ratings is taken
+        in units of their deviation.
+        """
         logits, stars = self.model(columns)
         click = LOSSES["ctr"](logits, clicks, weights)
+        order = LOSSES["list"](*(one.view(-1, depth) for one in (logits, clicks, weights)))
         rating = LOSSES["rating"](stars / self._std, ratings / self._std, weights)
-        return self.config.ctr_weight * click + self.config.rating_weight * rating
+        listed = self.config.list_weight * order
+        return self.config.ctr_weight * (click + listed) + self.config.rating_weight * rating
 
     def predict(self, columns: Columns, *, chunk: int = 65_536) -> tuple[Floats, Floats]:
         """CTR probabilities and ratings [R] (learning's side of the engine's scorer)."""
@@ -142,6 +160,26 @@ class Ranker:
         names = self.model.embedding.names
         inputs = {name: torch.from_numpy(np.ascontiguousarray(columns[name][:2])) for name in names}
         export_onnx(_Score(self.model, names), inputs, ["clicks", "ratings"], path)
+
+
+def fit_together(
+    rankers: Sequence[Ranker],
+    examples: Sequence[Examples],
+    plan: Plan,
+    *,
+    validate: Callable[[], float] | None = None,
+) -> Fit:
+    """Train several rankers of one config side by side, each on its own examples, and stop them together."""
+    torch.manual_seed(rankers[0].config.seed + 3)
+    for ranker, part in zip(rankers, examples, strict=True):
+        ranker.model.centre(np.asarray(part.columns["retrieval_score"], dtype=np.float32))
+
+    def steps() -> Iterator[tuple[int, Callable[[], Tensor]]]:
+        for ranker, part in zip(rankers, examples, strict=True):
+            yield from ranker.steps(part)
+
+    models = nn.ModuleList(ranker.model for ranker in rankers)
+    return run(models, steps, sum(len(part) for part in examples), plan, validate=validate)
 
 
 class _Score(nn.Module):

@@ -101,7 +101,13 @@ class Retriever:
     def queries(self, index: Ints) -> Tensor:
         """The user vectors [B, D] of events, each from what lay before its event."""
         users = self.dataset.events.users[index]
-        history = torch.from_numpy(self._histories.last(users, self._ends[index], self.config.history_length))
+        ends = self._ends[index]
+        if self.model.training and self.config.history_cut > 0:
+            # A list is meant for weeks, not for the next click: learn from the past as it stood some time ago too.
+            starts, share = self._histories.starts[users], torch.rand(2, len(users)).numpy()
+            cut = starts + np.floor(share[0] * (ends - starts + 1)).astype(np.int64)
+            ends = np.where(share[1] < self.config.history_cut, cut, ends)
+        history = torch.from_numpy(self._histories.last(users, ends, self.config.history_length))
         rows = torch.from_numpy(users)
         if self.model.training and self.config.history_dropout > 0:
             hidden = torch.rand(len(rows)) < self.config.history_dropout

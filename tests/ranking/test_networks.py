@@ -33,3 +33,18 @@ def test_a_missing_label_is_masked() -> None:
     assert torch.isclose(loss, torch.tensor(0.6931), atol=1e-4) and logits.grad[1] == 0
     assert LOSSES["rating"](torch.tensor([3.0, 9.0]), torch.tensor([5.0, torch.nan]), ones) == 4.0
     assert LOSSES["rating"](torch.tensor([3.0]), torch.tensor([torch.nan]), torch.ones(1)) == 0.0
+
+
+def test_the_listwise_loss_worked_out_by_hand() -> None:
+    logits = torch.tensor([[0.0, 0.0, 0.0, 9.0], [1.0, 2.0, 3.0, 4.0]])
+    labels = torch.tensor([[1.0, 1.0, 0.0, torch.nan], [0.0, 0.0, 0.0, 0.0]])
+    # The first list: three equal items share the chance, the unlabelled one has none. The second holds no success.
+    assert torch.isclose(LOSSES["list"](logits, labels, torch.ones(2, 4)), torch.tensor(3.0).log())
+    assert LOSSES["list"](logits[1:], labels[1:], torch.ones(1, 4)) == 0.0
+
+
+def test_the_listwise_loss_weighs_lists_and_not_their_successes() -> None:
+    logits = torch.tensor([[0.0, 2.0, 0.0], [0.0, 1.0, 0.0]])
+    labels, weights = torch.tensor([[1.0, 1.0, 0.0], [0.0, 1.0, 0.0]]), torch.tensor([[1.0] * 3, [3.0] * 3])
+    each = [LOSSES["list"](logits[[one]], labels[[one]], weights[[one]]) for one in (0, 1)]
+    assert torch.isclose(LOSSES["list"](logits, labels, weights), (each[0] + 3 * each[1]) / 4)

@@ -1,0 +1,138 @@
+"""What the staged ranker learns from: the retriever's candidates at visits of a later slice, and what was taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from enterprise_recsys.data.moments import Moments
+from enterprise_recsys.data.processor import DataProcessor
+from enterprise_recsys.engine.indexes import exact
+from enterprise_recsys.errors import DataError
+from enterprise_recsys.ranking.ranker import Examples
+from enterprise_recsys.records import Bools, Doubles, Events, Ints
+from enterprise_recsys.retrieval.retriever import Retriever
+
+VISIT_GAP_S = 1800
+"""An event more than this after the user's one before opens a new visit: half an hour, as in web analytics."""
+_VISITS_PER_USER = 4
+_ROWS_AT_MOST = 2_000_000
+
+
+@dataclass(frozen=True)
+class Slates:
+    """Candidates at visits.
+
+    Attributes:
+        examples: the candidates, Q lists of `examples.depth` rows each.
+        users: [Q] slot of who was answered.
+    """
+
+    examples: Examples
+    users: Ints
+
+    def take(self, lists: Bools | Ints) -> Slates:
+        """Some of the lists (a mask [Q] or places)."""
+        places = np.arange(len(self.users))[lists]
+        depth = self.examples.depth
+        rows = (places[:, None] * depth + np.arange(depth)).ravel()
+        part = self.examples
+        return Slates(
+            Examples(
+                {name: column[rows] for name, column in part.columns.items()},
+                part.clicks[rows],
+                part.ratings[rows],
+                part.weights[rows],
+                depth,
+            ),
+            self.users[places],
+        )
+
+    def ndcg(self, scores: np.ndarray, *, k: int = 10) -> Doubles:
+        """[Q] NDCG of the first k candidates when ordered by scores [Q*K]; NaN where nothing was taken."""
+        taken = np.nan_to_num(self.examples.clicks).reshape(len(self.users), -1)
+        order = np.argsort(-scores.reshape(taken.shape), axis=1, kind="stable")[:, :k]
+        discounts = 1.0 / np.log2(np.arange(2, order.shape[1] + 2))
+        gains = np.take_along_axis(taken, order, axis=1) @ discounts
+        ideal = -np.sort(-taken, axis=1)[:, : order.shape[1]] @ discounts
+        return np.where(ideal > 0, gains / np.where(ideal > 0, ideal, 1.0), np.nan)
+
+
+def slates(processor: DataProcessor, moments: Moments, retriever: Retriever, start: int) -> Slates:
+    """Ask the retriever at the visits of each user in the later slice, and label what it finds by what was taken.
+
+    A list is asked for when somebody comes, and judged by all that they go on to take. So a moment is the opening of a
+    visit and not any event: in the middle of a long sitting the newest events tell what the sitting is about, which no
+    request at its start can know, and a ranker taught there leans on it in vain. Each user weighs the same.
+
+    Args:
+        processor: as the retriever knows it.
+        moments: over the earlier and the later log.
+        retriever: taught by the earlier log.
+        start: first moment of the later slice, in microseconds since 1970.
+
+    Raises:
+        DataError: the later log holds no relevant event.
+    """
+    config, events = processor.config, moments.events
+    late = np.flatnonzero(events.times >= start)
+    asked = visits(events, late[events.relevant[late]], np.random.default_rng(config.seed))
+    if len(asked) == 0:
+        raise DataError(
+            "the validation log holds no relevant event, so the ranker has nothing to learn from; see "
+            "positive_rating and positive_event_types."
+        )
+    depth = min(config.candidates, len(processor.items) - 1)
+    if len(asked) * depth > _ROWS_AT_MOST:
+        asked = np.sort(np.random.default_rng(config.seed).permutation(asked)[: max(_ROWS_AT_MOST // depth, 1)])
+    users = events.users[asked]
+    requests = moments.requests(
+        users, events.times[asked], {name: column[asked] for name, column in events.context.items()}
+    )
+    known = {**requests.columns, "user_id": processor.learnt_users[requests.columns["user_id"]]}
+    found = exact(retriever.item_vectors()).search(
+        retriever.encode(known, requests.history), depth, requests.offsets, requests.seen
+    )
+    columns = moments.pair_columns(requests, moments.processor.item_columns(), found.rows, found.scores)
+    clicks, ratings = _labels(moments, late, users, found.rows)
+    weights = np.repeat(1.0 / np.bincount(users)[users], depth).astype(np.float32)
+    return Slates(Examples(columns, clicks, ratings, weights, depth), users)
+
+
+def visits(events: Events, places: Ints, generator: np.random.Generator) -> Ints:
+    """Places of the events that open a visit: each user's first, and up to three of the others, drawn by lot.
+
+    Args:
+        events: in the order of time.
+        places: which of them are looked at, rising.
+        generator: draws the others.
+    """
+    places = places[np.argsort(events.users[places], kind="stable")]
+    users, times = events.users[places], events.times[places]
+    first, later = np.ones(len(places), dtype=bool), np.ones(len(places), dtype=bool)
+    first[1:] = users[1:] != users[:-1]
+    later[1:] = times[1:] - times[:-1] > VISIT_GAP_S * 1_000_000
+    opens = first | later
+    places, users, lots = places[opens], users[opens], np.where(first, -1.0, generator.random(len(first)))[opens]
+    order = np.lexsort((lots, users))
+    turn = np.arange(len(users)) - np.searchsorted(users[order], users[order])
+    return np.sort(places[order][turn < _VISITS_PER_USER])
+
+
+def _labels(moments: Moments, late: Ints, slots: Ints, rows: Ints) -> tuple[np.ndarray, np.ndarray]:
+    """Clicks and ratings [Q*K] of candidates: what their user took in the later slice (what lay before is left out)."""
+    config, events = moments.processor.config, moments.events
+    n_items = len(moments.processor.items)
+    keys = events.users[late] * n_items + events.items[late]
+    order = np.argsort(keys, kind="stable")
+    keys, late = keys[order], late[order]
+    wanted = (slots[:, None] * n_items + rows).ravel()
+    place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    taken = (keys[place] == wanted) & (rows.ravel() > 0)
+    ratings = np.where(taken, events.ratings[late[place]], np.nan).astype(np.float32)
+    clicks = (taken & events.relevant[late[place]]).astype(np.float32)
+    if config.ctr_positive_rating is not None:
+        clicks = np.where(~np.isnan(ratings), ratings >= config.ctr_positive_rating, clicks).astype(np.float32)
+    clicks[rows.ravel() == 0] = np.nan
+    return clicks, ratings

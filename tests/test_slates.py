@@ -1,0 +1,57 @@
+"""Visits, the lists at them, and how an order of them is judged."""
+
+import numpy as np
+
+from enterprise_recsys.ranking.ranker import Examples
+from enterprise_recsys.records import Events
+from enterprise_recsys.slates import Slates, visits
+
+MINUTE = 60_000_000
+
+
+def _events(users: list[int], minutes: list[int]) -> Events:
+    n = len(users)
+    nothing, ones = np.full(n, np.nan, dtype=np.float32), np.ones(n, dtype=np.float32)
+    times = np.array(minutes) * MINUTE
+    return Events(np.array(users), np.ones(n, dtype=np.int64), times, nothing, ones, np.ones(n, dtype=bool))
+
+
+def test_a_visit_opens_with_the_first_event_and_after_half_an_hour_of_silence() -> None:
+    events = _events([1, 2, 1, 1, 2, 1], [0, 5, 30, 61, 61, 62])
+    found = visits(events, np.arange(6), np.random.default_rng(0))
+    # User 1: minute 0 and, 31 minutes after minute 30, minute 61. User 2: minutes 5 and 61.
+    assert found.tolist() == [0, 1, 3, 4]
+
+
+def test_only_the_places_asked_for_are_looked_at() -> None:
+    events = _events([1, 1, 1], [0, 5, 10])
+    assert visits(events, np.array([1, 2]), np.random.default_rng(0)).tolist() == [1]
+    assert visits(events, np.array([], dtype=np.int64), np.random.default_rng(0)).tolist() == []
+
+
+def test_a_user_of_many_visits_keeps_the_first_and_three_drawn_ones() -> None:
+    events = _events([1] * 20, list(range(0, 2000, 100)))
+    drawn = [tuple(visits(events, np.arange(20), np.random.default_rng(seed))) for seed in range(8)]
+    assert all(len(one) == 4 and one[0] == 0 for one in drawn) and len(set(drawn)) > 1
+
+
+def _slates() -> Slates:
+    clicks = np.array([0, 1, 0, 0, 0, 0, 1, np.nan, 1], dtype=np.float32)
+    columns = {"retrieval_score": np.arange(9, dtype=np.float32)}
+    nothing = np.full(9, np.nan, dtype=np.float32)
+    return Slates(Examples(columns, clicks, nothing, np.ones(9, dtype=np.float32), 3), np.array([7, 8, 9]))
+
+
+def test_an_order_of_candidates_is_judged_by_hand() -> None:
+    scores = np.array([3, 2, 1, 1, 1, 1, 1, 9, 5], dtype=np.float32)
+    found = _slates().ndcg(scores)
+    second = 1 / np.log2(3)
+    assert np.isclose(found[0], second)  # its one success stands second
+    assert np.isnan(found[1])  # nothing was taken
+    assert np.isclose(found[2], (second + 0.5) / (1 + second))  # places 2 and 3 of two successes
+
+
+def test_some_lists_are_taken_whole() -> None:
+    part = _slates().take(np.array([True, False, True]))
+    assert part.users.tolist() == [7, 9] and part.examples.depth == 3
+    assert part.examples.columns["retrieval_score"].tolist() == [0, 1, 2, 6, 7, 8]
