@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from enterprise_recsys.evaluation.truth import first_places
-from enterprise_recsys.records import Doubles, Floats, Ints
+from enterprise_recsys.records import Bools, Doubles, Floats, Ints
 
 CELLS = 4_000_000
 """Numbers that a metric holds at once (32 MB as float64)."""
@@ -22,11 +22,16 @@ class Catalogue:
         n_items: rows of the item table, row 0 included.
         vectors: [I, D] a vector of each item, any length; all 0 = none known. None: not at hand.
         tokens: [I, M] feature tokens (such as genres) of each item, 0 = no more. None: not at hand.
+        popularity: [I] events of each item in training, 0 or more; place 0 is not looked at. None: not at hand.
+        groups: name -> [I] items that are shown apart, such as "tail_items"; place 0 speaks for all items that the
+            catalogue does not hold.
     """
 
     n_items: int
     vectors: Floats | None = None
     tokens: Ints | None = None
+    popularity: Doubles | None = None
+    groups: Mapping[str, Bools] = field(default_factory=dict)
 
 
 def coverage(rows: Ints, catalogue: Catalogue) -> float:
