@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from enterprise_recsys.data.guards import GUARDS
 from enterprise_recsys.evaluation.metrics import (
     LIST_METRICS,
     PREDICTION_METRICS,
@@ -103,3 +106,10 @@ def test_a_metric_of_predictions_keeps_the_contract(name: str) -> None:
     assert PREDICTION_METRICS[name](labels[order], predictions[order]) == pytest.approx(value)
     perfect = PREDICTION_METRICS[name](labels, labels)
     assert perfect == pytest.approx(1.0 if name == "AUC" else 0.0, abs=1e-12)
+
+
+def test_every_metric_is_described_in_the_reference() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "reference.md").read_text()
+    tables = (USER_METRICS, SURPRISE_METRICS, LIST_METRICS, PREDICTION_METRICS)
+    assert [name for table in tables for name in table if not re.search(rf"\b{name}\b", page)] == []
+    assert [name for name in GUARDS if f"- `{name}`: " not in page] == []
