@@ -54,16 +54,18 @@ def diversity(rows: Ints, catalogue: Catalogue) -> float:
     """
     if catalogue.vectors is None:
         return float("nan")
-    vectors = catalogue.vectors
+    vectors = catalogue.vectors.astype(np.float64)
+    lengths = np.linalg.norm(vectors, axis=1)  # [I]
+    unit = vectors / np.where(lengths > 0, lengths, 1.0)[:, None]
+    unit[0] = 0.0  # stands for every place that does not count
 
     def of_lists(part: Ints) -> Doubles:
-        taken = vectors[np.maximum(part, 0)].astype(np.float64)  # [B, K, D]
-        lengths = np.linalg.norm(taken, axis=2)
-        counted = first_places(part) & (lengths > 0)  # [B, K]
-        unit = taken * (counted / np.where(counted, lengths, 1.0))[:, :, None]
+        rows = np.maximum(part, 0)
+        counted = first_places(part) & (lengths[rows] > 0)  # [B, K]
         n = counted.sum(axis=1)
+        summed = unit[np.where(counted, rows, 0)].sum(axis=1)  # [B, D]
         # The square of a sum of n unit vectors is n plus the cosines of all ordered pairs.
-        cosines = np.square(unit.sum(axis=1)).sum(axis=1) - n
+        cosines = np.square(summed).sum(axis=1) - n
         return 1.0 - _per_pair(cosines, n * (n - 1))
 
     return _mean_of_chunks(rows, of_lists, cells=rows.shape[1] * vectors.shape[1])
