@@ -1,4 +1,4 @@
-"""How sure a mean is: the bootstrap over users, alone and for the difference of two systems."""
+"""How sure a mean is: the bootstrap over users, alone, for the difference of two systems, and over training seeds."""
 
 from __future__ import annotations
 
@@ -94,6 +94,60 @@ def paired(
     difference = difference[~np.isnan(difference)]
     means = resampled_means(difference[:, None], generator=generator, resamples=resamples)
     return difference_of(difference, means[:, 0], confidence=confidence)
+
+
+@dataclass(frozen=True)
+class OverSeeds:
+    """A mean over several trainings and their users.
+
+    Attributes:
+        interval: of the mean, for other users and other seeds of the same kind; its p is None.
+        std: standard deviation of the seeds' means (n - 1 below); NaN of one seed.
+        means: [S] mean of each seed.
+        users: those with a figure by every seed.
+    """
+
+    interval: Interval
+    std: float
+    means: Doubles
+    users: int
+
+
+def over_seeds(
+    values: Doubles, *, generator: np.random.Generator, resamples: int = 1000, confidence: float = 0.95
+) -> OverSeeds:
+    """Mean of a figure over seeds and users, with an interval that both may move.
+
+    Every seed is measured on the same users, so seeds and users are crossed: in each resample both are drawn anew, with
+    replacement, and the mean is taken over what was drawn. A seed's distance from the seeds' mean is stretched by
+    sqrt(S / (S - 1)), since S seeds drawn from S vary too little by that much. For the difference of two systems give
+    the differences, seed by seed. One seed gives the interval over users alone.
+
+    Args:
+        values: [S, U] figure of each user by each seed; a user that is NaN by any is left out.
+        generator: draws seeds and users.
+        resamples: times that they are drawn, 100 or more.
+        confidence: share of the means between the bounds, over 0 and under 1.
+
+    Raises:
+        ConfigError: a dial is out of its range.
+        DataError: the values are not [S, U] with S of 1 or more.
+
+    Source: the pigeonhole bootstrap, Owen, Annals of Applied Statistics 2007, doi:10.1214/07-AOAS122; the stretching:
+    Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 3.8.
+    """
+    if values.ndim != 2 or not len(values):
+        raise DataError(f"figures of users by seed are an array [S, U], got shape {values.shape}.")
+    kept = values[:, ~np.isnan(values).any(axis=0)]
+    n_seeds, n_users = kept.shape
+    by_seed = resampled_means(kept.T, generator=generator, resamples=resamples)  # [resamples, S]
+    middle = by_seed.mean(axis=1)
+    if n_seeds > 1:
+        drawn = np.take_along_axis(by_seed, generator.integers(n_seeds, size=by_seed.shape), axis=1).mean(axis=1)
+        middle = middle + (drawn - middle) * np.sqrt(n_seeds / (n_seeds - 1.0))
+    interval = interval_of(kept.mean(axis=0), middle, confidence=confidence)
+    means = kept.mean(axis=1) if n_users else np.full(n_seeds, np.nan)
+    return OverSeeds(interval, float(means.std(ddof=1)) if n_seeds > 1 else float("nan"), means, n_users)
 
 
 def resampled_means(values: Doubles, *, generator: np.random.Generator, resamples: int = 1000) -> Doubles:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from enterprise_recsys.evaluation.truth import first_places
-from enterprise_recsys.records import Doubles, Floats, Ints
+from enterprise_recsys.records import Bools, Doubles, Floats, Ints
 
 CELLS = 4_000_000
 """Numbers that a metric holds at once (32 MB as float64)."""
@@ -22,11 +22,16 @@ class Catalogue:
         n_items: rows of the item table, row 0 included.
         vectors: [I, D] a vector of each item, any length; all 0 = none known. None: not at hand.
         tokens: [I, M] feature tokens (such as genres) of each item, 0 = no more. None: not at hand.
+        popularity: [I] events of each item in training, 0 or more; place 0 is not looked at. None: not at hand.
+        groups: name -> [I] items that are shown apart, such as "tail_items"; place 0 speaks for all items that the
+            catalogue does not hold.
     """
 
     n_items: int
     vectors: Floats | None = None
     tokens: Ints | None = None
+    popularity: Doubles | None = None
+    groups: Mapping[str, Bools] = field(default_factory=dict)
 
 
 def coverage(rows: Ints, catalogue: Catalogue) -> float:
@@ -49,16 +54,18 @@ def diversity(rows: Ints, catalogue: Catalogue) -> float:
     """
     if catalogue.vectors is None:
         return float("nan")
-    vectors = catalogue.vectors
+    vectors = catalogue.vectors.astype(np.float64)
+    lengths = np.linalg.norm(vectors, axis=1)  # [I]
+    unit = vectors / np.where(lengths > 0, lengths, 1.0)[:, None]
+    unit[0] = 0.0  # stands for every place that does not count
 
     def of_lists(part: Ints) -> Doubles:
-        taken = vectors[np.maximum(part, 0)].astype(np.float64)  # [B, K, D]
-        lengths = np.linalg.norm(taken, axis=2)
-        counted = first_places(part) & (lengths > 0)  # [B, K]
-        unit = taken * (counted / np.where(counted, lengths, 1.0))[:, :, None]
+        rows = np.maximum(part, 0)
+        counted = first_places(part) & (lengths[rows] > 0)  # [B, K]
         n = counted.sum(axis=1)
+        summed = unit[np.where(counted, rows, 0)].sum(axis=1)  # [B, D]
         # The square of a sum of n unit vectors is n plus the cosines of all ordered pairs.
-        cosines = np.square(unit.sum(axis=1)).sum(axis=1) - n
+        cosines = np.square(summed).sum(axis=1) - n
         return 1.0 - _per_pair(cosines, n * (n - 1))
 
     return _mean_of_chunks(rows, of_lists, cells=rows.shape[1] * vectors.shape[1])

@@ -1,10 +1,11 @@
-"""What is measured, in three tables: of one user's list, of all lists together, of predictions.
+"""What is measured, in four tables: of one user's list, of its surprise, of all lists together, of predictions.
 
 One signature for each table:
 
 - `USER_METRICS`: `(judged, *, k) -> [B]`, with `judged = judge(rows [B, K], users [B], truth, depth=K)` and k from 1 to
   K, so that all metrics at all k share one look-up; the functions stand in this file.
-- `LIST_METRICS`: `(rows [U, K], catalogue) -> number`; the functions stand in `lists.py`.
+- `SURPRISE_METRICS`: `(judged, rows [B, K], expected [B, K'], *, k) -> [B]`, expected = what needs no model.
+- `LIST_METRICS`: `(rows [U, K], catalogue) -> number`; the functions stand in `lists.py` and `exposure.py`.
 - `PREDICTION_METRICS`: `(labels [R], predictions [R]) -> number`; the functions stand in `predictions.py`.
 
 Conventions that other libraries take otherwise, and that move figures by tens of percent:
@@ -23,11 +24,14 @@ from typing import Protocol
 import numpy as np
 
 from enterprise_recsys.errors import ConfigError
+from enterprise_recsys.evaluation.exposure import average_popularity, gini, novelty, popularity_percentile
 from enterprise_recsys.evaluation.lists import Catalogue as Catalogue
 from enterprise_recsys.evaluation.lists import coverage, diversity, feature_diversity
 from enterprise_recsys.evaluation.predictions import (
     Numbers,
     area_under_curve,
+    calibration_error,
+    calibration_error_by_width,
     log_loss,
     mean_absolute_error,
     root_mean_squared_error,
@@ -108,6 +112,23 @@ def reciprocal_rank(judged: Judged, *, k: int) -> Doubles:
     return _of_users(judged, np.where(hits.any(axis=1), 1.0 / (hits.argmax(axis=1) + 1.0), 0.0))
 
 
+def serendipity(judged: Judged, rows: Ints, expected: Ints, *, k: int) -> Doubles:
+    """Relevant items in the first k places that are not in the first k of an expected list / k.
+
+    Args:
+        judged: the lists as graded; a user without relevant items has no figure.
+        rows: [B, K] the lists themselves.
+        expected: [B, K'] what a primitive method gives each user, such as the popularity list; 0 = empty place.
+        k: places that count, of both lists.
+
+    Source: Ge, Delgado-Battenfeld and Jannach, RecSys 2010, doi:10.1145/1864708.1864761: useful and not given by the
+    primitive method. We divide by k, as precision does, so that it is the part of precision that needs a model.
+    """
+    hits = _hits(judged, k)
+    known = (rows[:, :k, None] == expected[:, None, :k]).any(axis=2)
+    return _of_users(judged, np.asarray((hits & ~known).sum(axis=1) / k, dtype=np.float64))
+
+
 def _summed_precision(judged: Judged, k: int) -> Doubles:
     hits = _hits(judged, k)
     summed: Doubles = (hits * np.cumsum(hits, axis=1) / np.arange(1, k + 1)).sum(axis=1)
@@ -152,8 +173,24 @@ USER_METRICS: dict[str, UserMetric] = {
     "MRR": reciprocal_rank,
 }
 
+
+class SurpriseMetric(Protocol):
+    """A metric of one user's list beside an expected one."""
+
+    def __call__(self, judged: Judged, rows: Ints, expected: Ints, *, k: int) -> Doubles:
+        """[B] the figure of each user."""
+
+
+SURPRISE_METRICS: dict[str, SurpriseMetric] = {
+    "Serendipity": serendipity,
+}
+
 LIST_METRICS: dict[str, Callable[[Ints, Catalogue], float]] = {
     "Coverage": coverage,
+    "Gini": gini,
+    "Novelty": novelty,
+    "ARP": average_popularity,
+    "PopularityPercentile": popularity_percentile,
     "Diversity": diversity,
     "FeatureDiversity": feature_diversity,
 }
@@ -161,6 +198,8 @@ LIST_METRICS: dict[str, Callable[[Ints, Catalogue], float]] = {
 PREDICTION_METRICS: dict[str, Callable[[Numbers, Numbers], float]] = {
     "AUC": area_under_curve,
     "LogLoss": log_loss,
+    "ECE": calibration_error,
+    "ECE_width": calibration_error_by_width,
     "RMSE": root_mean_squared_error,
     "MAE": mean_absolute_error,
 }

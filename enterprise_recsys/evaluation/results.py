@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from enterprise_recsys.errors import DataError
 
-STAGES = ("retrieval", "two_stage", "ranking", "prepare", "serve")
+STAGES = ("retrieval", "two_stage", "ranking", "prepare", "serve", "evaluate")
 PUBLISHED = "published:"
 """Systems whose name begins so were not run here: the figure is the one of their authors."""
 
@@ -29,7 +29,7 @@ class ResultLine:
     Attributes:
         protocol: data, split and metric definitions by name, such as "ml1m-global-time".
         system: "ours", a baseline's or a peer's name, or "published:<name>".
-        stage: retrieval, two_stage, ranking, prepare or serve.
+        stage: retrieval, two_stage, ranking, prepare, serve or evaluate (of the evaluator itself).
         metric: such as "NDCG@10".
         value: the figure; None if it could not be measured.
         low: lower end: of the interval over users for one seed, the lowest seed's value in a summary of several.

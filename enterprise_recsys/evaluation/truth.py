@@ -47,8 +47,13 @@ class Truth:
         grades: Doubles = np.ones(len(users)) if gains is None else np.asarray(gains, np.float64)
         users, items = np.asarray(users, np.int64), np.asarray(items, np.int64)
         _check_triples(users, items, grades, n_users)
-        order = np.lexsort((-grades, items, users))
-        users, items, grades = users[order], items[order], grades[order]
+        if gains is None and len(items):
+            # One key to sort instead of three columns: a third of the time for millions of events.
+            stride = int(items.max()) + 1
+            users, items = np.divmod(np.sort(users * stride + items), stride)
+        else:
+            order = np.lexsort((-grades, items, users))
+            users, items, grades = users[order], items[order], grades[order]
         same = (users[1:] == users[:-1]) & (items[1:] == items[:-1]) & (items[1:] > 0)
         kept = np.concatenate([[True], ~same])[: len(users)] & (grades > 0)
         offsets = np.concatenate([[0], np.cumsum(np.bincount(users[kept], minlength=n_users))])
@@ -63,6 +68,17 @@ class Truth:
     def counts(self) -> Ints:
         """[U] relevant items of each user."""
         return np.diff(self.offsets)
+
+    def within(self, group: Bools) -> Truth:
+        """The same users with only the relevant items of a group, for a figure of that group alone.
+
+        Args:
+            group: [I] whether an item is in it; place 0 speaks for all items that the catalogue does not hold (row 0
+                and rows past its end).
+        """
+        kept = group[np.where(self.items < len(group), self.items, 0)]
+        offsets = np.concatenate([[0], np.cumsum(kept)])[self.offsets]
+        return Truth(offsets.astype(np.int64), self.items[kept], self.gains[kept])
 
 
 def _check_triples(users: Ints, items: Ints, grades: Doubles, n_users: int) -> None:

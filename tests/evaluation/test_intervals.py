@@ -10,7 +10,7 @@ from scipy import stats
 
 from enterprise_recsys.errors import ConfigError, DataError
 from enterprise_recsys.evaluation import intervals
-from enterprise_recsys.evaluation.intervals import bootstrap, paired, resampled_means
+from enterprise_recsys.evaluation.intervals import bootstrap, over_seeds, paired, resampled_means
 
 
 def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
@@ -106,3 +106,40 @@ def test_dials_out_of_range_are_refused() -> None:
         paired(np.ones(3), np.ones(2), generator=generator)
     with pytest.raises(DataError, match=r"an array \[U\], got shape \(2, 2\)"):
         bootstrap(np.ones((2, 2)), generator=generator)
+
+
+def test_an_interval_over_seeds_and_users_covers_the_truth_as_often_as_it_says() -> None:
+    generator = np.random.default_rng(2)
+    covered, users_alone, rounds = 0, 0, 300
+    for _ in range(rounds):
+        users, seeds = generator.normal(0, 0.3, 200), generator.normal(0, 0.05, 5)
+        values = 1.0 + users + seeds[:, None] + generator.normal(0, 0.1, (5, 200))
+        told = over_seeds(values, generator=generator, resamples=300).interval
+        covered += told.low <= 1.0 <= told.high
+        alone = bootstrap(values[0], generator=generator, resamples=300)
+        users_alone += alone.low <= 1.0 <= alone.high
+    # Five seeds are few for a percentile; one seed's interval over users does not know that seeds differ.
+    assert 0.87 <= covered / rounds <= 0.98
+    assert users_alone / rounds < 0.75
+
+
+def test_its_width_is_that_of_both_sources_together() -> None:
+    generator = np.random.default_rng(5)
+    seeds = np.array([-0.1, 0.0, 0.1])
+    values = seeds[:, None] + generator.normal(0, 0.5, 400)  # every seed errs alike on a user
+    told = over_seeds(values, generator=generator, resamples=4000)
+    assert told.std == pytest.approx(0.1) and told.users == 400
+    assert told.means - told.means.mean() == pytest.approx(seeds)
+    by_hand = math.sqrt(0.1**2 / 3 + values[0].var() / 400)
+    assert (told.interval.high - told.interval.low) / (2 * 1.96) == pytest.approx(by_hand, rel=0.1)
+
+
+def test_one_seed_gives_the_interval_over_users() -> None:
+    values = np.array([[0.5, np.nan, 1.0, 0.0]])
+    told = over_seeds(values, generator=np.random.default_rng(1))
+    assert told.interval == bootstrap(values[0], generator=np.random.default_rng(1))
+    assert math.isnan(told.std) and told.users == 3
+    nobody = over_seeds(np.full((2, 1), np.nan), generator=np.random.default_rng(1))
+    assert nobody.users == 0 and math.isnan(nobody.interval.mean)
+    with pytest.raises(DataError, match=r"by seed are an array \[S, U\], got shape \(3,\)"):
+        over_seeds(np.ones(3), generator=np.random.default_rng(1))

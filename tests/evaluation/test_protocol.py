@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from enterprise_recsys.errors import ConfigError, DataError
+from enterprise_recsys.evaluation.metrics import Catalogue
 from enterprise_recsys.evaluation.protocol import measure
 from enterprise_recsys.evaluation.truth import Truth
 from enterprise_recsys.records import Ints
@@ -105,3 +106,53 @@ def test_what_cannot_be_measured_is_refused() -> None:
         measure(same_for_all, TRUTH, n_items=6, slices={"new": np.zeros(3, int)})
     with pytest.raises(ConfigError, match="a slice is named 'a/b'"):
         measure(same_for_all, TRUTH, n_items=6, slices={"a/b": np.zeros(4, bool)})
+
+
+def test_groups_of_items_have_the_truth_cut_down_to_them() -> None:
+    # Users 0, 1, 3 took {1}, {2, 3}, {4}; everybody is shown 1, 2, 5.
+    groups = {"rare": np.array([False, False, False, True, True, True]), "none": np.zeros(6, bool)}
+    measured = measure(same_for_all, TRUTH, catalogue=Catalogue(6, groups=groups), ks=(3, 4))
+    assert measured.item_slices["rare"]["Recall@3"].tolist() == pytest.approx([np.nan, 0, np.nan, 0], nan_ok=True)
+    assert measured.item_slices["rare"]["Recall@4"].tolist() == pytest.approx([np.nan, 1, np.nan, 0], nan_ok=True)
+    means = measured.means()
+    assert means["rare/Recall@4"] == means["rare/HR@4"] == 1 / 2
+    # The list stays as it is: item 3 stands in place 4, whatever was before it.
+    assert means["rare/NDCG@4"] == pytest.approx(1 / np.log2(5) / 2)
+    assert means["rare/Exposure@3"] == pytest.approx(1 / 3) and means["none/Exposure@3"] == 0.0
+    assert not any(name.startswith("none/Recall") for name in means)
+
+
+def test_serendipity_is_what_the_popularity_list_would_not_have_found() -> None:
+    popularity = np.array([0.0, 9, 5, 0, 0, 7])  # popular are 1, then 5
+    answers = np.array([[1, 4], [2, 3], [0, 0], [5, 4]])
+
+    def system(users: Ints, k: int) -> Ints:
+        return answers[users, :k]
+
+    measured = measure(system, TRUTH, catalogue=Catalogue(6, popularity=popularity), ks=(2,))
+    assert measured.of_users["Serendipity@2"].tolist() == pytest.approx([0, 1, np.nan, 1 / 2], nan_ok=True)
+    assert {"ARP@2", "Novelty@2", "PopularityPercentile@2", "Gini@2"} <= measured.of_lists.keys()
+    own = np.array([[5, 2], [3, 1], [1, 2], [1, 4]])  # what popularity gives each of them, their past taken out
+    beside = measure(system, TRUTH, n_items=6, expected=own, ks=(2,))
+    assert beside.of_users["Serendipity@2"].tolist() == pytest.approx([1 / 2, 1 / 2, np.nan, 0], nan_ok=True)
+    assert "Serendipity@10" not in measure(same_for_all, TRUTH, n_items=6).of_users
+
+
+def test_a_catalogue_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(ConfigError, match="told once: give either catalogue=.* or n_items"):
+        measure(same_for_all, TRUTH)
+    with pytest.raises(ConfigError, match="told once"):
+        measure(same_for_all, TRUTH, n_items=6, catalogue=Catalogue(6))
+    with pytest.raises(DataError, match=r"popularity has a number for each item, row 0 included: \[6\], got \(5,\)"):
+        measure(same_for_all, TRUTH, catalogue=Catalogue(6, popularity=np.ones(5)))
+    with pytest.raises(DataError, match=r"slice 'tail' says of each item .* bool \[6\], got bool \(5,\)"):
+        measure(same_for_all, TRUTH, catalogue=Catalogue(6, groups={"tail": np.ones(5, bool)}))
+    with pytest.raises(ConfigError, match=r"\['tail'\] names a slice of users and one of items"):
+        measure(
+            same_for_all,
+            TRUTH,
+            catalogue=Catalogue(6, groups={"tail": np.ones(6, bool)}),
+            slices={"tail": np.ones(4, bool)},
+        )
+    with pytest.raises(DataError, match=r"expected holds the list of each user, \[4, K\], got shape \(3, 2\)"):
+        measure(same_for_all, TRUTH, n_items=6, expected=np.ones((3, 2), int))

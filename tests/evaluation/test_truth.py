@@ -79,3 +79,22 @@ def test_wrong_triples_are_refused(users: list[int], items: list[int], gains: li
     grades = None if gains is None else np.array(gains)
     with pytest.raises(DataError, match=message):
         Truth.of(ints(*users), ints(*items), grades, n_users=2)
+
+
+def test_a_truth_of_yes_or_no_is_that_of_grades_of_one() -> None:
+    generator = np.random.default_rng(0)
+    for _ in range(200):
+        size = int(generator.integers(0, 40))
+        users, items = generator.integers(0, 6, size), generator.integers(0, 9, size)
+        short, long = Truth.of(users, items, n_users=6), Truth.of(users, items, np.ones(size), n_users=6)
+        assert short.offsets.tolist() == long.offsets.tolist()
+        assert short.items.tolist() == long.items.tolist() and short.gains.tolist() == long.gains.tolist()
+
+
+def test_a_truth_within_a_group_keeps_the_users_and_only_its_items() -> None:
+    grades = np.array([1.0, 2, 3, 1, 2])
+    truth = Truth.of(ints(0, 0, 1, 1, 1), ints(2, 3, 0, 2, 70), grades, n_users=3)
+    group = truth.within(np.array([False, False, True, False]))
+    assert group.offsets.tolist() == [0, 1, 2, 2] and group.items.tolist() == [2, 2] and group.gains.tolist() == [1, 1]
+    outside = truth.within(np.array([True, False, False, False]))  # row 0 and row 70 are not in the catalogue
+    assert outside.offsets.tolist() == [0, 0, 2, 2] and outside.items.tolist() == [0, 70]
