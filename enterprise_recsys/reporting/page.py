@@ -1,0 +1,103 @@
+"""The page: content and plots in one file of HTML that loads nothing and runs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from enterprise_recsys.evaluation.report import BEST_POSSIBLE
+from enterprise_recsys.reporting.content import Content
+from enterprise_recsys.reporting.drawing import HUES, VARIABLES, Plot, require_drawing
+from enterprise_recsys.reporting.plots import look
+
+HERE = Path(__file__).parent
+
+SIGNS = {"better": "better", "worse": "worse", "unclear": "no difference", "told": "to know"}
+NOTES = {
+    "differences": "Dots are mean differences user by user; a bar that leaves out zero is a real difference.",
+    "funnel": "A perfect list has 1. Each step takes something away; the longest bar is where work pays most.",
+    "curve": "Mean over users when only the first k places count.",
+    "slices": "Dots are means, bars their intervals; users below each name. Wide bars: few users.",
+    "trade": "Up is better aimed, right is wider. A system with others above and to the right of it has no merit here.",
+    "reliability": "Each dot holds as many predictions. On the dashed line what is told comes true.",
+}
+SECTIONS = (
+    ("what", "Is it better, and where is it lost?", ("differences", "funnel")),
+    ("lists", "How long, for whom, how varied", ("curve", "slices", "trade")),
+    ("ranker", "The ranker's probabilities", ("reliability",)),
+)
+"""Id and title of a part of the page, and the names of its plots (before "_")."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page with its plots."""
+
+    id: str
+    title: str
+    plots: Sequence[Plot]
+
+
+def page(content: Content, plots: Sequence[Plot]) -> str:
+    """The HTML. Whatever comes from a log, a file or a name is escaped.
+
+    Raises:
+        MissingExtraError: the extra `report` is not installed.
+    """
+    require_drawing()
+    import jinja2
+    from markupsafe import Markup
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+    )
+    sections = [
+        Section(name, title, [plot for plot in plots if plot.name.split("_")[0] in kinds])
+        for name, title, kinds in SECTIONS
+    ]
+    return environment.get_template("page.html.j2").render(
+        content=content,
+        lead=_lead(content),
+        style=Markup((HERE / "page.css").read_text(encoding="utf-8")),  # our own file
+        # Drawn by us; the names in it were escaped when it was written.
+        sections=[
+            Section(one.id, one.title, [_safe(plot) for plot in one.plots]) for one in sections if one.plots
+        ],
+        signs=SIGNS,
+        notes=NOTES,
+        hues={name: _hue(content, name) for name in content.systems},
+        number=number,
+    )
+
+
+def number(value: float | None, is_signed: bool = False) -> str:
+    """A figure as it is read: four places, counts whole.
+
+    >>> number(0.12345), number(-0.5, True), number(2000.0), number(None)
+    ('0.1235', '−0.5000', '2,000', '–')
+    """
+    if value is None:
+        return "–"
+    if not is_signed and abs(value) > 1 and value == int(value):
+        return f"{value:,.0f}"
+    return (f"{value:+.4f}" if is_signed else f"{value:.4f}").replace("-", "−")
+
+
+def _safe(plot: Plot) -> Plot:
+    from markupsafe import Markup
+
+    return Plot(plot.name, plot.title, plot.says, Markup(plot.svg), b"")
+
+
+def _hue(content: Content, system: str) -> str:
+    hue, _ = look(content, system)
+    return "--muted" if system == BEST_POSSIBLE else VARIABLES[hue] if hue in HUES else "--muted"
+
+
+def _lead(content: Content) -> str:
+    users, data = content.figures.get("users", 0), content.provenance.get("data", "a log")
+    return (
+        f"{len(content.systems)} systems on the same {users:,.0f} users of {data}: lists of the whole catalogue, without "
+        "what each user has had, beside what they went on to take."
+    )
