@@ -18,6 +18,7 @@ from enterprise_recsys.recommender import Recommender
 from enterprise_recsys.records import Events, Floats, Interactions, Ints
 from enterprise_recsys.reporting.provenance import made_here
 from enterprise_recsys.stages import index_recall, losses_of, predictions_of
+
 DEPTH = 50
 """Longest list in the curves of a report."""
 SHOWN = ("popularity", "item_knn")

@@ -74,7 +74,7 @@ def lists_of(given: object, name: str) -> Lists:
         DataError: it is neither, or the frame has not the columns.
     """
     if isinstance(given, pl.DataFrame) or type(given).__module__.startswith("pandas"):
-        return ListFrame(given, name)  # type: ignore[arg-type]
+        return ListFrame(given, name)
     if callable(given):
         function: Lists = given
         return function

@@ -217,7 +217,7 @@ class Recommender:
         return Ranked(np.where(np.isfinite(best), rows, 0), best)
 
     def candidates(self, requests: Requests, k: int) -> Ranked:
-        """What a list of k is drawn from: the rows that the ranker is handed, or popular items where nothing is known."""
+        """What a list of k is drawn from: what the ranker is handed, or popular items where nothing is known."""
         depth = max(self.engine.depth, k)
         found = self.retrieve(requests, depth)
         nothing = (self._levels(requests, False) == POPULAR)[:, None]

@@ -27,9 +27,7 @@ OF_RATINGS = ("RMSE", "MAE")
 """Names in PREDICTION_METRICS that compare ratings; the others compare probabilities with what was taken."""
 
 
-def losses_of(
-    recommender: Recommender, exam: Exam, two_stage: Measured, *, ks: Sequence[int]
-) -> dict[str, Doubles]:
+def losses_of(recommender: Recommender, exam: Exam, two_stage: Measured, *, ks: Sequence[int]) -> dict[str, Doubles]:
     """What a list could still be at each stage, user by user: key -> [U], NaN for whom it does not apply.
 
     A perfect list of the items that the model knows ("catalogue"), and the candidates in the best order ("ceiling"),
@@ -88,7 +86,7 @@ def _share(reached: Doubles, possible: Doubles) -> Doubles:
 
 
 def index_recall(recommender: Recommender, exam: Exam, *, seed: int) -> dict[str, float]:
-    """"index/Recall@D": of the D nearest items by exact search, the share that the index finds; mean over users.
+    """Of the D nearest items by exact search, the share that the index finds, mean over users: "index/Recall@D".
 
     An item counts as found if its score reaches the D-th exact one, so that ties do not matter. Source: the
     "epsilon-recall" of Aumueller, Bernhardsson and Faithfull, Information Systems 2020, doi:10.1016/j.is.2019.02.006.
@@ -174,7 +172,7 @@ def _ratings(recommender: Recommender, exam: Exam, generator: np.random.Generato
     processor, engine = exam.processor, recommender.engine
     both = pl.concat([exam.log.events, exam.test.events], how="diagonal_relaxed")
     moments = Moments(processor, Interactions(both, exam.log.users))
-    events, start = moments.events, exam.test.events["timestamp"].to_physical().min()
+    events, start = moments.events, int(exam.events.times[0])
     judged = np.flatnonzero((events.times >= start) & (events.items > 0) & ~np.isnan(events.ratings))
     judged = _sample(judged, SAMPLED_RATINGS, generator)
     said = [nothing]

@@ -9,13 +9,13 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 import numpy as np
-import polars as pl
 import torch
 
 from enterprise_recsys.baselines.simple import BASELINES
 from enterprise_recsys.choice import pick
 from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.data.frames import to_interactions
+from enterprise_recsys.data.joining import joined as joined
 from enterprise_recsys.data.moments import Moments
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.engine.indexes import INDEXES
@@ -183,7 +183,7 @@ class ProductionTrainer:
         baselines: bool = True,
         depth: int = 0,
     ) -> Detail:
-        """What `evaluate` measures, with what a report draws; the same arguments, and `depth` = longest list in curves."""
+        """What `evaluate` measures, and what a report draws; `depth` is the longest list in its curves, 0 = none."""
         return examine(
             self.recommender,
             _log(test, None, None),
@@ -260,20 +260,3 @@ def _halve(log: Interactions, share: float) -> tuple[Interactions, Interactions]
             "pass val, or check the column 'timestamp'."
         )
     return log.with_events(log.events.filter(~late)), log.with_events(log.events.filter(late))
-
-
-def joined(early: Interactions, late: Interactions) -> Interactions:
-    """One log of two: all events, and the users and items of both (the earlier one's features win)."""
-    return Interactions(
-        pl.concat([early.events, late.events], how="diagonal_relaxed"),
-        _tables(early.users, late.users, "user_id"),
-        _tables(early.items, late.items, "item_id"),
-        early.name,
-    )
-
-
-def _tables(first: pl.DataFrame | None, second: pl.DataFrame | None, key: str) -> pl.DataFrame | None:
-    if first is None or second is None or first is second:
-        return first if first is not None else second
-    further = second.join(first, on=key, how="anti")
-    return pl.concat([first, further], how="diagonal_relaxed")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -91,7 +92,7 @@ def reliability_of(labels: Bools, predictions: Doubles, *, bins: int = BINS) -> 
     edges = np.unique(np.concatenate([[0], cuts, [len(rising)]]))
     return [
         Bin(float(rising[low:high].mean()), float(came[low:high].mean()), int(high - low))
-        for low, high in zip(edges[:-1], edges[1:], strict=True)
+        for low, high in pairwise(edges)
     ]
 
 

@@ -8,6 +8,8 @@ from typing import Literal
 
 OURS, FIRST_STAGE = "two_stage", "retrieval"
 BOUND_SYSTEM = "best_possible"
+LISTED_USERS = "ListedUsers"
+"""Metric of a file of lists: share of the users that it has a list for."""
 Verdict = Literal["better", "worse", "unclear", "told"]
 
 STEPS: Sequence[tuple[str, str, str]] = (
@@ -63,10 +65,13 @@ def findings_of(figures: Mapping[str, float], *, headline: str = "NDCG", confide
     if metric is None:
         return []
     pairs = _pairs(figures, metric)
-    found = [_of_pair(figures, pair, metric, p, len(pairs), confidence) for pair, p in corrected(figures, pairs, metric)]
+    found = [
+        _of_pair(figures, pair, metric, p, len(pairs), confidence) for pair, p in corrected(figures, pairs, metric)
+    ]
+    found += _of_other_metrics(figures, pairs, metric, confidence) if len(pairs) == 1 else []
     found += _of_losses(figures, metric)
     found += _of_new_users(figures, metric)
-    return [*found, *_of_index(figures), *_of_ranker(figures)]
+    return [*found, *_of_index(figures), *_of_ranker(figures), *_of_coverage(figures)]
 
 
 def _pairs(figures: Mapping[str, float], metric: str) -> list[tuple[str, str]]:
@@ -85,7 +90,7 @@ def corrected(
 
 
 def holm(values: Sequence[float]) -> list[float]:
-    """p values corrected for being several: the chance of any false alarm stays under what is asked of one.
+    """Chances (p) corrected for being several: the chance of any false alarm stays under what is asked of one.
 
     The i-th smallest of m (from 0) is multiplied by m - i; none may fall under a smaller one's, or go over 1.
 
@@ -127,6 +132,24 @@ def _of_pair(
     return Finding("system", verdict, told)
 
 
+def _of_other_metrics(
+    figures: Mapping[str, float], pairs: Sequence[tuple[str, str]], metric: str, confidence: float
+) -> Iterable[Finding]:
+    """For the one pair that was compared: in which other metrics the first is better, worse or neither."""
+    first, second = pairs[0]
+    start = f"{first}-{second}/"
+    keys = [key for key in figures if key.startswith(start) and key.count("/") == 1 and key != f"{start}{metric}"]
+    keys = [key for key in keys if f"{key}/p" in figures]
+    groups: dict[str, list[str]] = {"better": [], "worse": [], "not clearly different": []}
+    for key, p in zip(keys, holm([figures[f"{key}/p"] for key in keys]), strict=True):
+        is_real = p < 1 - confidence and not figures[f"{key}/low"] <= 0 <= figures[f"{key}/high"]
+        word = "not clearly different" if not is_real else "better" if figures[key] > 0 else "worse"
+        groups[word].append(key.removeprefix(start))
+    told = "; ".join(f"{word} in {', '.join(names)}" for word, names in groups.items() if names)
+    if told:
+        yield Finding("system", "told", f"By the other metrics (p corrected) {first} is {told}.")
+
+
 def losses(figures: Mapping[str, float], metric: str) -> list[Loss]:
     """From a perfect list (1) to ours, step by step; empty where the stages were not measured.
 
@@ -152,19 +175,24 @@ def _of_losses(figures: Mapping[str, float], metric: str) -> Iterable[Finding]:
         return
     sizes = [step.before - step.after for step in steps]
     worst = steps[sizes.index(max(sizes))]
-    listed = ", ".join(f"{size:.4f} goes to {step.words}" for step, size in zip(steps, sizes, strict=True))
+    kept = [(size, step.words) for step, size in zip(steps, sizes, strict=True) if abs(size) >= 0.00005]
+    listed = ", ".join(f"{size:.4f} goes to {words}" for size, words in kept)
     best = figures.get(f"{BOUND_SYSTEM}/{metric}")
     bound = f" (a list that knows the answer would have {best:.4f})" if best is not None else ""
     yield Finding(
         "loss",
         "told",
-        f"The lists lose most to {worst.words}. Of the {metric} of 1 that a perfect list has, {listed}; {steps[-1].after:.4f} is left{bound}.",
+        f"The lists lose most to {worst.words}. Of the {metric} of 1 that a perfect list has, {listed}; "
+        f"{steps[-1].after:.4f} is left{bound}.",
     )
     given = {name: figures.get(f"{name}/NDCG_given_candidates@{metric.split('@')[-1]}") for name in (OURS, FIRST_STAGE)}
     ours, found = given[OURS], given[FIRST_STAGE]
     depth, recall = next(
-        ((key.split("@")[1], value) for key, value in figures.items() if key.startswith("retrieval/CandidateRecall@")
-         and key.count("/") == 1),
+        (
+            (key.split("@")[1], value)
+            for key, value in figures.items()
+            if key.startswith("retrieval/CandidateRecall@") and key.count("/") == 1
+        ),
         ("", None),
     )
     if ours is not None and found is not None and recall is not None:
@@ -184,7 +212,8 @@ def _of_new_users(figures: Mapping[str, float], metric: str) -> Iterable[Finding
     others = {
         key.split("/")[0]: value
         for key, value in figures.items()
-        if key.endswith(f"/new_users/{metric}") and not key.startswith((f"{OURS}/", FIRST_STAGE, BOUND_SYSTEM))
+        if key.endswith(f"/new_users/{metric}")
+        and not key.startswith((f"{OURS}/", FIRST_STAGE, BOUND_SYSTEM))
         and "-" not in key.split("/")[0]
     }
     start = f"For the {counted:,.0f} users without history ({counted / everyone:.1%}) {metric} is {ours:.4f}"
@@ -217,3 +246,10 @@ def _of_ranker(figures: Mapping[str, float]) -> Iterable[Finding]:
             "told",
             f"The ranker's probabilities are {word}: {told:.2%} on average where {taken:.2%} were taken.{sorts}",
         )
+
+
+def _of_coverage(figures: Mapping[str, float]) -> Iterable[Finding]:
+    for key, value in figures.items():
+        name, _, metric = key.partition("/")
+        if metric == LISTED_USERS and value < 1:
+            yield Finding("system", "told", f"{name} has lists for {value:.1%} of the users; the others are misses.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -10,7 +11,7 @@ from enterprise_recsys.errors import ConfigError, DataError
 from enterprise_recsys.evaluation.findings import Finding, findings_of
 from enterprise_recsys.evaluation.intervals import Interval, bootstrap, difference_of, interval_of, resampled_means
 from enterprise_recsys.evaluation.protocol import Measured
-from enterprise_recsys.evaluation.tables import columns_of_text
+from enterprise_recsys.evaluation.tables import WIDTH, columns_of_text
 from enterprise_recsys.records import Bools, Doubles
 
 NEW_USERS = "new_users"
@@ -64,7 +65,7 @@ class Evaluation(dict[str, float]):
         if stages:
             lines = columns_of_text([["", ""], *([key, _figure(value)] for key, value in stages.items())])
             blocks.append("\n".join(["The stages", *lines[1:]]))
-        told = [str(finding) for finding in self.findings()]
+        told = [textwrap.fill(str(one), WIDTH, subsequent_indent="  ") for one in self.findings()]
         return "\n\n".join(blocks + (["\n".join(told)] if told else []))
 
     def findings(self) -> list[Finding]:

@@ -129,12 +129,12 @@ def _tables(figures: Evaluation, systems: Sequence[str], metrics: Sequence[str],
     return tables
 
 
-def _of_systems(
-    figures: Evaluation, title: str, note: str, systems: Sequence[str], head: Sequence[str]
-) -> Table:
+def _of_systems(figures: Evaluation, title: str, note: str, systems: Sequence[str], head: Sequence[str]) -> Table:
     best = {
-        name: max((figures[f"{one}/{name}"] for one in systems if one != BEST_POSSIBLE and f"{one}/{name}" in figures),
-                  default=None)
+        name: max(
+            (figures[f"{one}/{name}"] for one in systems if one != BEST_POSSIBLE and f"{one}/{name}" in figures),
+            default=None,
+        )
         for name in head
     }
     rows = [
@@ -144,9 +144,7 @@ def _of_systems(
     return Table(title, note, "System", head, rows)
 
 
-def _of_pairs(
-    figures: Evaluation, pairs: Sequence[str], metrics: Sequence[str], headline: str, percent: str
-) -> Table:
+def _of_pairs(figures: Evaluation, pairs: Sequence[str], metrics: Sequence[str], headline: str, percent: str) -> Table:
     k = headline.split("@")[-1]
     head = sorted((name for name in metrics if name.split("@")[-1] == k), key=lambda name: name != headline)
     parted = [(pair.split("-")[0], pair.split("-")[1]) for pair in pairs]
@@ -178,15 +176,10 @@ def _cell(figures: Mapping[str, float], key: str, *, best: float | None = None) 
     )
 
 
-def _slices(
-    figures: Evaluation, systems: Sequence[str], headline: str
-) -> list[tuple[str, int, Mapping[str, Cell]]]:
-    result = []
+def _slices(figures: Evaluation, systems: Sequence[str], headline: str) -> list[tuple[str, int, Mapping[str, Cell]]]:
+    result: list[tuple[str, int, Mapping[str, Cell]]] = []
     for name in figures.slices():
-        cells = {
-            system: _cell(figures, "/".join(filter(None, (system, name, headline))))
-            for system in systems
-        }
+        cells = {system: _cell(figures, "/".join(filter(None, (system, name, headline)))) for system in systems}
         held = {system: cell for system, cell in cells.items() if cell.value is not None}
         title = "All users" if not name else ("New users" if name == NEW_USERS else name.replace("_", " ").capitalize())
         if held:

@@ -89,7 +89,7 @@ def drawn(name: str, title: str, says: str, draw: Callable[[Axes], None], *, hei
     import matplotlib
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}):  # type: ignore[arg-type]
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}):
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         draw(figure.subplots())
         svg = _in_page(figure, says)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,10 @@ from enterprise_recsys.reporting.plots import look
 
 HERE = Path(__file__).parent
 
-SIGNS = {"better": "better", "worse": "worse", "unclear": "no difference", "told": "to know"}
+SIGNS = {"better": "better", "worse": "worse", "unclear": "not shown", "told": "to know"}
 NOTES = {
     "differences": "Dots are mean differences user by user; a bar that leaves out zero is a real difference.",
-    "funnel": "A perfect list has 1. Each step takes something away; the longest bar is where work pays most.",
+    "funnel": "From a perfect list to ours. No system gets all of it: much of what users do is chance.",
     "curve": "Mean over users when only the first k places count.",
     "slices": "Dots are means, bars their intervals; users below each name. Wide bars: few users.",
     "trade": "Up is better aimed, right is wider. A system with others above and to the right of it has no merit here.",
@@ -24,8 +25,8 @@ NOTES = {
 }
 SECTIONS = (
     ("what", "Is it better, and where is it lost?", ("differences", "funnel")),
-    ("lists", "How long, for whom, how varied", ("curve", "slices", "trade")),
-    ("ranker", "The ranker's probabilities", ("reliability",)),
+    ("lists", "How long, how varied", ("curve", "trade")),
+    ("whom", "For whom, and how sure", ("slices", "reliability")),
 )
 """Id and title of a part of the page, and the names of its plots (before "_")."""
 
@@ -61,13 +62,12 @@ def page(content: Content, plots: Sequence[Plot]) -> str:
         lead=_lead(content),
         style=Markup((HERE / "page.css").read_text(encoding="utf-8")),  # our own file
         # Drawn by us; the names in it were escaped when it was written.
-        sections=[
-            Section(one.id, one.title, [_safe(plot) for plot in one.plots]) for one in sections if one.plots
-        ],
+        sections=[Section(one.id, one.title, [_safe(plot) for plot in one.plots]) for one in sections if one.plots],
         signs=SIGNS,
         notes=NOTES,
         hues={name: _hue(content, name) for name in content.systems},
         number=number,
+        readable=lambda text: re.sub(r"(?<=[ (])-(?=\d)", "−", text),
     )
 
 
@@ -98,6 +98,6 @@ def _hue(content: Content, system: str) -> str:
 def _lead(content: Content) -> str:
     users, data = content.figures.get("users", 0), content.provenance.get("data", "a log")
     return (
-        f"{len(content.systems)} systems on the same {users:,.0f} users of {data}: lists of the whole catalogue, without "
-        "what each user has had, beside what they went on to take."
+        f"{len(content.systems)} systems on the same {users:,.0f} users of {data}: lists of the whole catalogue, "
+        "without what each user has had, beside what they went on to take."
     )

@@ -35,13 +35,14 @@ def differences(content: Content) -> list[Plot]:
             if cell.low is not None and cell.high is not None:
                 axes.plot([cell.low, cell.high], [height, height], color=hue, linewidth=3, solid_capstyle="round")
             axes.plot([value], [height], marker="o", color=hue, markersize=7, markeredgecolor=PAPER)
-            axes.annotate(f"{value:+.4f}", (value, height), (0, 8), textcoords="offset points", ha="center", color=INK)
+            axes.annotate(signed(value), (value, height), (0, 8), textcoords="offset points", ha="center", color=INK)
         axes.set_yticks(range(len(rows)), [name for name, _ in reversed(rows)], color=INK)
         axes.set_ylim(-0.6, len(rows) - 0.3)
         axes.set_xlabel(f"difference in {content.headline}")
         axes.grid(visible=False, axis="y")
         axes.spines["left"].set_visible(False)
         axes.margins(x=0.12)
+        axes.locator_params(axis="x", nbins=5)
 
     says = "; ".join(f"{name}: {cell.value:+.4f}" for name, cell in rows)
     height = 1.3 + 0.5 * len(rows)
@@ -54,14 +55,15 @@ def funnel(content: Content) -> list[Plot]:
     if not steps:
         return []
     bars = [("perfect list", 0.0, 1.0, "1.0000", GRID)]
-    bars += [(step.name, step.after, step.before, f"−{step.before - step.after:.4f}", HUES[4]) for step in steps]
+    bars += [(step.name, step.after, step.before, signed(step.after - step.before), HUES[4]) for step in steps]
     bars += [("our lists", 0.0, steps[-1].after, f"{steps[-1].after:.4f}", HUES[0])]
 
     def draw(axes: Axes) -> None:
         for height, (_, left, right, told, hue) in enumerate(reversed(bars)):
             axes.barh(height, right - left, left=left, color=hue, height=0.62)
-            inside = right > 0.85
-            place, side = (right - 0.012, "right") if inside else (right + 0.012, "left")
+            place, side = (right + 0.012, "left")
+            if right > 0.85:  # no room beyond: before the bar, or inside it where it begins at zero
+                place, side = (left - 0.012 if left > 0.15 else right - 0.012), "right"
             axes.text(place, height, told, ha=side, va="center", color=INK, fontsize=9)
         best = content.figures.get(f"{BEST_POSSIBLE}/{content.headline}")
         if best is not None:
@@ -120,6 +122,7 @@ def slices(content: Content) -> list[Plot]:
             axes.axhline(height - 0.5, color=GRID, linewidth=0.8)
         axes.set_ylim(-0.5, len(titles) - 0.5)
         axes.set_xlim(left=0)
+        axes.locator_params(axis="x", nbins=5)
         axes.set_xlabel(content.headline)
         axes.grid(visible=False, axis="y")
         legend(axes, systems)
@@ -135,7 +138,7 @@ def slices(content: Content) -> list[Plot]:
 def _interval(axes: Axes, cell: Cell, height: float, hue: str, mark: str, name: str) -> None:
     if cell.low is not None and cell.high is not None:
         axes.plot([cell.low, cell.high], [height, height], color=hue, linewidth=1.6, solid_capstyle="round")
-    axes.plot([cell.value], [height], mark, color=hue, markersize=5.5, markeredgecolor=PAPER, label=name)  # type: ignore[list-item]
+    axes.plot([cell.value], [height], mark, color=hue, markersize=5.5, markeredgecolor=PAPER, label=name)
 
 
 def trade(content: Content) -> list[Plot]:
@@ -161,6 +164,7 @@ def _points(content: Content, metric: str) -> Plot:
         axes.set_xlabel(metric)
         axes.set_ylabel(content.headline)
         axes.margins(0.18)
+        axes.locator_params(axis="x", nbins=5)
         legend(axes, content.systems)
 
     says = "; ".join(f"{name}: {metric} {across:.4f}, {content.headline} {up:.4f}" for name, across, up in found)
@@ -177,10 +181,17 @@ def reliability(content: Content) -> list[Plot]:
     def draw(axes: Axes) -> None:
         top = 1.06 * max(max(one.predicted, one.observed) for one in bins) or 1.0
         axes.plot([0, top], [0, top], "--", color=MUTED, linewidth=1.2)
-        axes.annotate("comes true as told", (top, top), (-4, -12), textcoords="offset points", ha="right", va="top",
-                      color=MUTED, fontsize=9)
-        axes.plot([one.predicted for one in bins], [one.observed for one in bins], "-o", color=HUES[0], linewidth=2,
-                  markersize=6, markeredgecolor=PAPER)
+        middle, below = (0.5 * top, 0.5 * top), (10, -12)
+        axes.annotate("comes true as told", middle, below, textcoords="offset points", color=MUTED, fontsize=9)
+        axes.plot(
+            [one.predicted for one in bins],
+            [one.observed for one in bins],
+            "-o",
+            color=HUES[0],
+            linewidth=2,
+            markersize=6,
+            markeredgecolor=PAPER,
+        )
         axes.set_xlim(0, top)
         axes.set_ylim(0, top)
         axes.set_xlabel("probability that the ranker told")
@@ -200,4 +211,9 @@ def look(content: Content, system: str) -> tuple[str, str]:
     return HUES[place % len(HUES)], MARKS[place % len(MARKS)]
 
 
-PLOTS: Sequence[Callable[[Content], list[Plot]]] = (differences, funnel, curves, slices, trade, reliability)
+def signed(value: float) -> str:
+    """A difference as it is read: with its sign, and none for zero."""
+    return f"{value:+.4f}".replace("-", "−") if round(value, 4) else "0.0000"
+
+
+PLOTS: Sequence[Callable[[Content], list[Plot]]] = (differences, funnel, curves, trade, slices, reliability)
