@@ -199,8 +199,8 @@ def _of_losses(figures: Mapping[str, float], metric: str) -> Iterable[Finding]:
         yield Finding(
             "loss",
             "told",
-            f"Among the {depth} candidates are {recall:.1%} of what users took. Of the best {metric} that their order "
-            f"could give, retrieval's own order reaches {found:.1%} and the second stage {ours:.1%}.",
+            f"On average {recall:.1%} of what a user took is among the {depth} candidates. Of the best {metric} that "
+            f"their order could give, retrieval's own order reaches {found:.1%} and the second stage {ours:.1%}.",
         )
 
 

@@ -27,6 +27,9 @@ VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--grid", PAPER: "--card"} | 
 WIDTH, HEIGHT = 4.7, 3.3
 """Inches; 338 points wide, so that a phone shows the text at its own size."""
 
+LONGEST = 20
+"""Letters of a name in a picture."""
+
 STYLE = {
     "font.size": 10,
     "text.color": INK,
@@ -104,15 +107,25 @@ def legend(axes: Axes, systems: Sequence[str]) -> None:
     handles, labels = axes.get_legend_handles_labels()
     at = dict(zip(labels, handles, strict=True))
     kept = [name for name in systems if name in at]
+    widest = max(len(short(name)) for name in kept)
     axes.legend(
         [at[name] for name in kept],
-        kept,
+        [short(name) for name in kept],
         loc="lower left",
         bbox_to_anchor=(-0.02, 1.0),
-        ncols=3,
+        ncols=3 if widest <= 14 else 2,
         handlelength=1.6,
         columnspacing=1.2,
     )
+
+
+def short(name: str) -> str:
+    """A name that leaves room for the picture; the tables have it whole.
+
+    >>> short("item_knn"), short("a_very_long_name_of_a_system")
+    ('item_knn', 'a_very_long_name_of…')
+    """
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
 
 
 def _in_page(figure: Figure, says: str) -> str:

@@ -67,7 +67,7 @@ def page(content: Content, plots: Sequence[Plot]) -> str:
         notes=NOTES,
         hues={name: _hue(content, name) for name in content.systems},
         number=number,
-        readable=lambda text: re.sub(r"(?<=[ (])-(?=\d)", "−", text),
+        readable=readable,
     )
 
 
@@ -82,6 +82,12 @@ def number(value: float | None, is_signed: bool = False) -> str:
     if not is_signed and abs(value) > 1 and value == int(value):
         return f"{value:,.0f}"
     return (f"{value:+.4f}" if is_signed else f"{value:.4f}").replace("-", "−")
+
+
+def readable(text: str) -> str:
+    """A sentence with true minus signs, and no line break within "p = 0.05" or "95 %"."""
+    text = re.sub(r"(?<=[ (])-(?=\d)", "−", text)
+    return re.sub(r"(?<=\bp) = (?=\d)|(?<=\d) (?=%)", lambda found: found[0].replace(" ", "\u00a0"), text)
 
 
 def _safe(plot: Plot) -> Plot:

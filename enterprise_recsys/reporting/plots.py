@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from enterprise_recsys.evaluation.report import BEST_POSSIBLE
 from enterprise_recsys.reporting.content import Cell, Content
-from enterprise_recsys.reporting.drawing import GRID, HUES, INK, MARKS, MUTED, PAPER, Plot, drawn, legend
+from enterprise_recsys.reporting.drawing import GRID, HUES, INK, MARKS, MUTED, PAPER, Plot, drawn, legend, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +36,8 @@ def differences(content: Content) -> list[Plot]:
                 axes.plot([cell.low, cell.high], [height, height], color=hue, linewidth=3, solid_capstyle="round")
             axes.plot([value], [height], marker="o", color=hue, markersize=7, markeredgecolor=PAPER)
             axes.annotate(signed(value), (value, height), (0, 8), textcoords="offset points", ha="center", color=INK)
-        axes.set_yticks(range(len(rows)), [name for name, _ in reversed(rows)], color=INK)
+        names = ["\n− ".join(short(part) for part in name.split(" − ")) for name, _ in reversed(rows)]
+        axes.set_yticks(range(len(rows)), names, color=INK)
         axes.set_ylim(-0.6, len(rows) - 0.3)
         axes.set_xlabel(f"difference in {content.headline}")
         axes.grid(visible=False, axis="y")
@@ -116,7 +117,7 @@ def slices(content: Content) -> list[Plot]:
             for place, name in enumerate(systems):
                 if name in cells:
                     _interval(axes, cells[name], height + 0.36 - step * (place + 0.5), *look(content, name), name)
-        titles = [f"{title}\n{users:,}" for title, users, _ in reversed(content.slices)]
+        titles = [f"{short(title)}\n{users:,}" for title, users, _ in reversed(content.slices)]
         axes.set_yticks(range(len(titles)), titles, color=INK)
         for height in range(1, len(titles)):
             axes.axhline(height - 0.5, color=GRID, linewidth=0.8)
@@ -180,18 +181,10 @@ def reliability(content: Content) -> list[Plot]:
 
     def draw(axes: Axes) -> None:
         top = 1.06 * max(max(one.predicted, one.observed) for one in bins) or 1.0
-        axes.plot([0, top], [0, top], "--", color=MUTED, linewidth=1.2)
-        middle, below = (0.5 * top, 0.5 * top), (10, -12)
-        axes.annotate("comes true as told", middle, below, textcoords="offset points", color=MUTED, fontsize=9)
-        axes.plot(
-            [one.predicted for one in bins],
-            [one.observed for one in bins],
-            "-o",
-            color=HUES[0],
-            linewidth=2,
-            markersize=6,
-            markeredgecolor=PAPER,
-        )
+        told, came = [one.predicted for one in bins], [one.observed for one in bins]
+        axes.plot([0, top], [0, top], "--", color=MUTED, linewidth=1.2, label="comes true as told")
+        axes.plot(told, came, "-o", color=HUES[0], linewidth=2, markersize=6, markeredgecolor=PAPER, label="the ranker")
+        legend(axes, ["the ranker", "comes true as told"])
         axes.set_xlim(0, top)
         axes.set_ylim(0, top)
         axes.set_xlabel("probability that the ranker told")

@@ -7,7 +7,7 @@ import math
 import os
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from enterprise_recsys.errors import DataError
@@ -22,7 +22,7 @@ def write_report(
 ) -> Content:
     """Write `report.html`, `report.json` beside it, and the plots as PNG in the folder `report_plots`.
 
-    All is made before anything is put in its place, and the page is put there last: a failure leaves what was there.
+    All is made before anything is put in its place, the page last, and a failure brings back what was there.
 
     Args:
         detail: what was measured.
@@ -51,11 +51,7 @@ def write_report(
         answer = json.dumps(finite(content.to_json()), ensure_ascii=False, indent=1, allow_nan=False, default=str)
         ready = [(_staged(path.with_suffix(".json"), answer, mark), path.with_suffix(".json"))]
         ready.append((_staged(path, text, mark), path))
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(staged, folder)
-        for written, target in ready:
-            os.replace(written, target)
+        _put([(staged, folder), *ready], mark)
     finally:
         shutil.rmtree(staged, ignore_errors=True)
         for target in (path, path.with_suffix(".json")):
@@ -74,6 +70,34 @@ def check_target(path: Path, plots: Path | None = None) -> None:
     folder = plots or path.with_name(f"{path.stem}_plots")
     if folder.exists() and (not folder.is_dir() or any(one.suffix != ".png" for one in folder.iterdir())):
         raise DataError(f"{folder} holds something else than plots and would be replaced; name another folder.")
+
+
+def _put(ready: Sequence[tuple[Path, Path]], mark: str) -> None:
+    """Move each new thing to its place; if one cannot be moved, what stood there before comes back everywhere."""
+    done: list[tuple[Path, Path | None]] = []
+    try:
+        for staged, target in ready:
+            old = target.with_name(f".{target.name}-{mark}-old") if target.exists() else None
+            if old is not None:
+                os.replace(target, old)
+            done.append((target, old))
+            os.replace(staged, target)
+    except OSError:
+        for target, old in reversed(done):
+            _remove(target)
+            if old is not None:
+                old.rename(target)
+        raise
+    for _, old in done:
+        if old is not None:
+            _remove(old)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _staged(target: Path, text: str, mark: str) -> Path:
