@@ -119,7 +119,7 @@ def _of_pair(
         verdict = "better" if mean > 0 else "worse"
     ours, other = figures.get(f"{first}/{metric}", float("nan")), figures.get(f"{second}/{metric}", float("nan"))
     if pair == (OURS, FIRST_STAGE):
-        words = {"better": "The second stage helps", "worse": "The second stage harms"}
+        words = {"better": "The second stage helps", "worse": "The second stage does not help, it harms"}
         start = words.get(verdict, "The second stage does not help")
         told = f"{start}: {metric} is {ours:.4f} with it and {other:.4f} with retrieval alone ({bounds})."
         if verdict == "unclear":
