@@ -17,7 +17,7 @@ from enterprise_recsys.evaluation.truth import Truth
 from enterprise_recsys.listed import Lists
 from enterprise_recsys.records import USER_ID, Bools, Columns, Events, Interactions, Ints, Ranked
 
-ACTIVITY = ("light_users", "medium_users", "heavy_users")
+ACTIVITY = ("low_activity", "middle_activity", "high_activity")
 """Slices of the users with a history: three groups of about the same size, by the number of their past events."""
 
 

@@ -50,6 +50,7 @@ class Content:
         form: version of this form.
         title: of the page.
         headline: the metric that sentences and most plots speak of.
+        confidence: of the intervals.
         findings: what the figures say in words, the most important first.
         systems: in the order of tables and colours.
         tables: all figures of systems, pairs and slices.
@@ -65,6 +66,7 @@ class Content:
     form: int
     title: str
     headline: str
+    confidence: float
     findings: Sequence[Finding]
     systems: Sequence[str]
     tables: Sequence[Table]
@@ -98,6 +100,7 @@ def content_of(detail: Detail, *, title: str, provenance: Mapping[str, object]) 
         FORM,
         title,
         headline,
+        figures.confidence,
         figures.findings(),
         systems,
         _tables(figures, systems, metrics, headline),
@@ -122,23 +125,24 @@ def _tables(figures: Evaluation, systems: Sequence[str], metrics: Sequence[str],
         tables.append(_of_systems(figures, f"How well the first {k} places hit", note, systems, head))
     if of_lists:
         note = "Of all lists together: how much of the catalogue they show, how unlike the items of a list are."
-        tables.append(_of_systems(figures, "What the lists are like", note, systems, of_lists))
+        tables.append(_of_systems(figures, "What the lists are like", note, systems, of_lists, marks_best=False))
     pairs = list(dict.fromkeys(key.split("/")[0] for key in figures if "-" in key.split("/")[0]))
     if pairs:
         tables.append(_of_pairs(figures, pairs, of_users, headline, percent))
     return tables
 
 
-def _of_systems(figures: Evaluation, title: str, note: str, systems: Sequence[str], head: Sequence[str]) -> Table:
+def _of_systems(
+    figures: Evaluation, title: str, note: str, systems: Sequence[str], head: Sequence[str], *, marks_best: bool = True
+) -> Table:
+    """A row a system; of what lists are like, more is not better, and no best one is marked."""
+    rivals = [one for one in systems if one != BEST_POSSIBLE and marks_best]
     best = {
-        name: max(
-            (figures[f"{one}/{name}"] for one in systems if one != BEST_POSSIBLE and f"{one}/{name}" in figures),
-            default=None,
-        )
+        name: max((figures[f"{one}/{name}"] for one in rivals if f"{one}/{name}" in figures), default=None)
         for name in head
     }
     rows = [
-        (one, [_cell(figures, f"{one}/{name}", best=best[name] if one != BEST_POSSIBLE else None) for name in head])
+        (one, [_cell(figures, f"{one}/{name}", best=best[name] if one in rivals else None) for name in head])
         for one in systems
     ]
     return Table(title, note, "System", head, rows)

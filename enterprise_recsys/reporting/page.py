@@ -16,13 +16,32 @@ HERE = Path(__file__).parent
 
 SIGNS = {"better": "better", "worse": "worse", "unclear": "not shown", "told": "to know"}
 NOTES = {
-    "differences": "Dots are mean differences user by user; a bar that leaves out zero is a real difference.",
+    "differences": "Dots are mean differences user by user, with intervals; grey ones may be chance.",
     "funnel": "From a perfect list to ours. No system gets all of it: much of what users do is chance.",
     "curve": "Mean over users when only the first k places count.",
     "slices": "Dots are means, bars their intervals; users below each name. Wide bars: few users.",
     "trade": "Up is better aimed, right is wider. A system with others above and to the right of it has no merit here.",
     "reliability": "Each dot holds as many predictions. On the dashed line what is told comes true.",
 }
+EXPLAINED = {
+    "CandidateRecall": "share of what a user took that is among the candidates",
+    "retrieval/NDCG_given_candidates": "the order in which candidates were found, beside their best order",
+    "two_stage/NDCG_given_candidates": "the order of our lists, beside the candidates' best order",
+    "catalogue": "a perfect list of the items that the model knows",
+    "ceiling": "the candidates in their best order: no ranker can have more",
+    "index": "share of the nearest items by exact search that the index finds",
+    "predictions": "candidates that users were given, with the ranker's probability of each",
+    "TakenShare": "share of these that were taken",
+    "MeanPrediction": "share that the ranker expected",
+    "AUC": "chance that a candidate that was taken stands above one that was not; 0.5 = by lot",
+    "LogLoss": "nats by which its probabilities surprise; lower is better",
+    "ratings": "test ratings of known items, foretold as of their moment",
+    "RMSE": "error of the foretold ratings, in the unit of ratings; lower is better",
+    "MAE": "mean distance from the true rating, in the unit of ratings; lower is better",
+    "RMSE_of_mean": "the same error for always saying the mean rating",
+}
+"""Key, first part or metric of a figure of the stages -> what it is; one that is not here explains itself."""
+
 SECTIONS = (
     ("what", "Is it better, and where is it lost?", ("differences", "funnel")),
     ("lists", "How long, how varied", ("curve", "trade")),
@@ -54,7 +73,11 @@ def page(content: Content, plots: Sequence[Plot]) -> str:
         loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
     sections = [
-        Section(name, title, [plot for plot in plots if plot.name.split("_")[0] in kinds])
+        Section(
+            name,
+            title if name != "what" or content.losses else "Is it better?",
+            [plot for plot in plots if plot.name.split("_")[0] in kinds],
+        )
         for name, title, kinds in SECTIONS
     ]
     return environment.get_template("page.html.j2").render(
@@ -67,6 +90,7 @@ def page(content: Content, plots: Sequence[Plot]) -> str:
         notes=NOTES,
         hues={name: _hue(content, name) for name in content.systems},
         number=number,
+        explained=explained,
         readable=readable,
     )
 
@@ -88,6 +112,16 @@ def readable(text: str) -> str:
     """A sentence with true minus signs, and no line break within "p = 0.05" or "95 %"."""
     text = re.sub(r"(?<=[ (])-(?=\d)", "−", text)
     return re.sub(r"(?<=\bp) = (?=\d)|(?<=\d) (?=%)", lambda found: found[0].replace(" ", "\u00a0"), text)
+
+
+def explained(key: str) -> str:
+    """What a figure of the stages is, in words.
+
+    >>> explained("index/Recall@200")
+    'share of the nearest items by exact search that the index finds'
+    """
+    name = key.split("@")[0]
+    return next((EXPLAINED[one] for one in (name, name.split("/")[-1], name.split("/")[0]) if one in EXPLAINED), "")
 
 
 def _safe(plot: Plot) -> Plot:

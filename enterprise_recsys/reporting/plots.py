@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+WIDTHS = {"Diversity": "diversity", "FeatureDiversity": "diversity of features", "Coverage": "coverage"}
+"""Metric of how wide lists are -> in words. Diversity of features is drawn where there are no item vectors."""
+
+
 def plots_of(content: Content) -> list[Plot]:
     """Every picture that there are figures for, in the order of the page."""
     made = [draw(content) for draw in PLOTS]
@@ -31,7 +35,8 @@ def differences(content: Content) -> list[Plot]:
         axes.axvline(0.0, color=INK, linewidth=1.0)
         for height, (_, cell) in enumerate(reversed(rows)):
             value = cell.value or 0.0
-            hue = HUES[1] if (cell.low or 0.0) > 0 else HUES[4] if (cell.high or 0.0) < 0 else MUTED
+            is_real = (cell.p or 0.0) < 1 - content.confidence and not (cell.low or 0.0) <= 0 <= (cell.high or 0.0)
+            hue = MUTED if not is_real else HUES[1] if value > 0 else HUES[4]
             if cell.low is not None and cell.high is not None:
                 axes.plot([cell.low, cell.high], [height, height], color=hue, linewidth=3, solid_capstyle="round")
             axes.plot([value], [height], marker="o", color=hue, markersize=7, markeredgecolor=PAPER)
@@ -145,7 +150,7 @@ def _interval(axes: Axes, cell: Cell, height: float, hue: str, mark: str, name: 
 def trade(content: Content) -> list[Plot]:
     """Accuracy beside what lists are like: each system a point."""
     k = content.headline.split("@")[-1]
-    wanted = [f"{name}@{k}" for name in ("Diversity", "FeatureDiversity", "Coverage")]
+    wanted = [f"{name}@{k}" for name in WIDTHS]
     held = [name for name in wanted if any(f"{one}/{name}" in content.figures for one in content.systems)]
     kept = [name for name in held if name != f"FeatureDiversity@{k}" or f"Diversity@{k}" not in held]
     return [_points(content, name) for name in kept]
@@ -169,8 +174,8 @@ def _points(content: Content, metric: str) -> Plot:
         legend(axes, content.systems)
 
     says = "; ".join(f"{name}: {metric} {across:.4f}, {content.headline} {up:.4f}" for name, across, up in found)
-    short = metric.split("@")[0]
-    return drawn(f"trade_{short}", f"Accuracy beside {short.lower()}", says, draw)
+    kind = metric.split("@")[0]
+    return drawn(f"trade_{kind}", f"Accuracy beside {WIDTHS[kind]}", says, draw)
 
 
 def reliability(content: Content) -> list[Plot]:

@@ -69,7 +69,7 @@ def made_detail(hostile: bool = False) -> Detail:
     good = np.hstack([random[:, :2], items[:, :1], random[:, 2:]])
     lists = {"popularity": random, "retrieval": good, "two_stage": np.hstack([items[:, :1], random])}
     lists |= {HOSTILE.replace("/", ""): random[:, ::-1]} if hostile else {"best_possible": np.hstack([items, random])}
-    slices = {"new_users": np.arange(200) % 5 == 0, "light_users": np.arange(200) % 5 > 0}
+    slices = {"new_users": np.arange(200) % 5 == 0, "low_activity": np.arange(200) % 5 > 0}
     measured = {
         name: measure(
             lambda at, k, rows=rows: rows[at, :k],
