@@ -43,7 +43,7 @@ EXPLAINED = {
 """Key, first part or metric of a figure of the stages -> what it is; one that is not here explains itself."""
 
 SECTIONS = (
-    ("what", "Is it better, and where is it lost?", ("differences", "funnel")),
+    ("what", "What is better, and what is lost?", ("differences", "funnel")),
     ("lists", "How long, how varied", ("curve", "trade")),
     ("whom", "For whom, and how sure", ("slices", "reliability")),
 )
@@ -73,11 +73,7 @@ def page(content: Content, plots: Sequence[Plot]) -> str:
         loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
     sections = [
-        Section(
-            name,
-            title if name != "what" or content.losses else "Is it better?",
-            [plot for plot in plots if plot.name.split("_")[0] in kinds],
-        )
+        Section(name, title, [_safe(plot) for plot in plots if plot.name.split("_")[0] in kinds])
         for name, title, kinds in SECTIONS
     ]
     return environment.get_template("page.html.j2").render(
@@ -85,7 +81,7 @@ def page(content: Content, plots: Sequence[Plot]) -> str:
         lead=_lead(content),
         style=Markup((HERE / "page.css").read_text(encoding="utf-8")),  # our own file
         # Drawn by us; the names in it were escaped when it was written.
-        sections=[Section(one.id, one.title, [_safe(plot) for plot in one.plots]) for one in sections if one.plots],
+        sections=[one for one in sections if one.plots],
         signs=SIGNS,
         notes=NOTES,
         hues={name: _hue(content, name) for name in content.systems},
