@@ -188,4 +188,5 @@ def _slices(figures: Evaluation, systems: Sequence[str], headline: str) -> list[
         title = "All users" if not name else ("New users" if name == NEW_USERS else name.replace("_", " ").capitalize())
         if held:
             result.append((title, int(figures.get("users" if not name else count_key(name), 0)), held))
-    return result
+    # Groups of users have intervals and come first; groups of items follow.
+    return sorted(result, key=lambda one: all(cell.low is None for cell in one[2].values()))

@@ -35,6 +35,8 @@ EXPLAINED = {
     "MeanPrediction": "share that the ranker expected",
     "AUC": "chance that a candidate that was taken stands above one that was not; 0.5 = by lot",
     "LogLoss": "nats by which its probabilities surprise; lower is better",
+    "ECE": "mean distance between what was told and what came true, in bins of equally many; 0 is best",
+    "ECE_width": "the same in bins of equal width",
     "ratings": "test ratings of known items, foretold as of their moment",
     "RMSE": "error of the foretold ratings, in the unit of ratings; lower is better",
     "MAE": "mean distance from the true rating, in the unit of ratings; lower is better",
