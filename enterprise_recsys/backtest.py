@@ -50,8 +50,9 @@ class Backtest:
     def figures(self) -> dict[str, float]:
         """Each figure that all runs have: its mean, and with "/lowest", "/highest" and "/deviation" how it spreads.
 
-        The deviation is that of a sample (n - 1) over all runs; with one run there is none. With a handful of runs
-        the lowest and the highest say more honestly than an interval what another day may bring.
+        The deviation is that of a sample (n - 1) over all runs; with one run there is none. With several seeds
+        "/deviation_of_seeds" is that within a moment, pooled: what training alone moves. With a handful of runs the
+        lowest and the highest say more honestly than an interval what another day may bring.
         """
         result: dict[str, float] = {"runs": len(self.runs)}
         first = self.runs[0].evaluation
@@ -66,7 +67,15 @@ class Backtest:
                     f"{key}/highest": float(values.max()),
                     f"{key}/deviation": float(values.std(ddof=1)),
                 }
+                result |= self._of_seeds(key)
         return result
+
+    def _of_seeds(self, key: str) -> dict[str, float]:
+        moments: dict[datetime, list[float]] = {}
+        for run in self.runs:
+            moments.setdefault(run.start, []).append(run.evaluation[key])
+        spreads = [np.var(values, ddof=1) for values in moments.values() if len(values) > 1]
+        return {f"{key}/deviation_of_seeds": float(np.sqrt(np.mean(spreads)))} if spreads else {}
 
     def to_json(self) -> dict[str, object]:
         """Everything as plain data."""
@@ -98,16 +107,18 @@ class Backtest:
         return next(name for name in names if name.split("@")[0] == HEADLINE)
 
     def __str__(self) -> str:
-        """The headline metric of each system in each run, with mean and deviation."""
+        """The headline metric of each system in each run, with mean and deviations."""
         metric, figures = self._headline(), self.figures()
         heads = [f"{run.start:%Y-%m-%d} seed {run.seed}" for run in self.runs]
-        rows = [[metric, *heads, "mean", "deviation"]]
+        several = any(key.endswith("/deviation_of_seeds") for key in figures)
+        rows = [[metric, *heads, "mean", "deviation", *(["of seeds"] if several else [])]]
         for system in dict.fromkeys(name for name, _, _ in self.runs[0].evaluation.figures()):
             key = f"{system}/{metric}"
             cells = [f"{run.evaluation[key]:.4f}" for run in self.runs if key in run.evaluation]
             if key in figures and len(cells) == len(self.runs):
-                spread = f"{figures[f'{key}/deviation']:.4f}" if f"{key}/deviation" in figures else "-"
-                rows.append([system, *cells, f"{figures[key]:.4f}", spread])
+                names = ["", "/deviation", *(["/deviation_of_seeds"] if several else [])]
+                found = [figures.get(f"{key}{name}") for name in names]
+                rows.append([system, *cells, *("-" if one is None else f"{one:.4f}" for one in found)])
         return "\n".join([*columns_of_text(rows), "", *self.sentences()])
 
 

@@ -21,7 +21,7 @@ CHUNK = 1024
 """Users asked at a time; bounds the memory."""
 SAMPLED_USERS = 2000
 """Users whose candidates judge the index and the CTR head: with 200 candidates, 400,000 predictions."""
-SAMPLED_RATINGS = 100_000
+SAMPLED_RATINGS = 50_000
 """Test ratings that judge the rating head."""
 OF_RATINGS = ("RMSE", "MAE")
 """Names in PREDICTION_METRICS that compare ratings; the others compare probabilities with what was taken."""

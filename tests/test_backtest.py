@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import ClassVar
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -66,12 +67,22 @@ def test_runs_are_told_with_mean_range_and_deviation() -> None:
     assert figures["two_stage/NDCG@10"] == pytest.approx(0.3)
     assert (figures["two_stage/NDCG@10/lowest"], figures["two_stage/NDCG@10/highest"]) == (0.1, 0.5)
     assert figures["two_stage/NDCG@10/deviation"] == pytest.approx(0.2)
+    assert "two_stage/NDCG@10/deviation_of_seeds" not in figures
     assert result.sentences() == [
         "two_stage is ahead of popularity in 2 of 3 runs, clearly in 2: mean difference in NDCG@10 +0.1000, "
         "from -0.1000 to +0.2000."
     ]
     assert "two_stage" in str(result) and "2026-01-02 seed 0" in str(result)
     assert len(result.to_json()["runs"]) == 3  # type: ignore[arg-type]
+
+
+def test_what_seeds_move_is_told_apart_from_what_days_move() -> None:
+    result = Backtest([run(1, 0, 0.1, 0.1, 0), run(1, 1, 0.3, 0.1, 0), run(2, 0, 0.6, 0.2, 0), run(2, 1, 0.8, 0.2, 0)])
+    figures = result.figures()
+    assert figures["two_stage/NDCG@10/deviation_of_seeds"] == pytest.approx(np.sqrt(0.02))
+    assert figures["popularity/NDCG@10/deviation_of_seeds"] == 0.0
+    assert figures["popularity/NDCG@10/deviation"] > 0.05
+    assert "of seeds" in str(result)
 
 
 class Recorder:
