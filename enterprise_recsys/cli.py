@@ -1,10 +1,12 @@
-"""The command line: `recsys demo | prepare | train | evaluate | recommend | serve`."""
+"""The command line: `recsys demo | prepare | train | evaluate | compare | backtest | recommend | serve`."""
 
 from __future__ import annotations
 
 import json
 import logging
+import shlex
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +17,7 @@ from enterprise_recsys.errors import ConfigError, RecsysError
 if TYPE_CHECKING:
     from enterprise_recsys.config import ModelConfig
     from enterprise_recsys.data.splits import Split
+    from enterprise_recsys.evaluation.detail import Detail
 
 app = typer.Typer(
     name="recsys",
@@ -39,6 +42,11 @@ Download = Annotated[bool, typer.Option("--download", help="Fetch the named data
 Dials = Annotated[list[str] | None, typer.Option("--set", help="A dial of ModelConfig, as name=value; repeatable.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Folder = Annotated[Path, typer.Argument(help="The folder that `recsys train` wrote.")]
+Length = Annotated[int, typer.Option("-k", "--k", min=1, help="Length of the lists.")]
+ReportFile = Annotated[
+    Path | None, typer.Option("--report", help="Write a page (.html), a .json beside it, and a folder of plots.")
+]
+Plots = Annotated[Path | None, typer.Option(help="The folder for the report's plots; else <report>_plots.")]
 
 
 @app.command()
@@ -112,15 +120,85 @@ def evaluate(
     data: Data,
     users: Users = None,
     items: Items = None,
-    k: Annotated[int, typer.Option("-k", "--k", min=1, help="Length of the lists.")] = 10,
+    k: Length = 10,
+    lists: Annotated[
+        list[Path] | None,
+        typer.Option(help="A CSV or Parquet file of further lists: user_id, item_id, rank or score; repeatable."),
+    ] = None,
+    report: ReportFile = None,
+    plots: Plots = None,
     as_json: Json = False,
     download: Download = False,
 ) -> None:
     """Measure a model on the newest tenth of a log (or a prepared folder's test part), with baselines beside it."""
+    _check_report(report, plots)
+    from enterprise_recsys.comparing import opened
+    from enterprise_recsys.examining import DEPTH, TITLE, provenance_of
     from enterprise_recsys.trainer import ProductionTrainer
 
-    result = ProductionTrainer.load(folder).evaluate(_parts(data, users, items, download).test, k=k)
-    print(json.dumps(result) if as_json else result)
+    trainer, test = ProductionTrainer.load(folder), _parts(data, users, items, download).test
+    further = opened(lists or [])
+    detail = trainer.examine(test, k=k, extra=further, depth=DEPTH if report else 0)
+    if report is not None:
+        _write(report, plots, detail, TITLE, provenance_of(trainer.recommender, test, _typed()))
+    print(json.dumps(detail.evaluation) if as_json else detail.evaluation)
+
+
+@app.command()
+def compare(
+    systems: Annotated[
+        list[Path],
+        typer.Argument(help="Two or more: folders that `recsys train` wrote, or files of lists."),
+    ],
+    data: Data,
+    users: Users = None,
+    items: Items = None,
+    k: Length = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Draws the users of the intervals.")] = 0,
+    report: ReportFile = None,
+    plots: Plots = None,
+    as_json: Json = False,
+    download: Download = False,
+) -> None:
+    """Say whether the difference between models, or lists of any system, is real: the same users, the same targets."""
+    _check_report(report, plots)
+    from enterprise_recsys import comparing
+    from enterprise_recsys.examining import DEPTH
+
+    given, parts = comparing.opened(systems), _parts(data, users, items, download)
+    detail = comparing.compare(given, parts, ks=[k], seed=seed, depth=DEPTH if report else 0)
+    if report is not None:
+        told = comparing.provenance_of_comparison(given, parts, _typed(), seed=seed)
+        _write(report, plots, detail, f"{', '.join(list(given)[:-1])} or {list(given)[-1]}?", told)
+    print(json.dumps(detail.evaluation) if as_json else detail.evaluation)
+
+
+@app.command()
+def backtest(
+    data: Data,
+    folds: Annotated[int, typer.Option(min=1, max=6, help="Test parts, each a tenth of the log, the newest ones.")] = 3,
+    date: Annotated[
+        list[datetime] | None, typer.Option(help="Instead of folds: a test part begins here (UTC); repeatable.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings at each moment.")] = 1,
+    users: Users = None,
+    items: Items = None,
+    k: Length = 10,
+    config: Annotated[Path | None, typer.Option(help="A JSON file with dials of ModelConfig.")] = None,
+    dials: Dials = None,
+    as_json: Json = False,
+    download: Download = False,
+) -> None:
+    """Train and measure at several moments, each time on nothing but what lay before; mean, lowest and highest."""
+    from enterprise_recsys import backtest as rolling
+    from enterprise_recsys.data.sources import read
+
+    def told(run: rolling.Run) -> None:
+        print(f"{run.start:%Y-%m-%d} to {run.end:%Y-%m-%d}, seed {run.seed}: measured", file=sys.stderr)
+
+    log = read(data, users=users, items=items, download=download)
+    result = rolling.backtest(_config(dials, config), log, folds=folds, dates=date or (), seeds=seeds, k=k, told=told)
+    print(json.dumps(result.to_json()) if as_json else result)
 
 
 @app.command()
@@ -214,6 +292,30 @@ def _parts(data: str, users: Path | None, items: Path | None, download: bool) ->
     if prepared.is_prepared(Path(data)):
         return prepared.read(Path(data))
     return SPLITS["global_time"](read(data, users=users, items=items, download=download))
+
+
+def _check_report(report: Path | None, plots: Path | None) -> None:
+    """Refuse at once what would fail after the measuring."""
+    from enterprise_recsys.reporting.drawing import require_drawing
+    from enterprise_recsys.reporting.write import check_target
+
+    if report is not None:
+        require_drawing()
+        check_target(report, plots)
+    elif plots is not None:
+        raise ConfigError("--plots goes with --report: recsys evaluate ... --report report.html --plots pictures.")
+
+
+def _write(report: Path, plots: Path | None, detail: Detail, title: str, provenance: dict[str, object]) -> None:
+    from enterprise_recsys.reporting.write import write_report
+
+    write_report(detail, report, title=title, provenance=provenance, plots=plots)
+    print(f"{report}: open it in a browser; the same as JSON beside it, and plots.", file=sys.stderr)
+
+
+def _typed() -> str:
+    """The command as it was typed."""
+    return shlex.join(["recsys", *sys.argv[1:]])
 
 
 def main() -> None:

@@ -24,11 +24,14 @@ from enterprise_recsys.data.worlds import World, make_world
 from enterprise_recsys.errors import RecsysError
 from enterprise_recsys.evaluation import results
 from enterprise_recsys.evaluation.report import Evaluation
-from enterprise_recsys.examining import Lists
+from enterprise_recsys.listed import Lists
 from enterprise_recsys.records import Interactions
 from enterprise_recsys.trainer import ProductionTrainer, joined
 
 PROTOCOLS = {"world": "demo", "ml-1m": "ml1m-global-time", "ml-100k": "ml100k-global-time"}
+
+STAGE_OF = {"two_stage": "two_stage", "retrieval": "retrieval", "index": "retrieval", "ranker": "ranking"}
+"""First part of a key of ours -> the stage that its result line names."""
 
 
 def run(data: str, out: Path, config: ModelConfig, *, download: bool, record: Path | None) -> None:
@@ -150,14 +153,15 @@ def _lines(
     lines = []
     for key, value in figures.items():
         system, _, metric = key.partition("/")
-        if not metric or "/" in metric or "-" in system:
+        # "catalogue" and "ceiling" are bounds of what a list could be, and no system's figures.
+        if not metric or "/" in metric or "-" in system or system in ("catalogue", "ceiling"):
             continue
-        ours = system in ("two_stage", "retrieval")
+        ours = system in STAGE_OF
         lines.append(
             results.ResultLine(
                 protocol=PROTOCOLS.get(data, data),
                 system="ours" if ours else system,
-                stage=system if ours else "retrieval",
+                stage=STAGE_OF.get(system, "retrieval"),
                 metric=metric,
                 value=value,
                 low=figures.get(f"{key}/low"),

@@ -1,117 +1,69 @@
-"""What is served is what is measured: the recommender's own lists, its first stage, and simple methods beside it."""
+"""What is served is what is measured: the recommender's own lists, its stages, and simple methods beside it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-import polars as pl
 
 from enterprise_recsys.baselines.simple import Source
-from enterprise_recsys.data.live import Requests
-from enterprise_recsys.errors import DataError
-from enterprise_recsys.evaluation.protocol import System, measure
-from enterprise_recsys.evaluation.report import NEW_USERS, Evaluation, evaluation_of
-from enterprise_recsys.evaluation.truth import Truth
+from enterprise_recsys.data.splits import checksum
+from enterprise_recsys.evaluation.detail import Detail, curves_of
+from enterprise_recsys.evaluation.protocol import Measured, System, measure
+from enterprise_recsys.evaluation.report import evaluation_of
+from enterprise_recsys.evaluation.truth import at_depth
+from enterprise_recsys.exam import Exam
+from enterprise_recsys.listed import Lists
 from enterprise_recsys.recommender import Recommender
-from enterprise_recsys.records import USER_ID, Events, Interactions, Ints, Ranked
+from enterprise_recsys.records import Events, Floats, Interactions, Ints
+from enterprise_recsys.reporting.provenance import made_here
+from enterprise_recsys.stages import index_recall, losses_of, predictions_of
 
-Lists = Callable[[Sequence[str], int], Sequence[Sequence[str]]]
-"""User ids and k -> the item ids of each user's list, best first."""
+DEPTH = 50
+"""Longest list in the curves of a report."""
+SHOWN = ("popularity", "item_knn")
+"""Names in BASELINES that stand beside the model in every evaluation; the others are for benchmarks."""
+TITLE = "How good are the lists?"
+"""Of the report of an evaluation."""
 
 
-class Exam:
-    """The users of a test log, what they went on to take, and what each could be asked with.
+class Deep:
+    """A system that is asked for longer lists than are measured, and keeps them for the curves."""
 
-    Args:
-        recommender: whose history and rows are used.
-        test: later events; it may bring the features of users that the recommender has not met.
+    def __init__(self, system: System, n_users: int, depth: int) -> None:
+        self._system, self._depth = system, depth
+        self.lists = np.zeros((n_users, depth), dtype=np.int64)
 
-    Raises:
-        DataError: the test log holds no relevant event.
+    def __call__(self, at: Ints, k: int) -> Ints:
+        """The first k places, as a `System`."""
+        rows = np.asarray(self._system(at, max(k, self._depth)))
+        if rows.ndim == 2 and len(rows) == len(at) and np.issubdtype(rows.dtype, np.integer):
+            self.lists[at] = at_depth(rows, self._depth)
+        return rows[:, :k] if rows.ndim == 2 else rows
 
-    Attributes:
-        user_ids: [U] outside ids, in the order of the truth.
-        truth: what they took and had not had before; an item that the catalogue lacks counts and cannot be hit.
-    """
 
-    def __init__(self, recommender: Recommender, test: Interactions) -> None:
-        self.recommender = self._with_users(recommender, test)
-        self.state = self.recommender.state
-        processor = self.recommender.engine.processor
-        frame = test.events.sort("timestamp", maintain_order=True)
-        self.user_ids = frame[USER_ID].unique(maintain_order=True).sort()
-        events = processor.events(test, self.state.users)
-        owner = np.searchsorted(self.user_ids.to_numpy(), frame[USER_ID].to_numpy())
-        # Ids outside the catalogue get rows past its end: they stay in the denominators.
-        strangers = frame["item_id"].rank("dense").to_numpy().astype(np.int64) + len(processor.items)
-        items = np.where(events.items > 0, events.items, strangers)
-        keep = events.relevant & ~self._had(events)
-        if not keep.any():
-            raise DataError(
-                "the test log holds no relevant event that its user had not had before; "
-                "see positive_rating and positive_event_types, and check that test lies after train."
-            )
-        self.truth = Truth.of(owner[keep], items[keep], n_users=len(self.user_ids))
-        first = np.unique(owner, return_index=True)[1]
-        self.slots, self.times = self.state.users.rows(self.user_ids), events.times[first]
-        self._context = {name: column[first] for name, column in events.context.items()}
-        starts = self.state.histories.starts
-        self.new_users = (starts[np.minimum(self.slots + 1, len(starts) - 1)] == starts[self.slots]) | (self.slots == 0)
-
-    @staticmethod
-    def _with_users(recommender: Recommender, test: Interactions) -> Recommender:
-        if test.users is None:
-            return recommender
-        log = recommender.log
-        known = (
-            test.users
-            if log.users is None
-            else pl.concat([log.users, test.users.join(log.users, on=USER_ID, how="anti")], how="diagonal_relaxed")
+def measured_together(
+    exam: Exam,
+    systems: Mapping[str, System],
+    *,
+    ks: Sequence[int],
+    depth: int = 0,
+    vectors: Floats | None = None,
+) -> tuple[dict[str, Measured], dict[str, dict[str, list[float]]]]:
+    """Measure systems on the same users; with curves (see `curves_of`) down to `depth` if it is over 0."""
+    deep = {name: Deep(system, len(exam.user_ids), max(depth, *ks)) for name, system in systems.items()}
+    tokens = exam.tokens()
+    measured = {
+        name: measure(
+            system, exam.truth, n_items=exam.n_items, ks=ks, vectors=vectors, tokens=tokens, slices=exam.slices
         )
-        return Recommender(recommender.engine, Interactions(log.events, known, log.items))
-
-    def _had(self, events: Events) -> np.ndarray:
-        histories, n_items = self.state.histories, len(self.recommender.engine.processor.items)
-        owners = np.repeat(np.arange(len(self.state.users)), np.diff(histories.starts))
-        seen = owners * n_items + histories.items
-        known = (events.items > 0) & (events.users > 0)
-        had: np.ndarray = np.isin(events.users * n_items + events.items, seen) & known
-        return had
-
-    def system(self, answer: Callable[[Requests, int], Ranked]) -> System:
-        """A stage of the recommender as something that can be measured."""
-
-        def rows(at: Ints, k: int) -> Ints:
-            context = {name: column[at] for name, column in self._context.items()}
-            return answer(self.state.of_users(self.slots[at], self.times[at], context), k).rows
-
-        return rows
-
-    def outside(self, lists: Lists) -> System:
-        """Somebody else's lists, in outside ids, as something that can be measured."""
-        processor = self.recommender.engine.processor
-
-        def rows(at: Ints, k: int) -> Ints:
-            out = np.zeros((len(at), k), dtype=np.int64)
-            for place, items in enumerate(lists(self.user_ids.gather(at).to_list(), k)):
-                known = processor.items.rows(items[:k])
-                out[place, : len(known)] = known
-            return out
-
-        return rows
-
-    def baseline(self, source: Source) -> System:
-        """A simple method as something that can be measured."""
-
-        def rows(at: Ints, k: int) -> Ints:
-            request = self.state.of_users(self.slots[at], self.times[at])
-            return source.candidates(request.offsets, request.seen, k).rows
-
-        return rows
+        for name, system in deep.items()
+    }
+    lists = {name: system.lists for name, system in deep.items()}
+    return measured, curves_of(lists, exam.truth, depth=depth) if depth else {}
 
 
-def evaluate(
+def examine(
     recommender: Recommender,
     test: Interactions,
     *,
@@ -119,31 +71,59 @@ def evaluate(
     extra: Mapping[str, Lists],
     baselines: Mapping[str, Callable[[Events, int, int], Source]],
     seed: int,
-) -> Evaluation:
-    """Measure every system on the same users; see `ProductionTrainer.evaluate`."""
-    exam = Exam(recommender, test)
-    engine, state = exam.recommender.engine, exam.state
-    events = engine.processor.events(exam.recommender.log, state.users)
+    depth: int = 0,
+) -> Detail:
+    """Measure every system and every stage on the same users; see `ProductionTrainer.evaluate`.
+
+    Args:
+        recommender: what answers; its own log is the history.
+        test: later events.
+        ks: lengths of list.
+        extra: name -> further lists.
+        baselines: name -> how it is fitted to the events that the recommender knows.
+        seed: draws the users of the bootstrap, and a sample where there are very many predictions.
+        depth: of the curves; 0 = none. No deeper than the candidates: beyond, a list would not be the served one.
+    """
+    engine = recommender.engine
+    exam = Exam(engine.processor, recommender.log, test)
+    events = engine.processor.events(exam.log, exam.state.users)
     systems: dict[str, System] = {
-        name: exam.baseline(fit(events, len(state.users), len(engine.processor.items)))
-        for name, fit in baselines.items()
+        name: exam.baseline(fit(events, len(exam.state.users), exam.n_items)) for name, fit in baselines.items()
     }
-    systems["retrieval"] = exam.system(exam.recommender.retrieve)
-    systems["two_stage"] = exam.system(exam.recommender.lists)
+    systems["retrieval"] = exam.system(recommender.retrieve)
+    systems["two_stage"] = exam.system(recommender.lists)
     systems |= {name: exam.outside(lists) for name, lists in extra.items()}
-    lists = [one.name for one in engine.processor.of("item") if one.kind == "multi_value"]
-    tokens = np.asarray(exam.recommender.item_columns[lists[0]], dtype=np.int64) if lists else None
-    measured = {
-        name: measure(
-            system,
-            exam.truth,
-            n_items=len(engine.processor.items),
-            ks=ks,
-            vectors=engine.vectors,
-            tokens=tokens,
-            slices={NEW_USERS: exam.new_users},
-        )
-        for name, system in systems.items()
+    depth = min(depth, max(engine.depth, *ks), recommender.n_items)
+    measured, curves = measured_together(exam, systems, ks=ks, depth=depth, vectors=engine.vectors)
+    evaluation = evaluation_of(
+        measured,
+        generator=np.random.default_rng(seed),
+        pairs=[("two_stage", name) for name in systems if name not in ("two_stage", "best_possible")],
+        further=losses_of(recommender, exam, measured["two_stage"], ks=ks),
+    )
+    evaluation.update(index_recall(recommender, exam, seed=seed))
+    predicted, reliability = predictions_of(recommender, exam, seed=seed)
+    evaluation.update(predicted)
+    return Detail(evaluation, curves, reliability)
+
+
+def provenance_of(recommender: Recommender, test: Interactions, command: str | None = None) -> dict[str, object]:
+    """What is needed to measure this model on this test log again: name -> value, for the foot of a report."""
+    config = recommender.engine.processor.config
+    return {
+        **split_of(test),
+        "model": recommender.model_version,
+        "seed": config.seed,
+        **made_here(command),
+        "configuration": config.model_dump(mode="json"),
     }
-    pairs = [("two_stage", name) for name in measured if name not in ("two_stage", "best_possible")]
-    return evaluation_of(measured, generator=np.random.default_rng(seed), pairs=pairs)
+
+
+def split_of(test: Interactions) -> dict[str, object]:
+    """Which events were asked for."""
+    times = test.events["timestamp"]
+    return {
+        "data": test.name,
+        "test events": f"{len(test.events):,}, {str(times.min())[:16]} to {str(times.max())[:16]} UTC",
+        "split checksum": checksum(test),
+    }

@@ -216,6 +216,16 @@ class Recommender:
         best = np.take_along_axis(scores, rows, axis=1)
         return Ranked(np.where(np.isfinite(best), rows, 0), best)
 
+    def candidates(self, requests: Requests, k: int) -> Ranked:
+        """What a list of k is drawn from: what the ranker is handed, or popular items where nothing is known."""
+        depth = max(self.engine.depth, k)
+        found = self.retrieve(requests, depth)
+        nothing = (self._levels(requests, False) == POPULAR)[:, None]
+        if not nothing.any():
+            return found
+        popular = self.popular(requests, depth)
+        return Ranked(np.where(nothing, popular.rows, found.rows), np.where(nothing, popular.scores, found.scores))
+
     def lists(self, requests: Requests, k: int) -> Ranked:
         """What each request is answered: both stages, or popular items where nothing is known."""
         levels = self._levels(requests, False)

@@ -9,26 +9,30 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 import numpy as np
-import polars as pl
 import torch
 
 from enterprise_recsys.baselines.simple import BASELINES
 from enterprise_recsys.choice import pick
 from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.data.frames import to_interactions
+from enterprise_recsys.data.joining import joined as joined
 from enterprise_recsys.data.moments import Moments
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.engine.indexes import INDEXES
 from enterprise_recsys.engine.runtime import Encoder, Scorer
 from enterprise_recsys.errors import DataError, NotFittedError
+from enterprise_recsys.evaluation.detail import Detail
 from enterprise_recsys.evaluation.report import Evaluation
-from enterprise_recsys.examining import Lists, evaluate
+from enterprise_recsys.examining import DEPTH, SHOWN, TITLE, examine, provenance_of
 from enterprise_recsys.learning import Chosen, Learnt, choose, relearn
+from enterprise_recsys.listed import lists_of
 from enterprise_recsys.loop import Report
 from enterprise_recsys.progress import bar
 from enterprise_recsys.ranking.networks import NETWORKS
 from enterprise_recsys.recommender import Engine, Recommendations, Recommender
 from enterprise_recsys.records import Interactions
+from enterprise_recsys.reporting.drawing import require_drawing
+from enterprise_recsys.reporting.write import check_target, write_report
 from enterprise_recsys.retrieval.history import HISTORIES
 from enterprise_recsys.retrieval.losses import LOSSES
 from enterprise_recsys.retrieval.negatives import SAMPLERS
@@ -137,30 +141,57 @@ class ProductionTrainer:
         test: object,
         *,
         k: int | Sequence[int] = 10,
-        extra: Mapping[str, Lists] | None = None,
+        extra: Mapping[str, object] | None = None,
         baselines: bool = True,
+        report: Path | str | None = None,
     ) -> Evaluation:
-        """Measure the served lists on later events, with retrieval alone and simple baselines beside them.
+        """Measure the served lists on later events, with their stages and simple baselines beside them.
 
         The history of each user is what `fit` saw (train and validation); the whole catalogue is ranked; items that
         a user has had are neither recommended nor asked for; users without a history count too.
 
         Args:
             test: later events, in any form that `fit` takes.
-            k: list length, or several.
-            extra: name -> further lists to measure: user ids and k -> lists of item ids (a best possible list, a file).
+            k: list length, or several; the first one is that of the sentences.
+            extra: name -> further lists to measure: a function of user ids and k that gives lists of item ids, or a
+                frame with `user_id`, `item_id` and `rank` or `score`.
             baselines: measure popularity and item k-nearest-neighbours too.
+            report: an .html file to write; a .json and a folder of plots go beside it (see `reporting`).
 
         Returns:
-            A flat dict such as `{"two_stage/NDCG@10": 0.123, ...}` which prints as a table.
+            A flat dict such as `{"two_stage/NDCG@10": 0.123, ...}` which prints as tables and sentences.
+
+        Raises:
+            DataError: the test log or a further list cannot be used; the message says why.
+            MissingExtraError: a report is asked for and the extra `report` is not installed.
         """
-        return evaluate(
+        if report is None:
+            return self.examine(test, k=k, extra=extra, baselines=baselines).evaluation
+        require_drawing()
+        check_target(Path(report))
+        log = _log(test, None, None)
+        detail = self.examine(log, k=k, extra=extra, baselines=baselines, depth=DEPTH)
+        write_report(detail, Path(report), title=TITLE, provenance=provenance_of(self.recommender, log))
+        return detail.evaluation
+
+    def examine(
+        self,
+        test: object,
+        *,
+        k: int | Sequence[int] = 10,
+        extra: Mapping[str, object] | None = None,
+        baselines: bool = True,
+        depth: int = 0,
+    ) -> Detail:
+        """What `evaluate` measures, and what a report draws; `depth` is the longest list in its curves, 0 = none."""
+        return examine(
             self.recommender,
             _log(test, None, None),
             ks=[k] if isinstance(k, int) else list(k),
-            extra=extra or {},
-            baselines=BASELINES if baselines else {},
+            extra={name: lists_of(given, name) for name, given in (extra or {}).items()},
+            baselines={name: BASELINES[name] for name in SHOWN} if baselines else {},
             seed=self.config.seed,
+            depth=depth,
         )
 
     def recommend(
@@ -229,20 +260,3 @@ def _halve(log: Interactions, share: float) -> tuple[Interactions, Interactions]
             "pass val, or check the column 'timestamp'."
         )
     return log.with_events(log.events.filter(~late)), log.with_events(log.events.filter(late))
-
-
-def joined(early: Interactions, late: Interactions) -> Interactions:
-    """One log of two: all events, and the users and items of both (the earlier one's features win)."""
-    return Interactions(
-        pl.concat([early.events, late.events], how="diagonal_relaxed"),
-        _tables(early.users, late.users, "user_id"),
-        _tables(early.items, late.items, "item_id"),
-        early.name,
-    )
-
-
-def _tables(first: pl.DataFrame | None, second: pl.DataFrame | None, key: str) -> pl.DataFrame | None:
-    if first is None or second is None or first is second:
-        return first if first is not None else second
-    further = second.join(first, on=key, how="anti")
-    return pl.concat([first, further], how="diagonal_relaxed")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from enterprise_recsys.errors import ConfigError, DataError
-from enterprise_recsys.evaluation.intervals import Interval, difference_of, interval_of, resampled_means
+from enterprise_recsys.evaluation.findings import Finding, findings_of
+from enterprise_recsys.evaluation.intervals import Interval, bootstrap, difference_of, interval_of, resampled_means
 from enterprise_recsys.evaluation.protocol import Measured
-from enterprise_recsys.evaluation.tables import columns_of_text
-from enterprise_recsys.records import Bools
+from enterprise_recsys.evaluation.tables import WIDTH, columns_of_text
+from enterprise_recsys.records import Bools, Doubles
 
 NEW_USERS = "new_users"
 """Name of the slice of users without history; its size is the count "users_without_history"."""
@@ -19,6 +21,10 @@ BEST_POSSIBLE = "best_possible"
 BOUNDS = ("low", "high", "p")
 HEADLINE = "NDCG"
 """The metric that is shown with its interval, and that sentences speak of unless told otherwise."""
+STAGES = ("catalogue", "ceiling", "index", "ranker")
+"""First parts of keys that are not systems: what a stage could still be, or how it does by itself."""
+OF_STAGES = ("CandidateRecall", "NDCG_given_candidates")
+"""Metrics of a system that belong to its stage and have no place in the table of systems."""
 
 
 class Evaluation(dict[str, float]):
@@ -26,7 +32,8 @@ class Evaluation(dict[str, float]):
 
     Keys: "system/metric", "system/slice/metric", "first-second/metric" for the mean difference of two systems; each
     with "/low" and "/high" where there is an interval and "/p" for a difference; and counts such as "users". Metrics
-    are named as in "NDCG@10"; without "@" too, as in "two_stage/AUC".
+    are named as in "NDCG@10"; without "@" too, as in "ranker/AUC". What belongs to a stage stands under the names in
+    STAGES: "catalogue/..." and "ceiling/..." are the best lists of known items and of the candidates.
 
     >>> print(Evaluation({"users": 2, "two_stage/NDCG@10": 0.5, "popularity/NDCG@10": 0.25}))
     All users (2)
@@ -45,15 +52,25 @@ class Evaluation(dict[str, float]):
         self.confidence = confidence
 
     def __str__(self) -> str:
-        """A table for all users, one for each slice, and a sentence for each pair; 110 columns wide."""
+        """Tables for all users, for new ones and for the stages, and what they say in words; 110 columns wide."""
         blocks: list[str] = []
-        for name in self._slices():
-            counted = self.get("users" if not name else _count_key(name))
+        for name in self.slices():
+            if name not in ("", NEW_USERS):
+                continue
+            counted = self.get("users" if not name else count_key(name))
             title = "All users" if not name else name.replace("_", " ").capitalize()
             lines = columns_of_text(self._rows(name))
             blocks.append("\n".join([title + (f" ({counted:,.0f})" if counted is not None else ""), *lines]))
-        sentences = self.sentences()
-        return "\n\n".join(blocks + (["\n".join(sentences)] if sentences else []))
+        stages = {key: value for key, value in self.items() if is_of_stage(key) and key.split("/")[-1] not in BOUNDS}
+        if stages:
+            lines = columns_of_text([["", ""], *([key, _figure(value)] for key, value in stages.items())])
+            blocks.append("\n".join(["The stages", *lines[1:]]))
+        told = [textwrap.fill(str(one), WIDTH, subsequent_indent="  ") for one in self.findings()]
+        return "\n\n".join(blocks + (["\n".join(told)] if told else []))
+
+    def findings(self) -> list[Finding]:
+        """What the figures say in words, by the first headline metric; see `findings_of`."""
+        return findings_of(self, headline=HEADLINE, confidence=self.confidence)
 
     def sentences(self, metric: str = HEADLINE) -> list[str]:
         """Say of each pair which system is better, over all users; a higher figure is taken as better.
@@ -76,21 +93,22 @@ class Evaluation(dict[str, float]):
         told = f"{first} is {word} than {second} in {_metric(key)} by {abs(mean):.4f}"
         return f"{told} ({percent} {near:.4f} to {far:.4f})"
 
-    def _figures(self) -> list[tuple[str, str, str]]:
+    def figures(self) -> list[tuple[str, str, str]]:
         """(system, slice or "", metric) of every figure of a system, in the order of the keys."""
         found = []
         for key in self:
             parts = key.split("/")
-            if len(parts) in (2, 3) and "-" not in parts[0] and parts[-1] not in BOUNDS:
+            if len(parts) in (2, 3) and "-" not in parts[0] and parts[-1] not in BOUNDS and not is_of_stage(key):
                 found.append((parts[0], parts[1] if len(parts) == 3 else "", parts[-1]))
         return found
 
-    def _slices(self) -> list[str]:
-        return list(dict.fromkeys(name for _, name, _ in self._figures()))
+    def slices(self) -> list[str]:
+        """The groups of users that there are figures of; "" = all."""
+        return list(dict.fromkeys(name for _, name, _ in self.figures()))
 
     def _rows(self, slice_name: str) -> list[list[str]]:
         """Cells of the table of one slice: a head, then a line a system."""
-        figures = [(system, metric) for system, name, metric in self._figures() if name == slice_name]
+        figures = [(system, metric) for system, name, metric in self.figures() if name == slice_name]
         systems = sorted(dict.fromkeys(system for system, _ in figures), key=lambda name: name == BEST_POSSIBLE)
         metrics = dict.fromkeys(metric for _, metric in figures)
         rows = [["", *metrics]]
@@ -104,6 +122,16 @@ class Evaluation(dict[str, float]):
             return "-"
         bounded = key.split("/")[-1].split("@")[0] == HEADLINE and f"{key}/low" in self
         return f"{self[key]:.4f}" + (f" [{self[f'{key}/low']:.4f}, {self[f'{key}/high']:.4f}]" if bounded else "")
+
+
+def is_of_stage(key: str) -> bool:
+    """Whether a key tells of a stage by itself, and not of a system that makes lists."""
+    parts = key.split("/")
+    return parts[0] in STAGES or (len(parts) > 1 and parts[1].split("@")[0] in OF_STAGES)
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) and abs(value) > 1 else f"{value:.4f}"
 
 
 def _metric(key: str) -> str:
@@ -123,6 +151,7 @@ def evaluation_of(
     pairs: Sequence[tuple[str, str]] = (),
     resamples: int = 1000,
     confidence: float = 0.95,
+    further: Mapping[str, Doubles] | None = None,
 ) -> Evaluation:
     """Gather what was measured of several systems on the same users, with intervals over users.
 
@@ -134,6 +163,7 @@ def evaluation_of(
         pairs: (first, second) systems whose difference first - second is told.
         resamples: times that the users are drawn, 100 or more.
         confidence: of the intervals, over 0 and under 1.
+        further: other keys -> [U] figure of each user, NaN for whom there is none; told with an interval.
 
     Raises:
         ConfigError: a name of a system cannot be used, or a pair names a system that was not measured.
@@ -146,7 +176,7 @@ def evaluation_of(
     some = next(iter(measured.values()))
     figures["users"] = int(some.counted.sum())
     for name, mask in some.slices.items():
-        figures[_count_key(name)] = int((some.counted & mask).sum())
+        figures[count_key(name)] = int((some.counted & mask).sum())
     groups = {"": some.counted} | {f"{name}/": some.counted & mask for name, mask in some.slices.items()}
     for prefix, group in groups.items():
         if group.any():
@@ -156,6 +186,10 @@ def evaluation_of(
         if not prefix:
             for system, one in measured.items():
                 figures |= {f"{system}/{metric}": value for metric, value in one.of_lists.items()}
+    for key, values in (further or {}).items():
+        if not np.isnan(values).all():
+            told = bootstrap(values, generator=generator, resamples=resamples, confidence=confidence)
+            _write(figures, key, told)
     return Evaluation(figures, confidence=confidence)
 
 
@@ -191,7 +225,8 @@ def _write(figures: dict[str, float], key: str, interval: Interval) -> None:
         figures[f"{key}/p"] = interval.p
 
 
-def _count_key(slice_name: str) -> str:
+def count_key(slice_name: str) -> str:
+    """The key of how many users a slice has."""
     return "users_without_history" if slice_name == NEW_USERS else f"users_{slice_name}"
 
 
@@ -199,6 +234,8 @@ def _check_systems(measured: Mapping[str, Measured], pairs: Sequence[tuple[str, 
     for name in measured:
         if not name or "/" in name or "-" in name:
             raise ConfigError(f"a system is named {name!r}; '/' and '-' have a meaning in keys, write '_' instead.")
+        if name in STAGES:
+            raise ConfigError(f"a system is named {name!r}, which is the name of a stage here; choose another one.")
     for name in (name for pair in pairs for name in pair):
         if name not in measured:
             raise ConfigError(f"pairs names the system {name!r}, which was not measured; known: {', '.join(measured)}.")

@@ -93,7 +93,7 @@ def test_print_shows_tables_that_fit_a_terminal(capsys: pytest.CaptureFixture[st
     assert [line.split()[0] for line in first_block[1:]] == ["two_stage", "popularity", "best_possible"]
     for metric in ("HR@10", "NDCG@20", "Coverage@10"):
         assert metric in text
-    assert "two_stage is better than popularity in NDCG@20 by" in text
+    assert "two_stage is better than popularity: NDCG@10 is" in text
 
 
 def test_the_table_looks_as_it_should() -> None:

@@ -1,0 +1,100 @@
+"""What a report shows beyond the figures: each metric at every k, and whether probabilities come true."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+
+from enterprise_recsys.evaluation.metrics import USER_METRICS, Judged
+from enterprise_recsys.evaluation.report import Evaluation
+from enterprise_recsys.evaluation.truth import Truth, judge
+from enterprise_recsys.records import Bools, Doubles, Ints
+
+CURVES = ("NDCG", "Recall", "HR", "Precision")
+"""Names in USER_METRICS that are drawn over k."""
+
+BINS = 10
+"""Bins of a reliability plot."""
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Predictions of about the same height, beside what came true.
+
+    Attributes:
+        predicted: their mean, 0 to 1.
+        observed: share of them that came true, 0 to 1.
+        count: how many there are.
+    """
+
+    predicted: float
+    observed: float
+    count: int
+
+
+@dataclass(frozen=True)
+class Detail:
+    """An evaluation with what its report draws.
+
+    Attributes:
+        evaluation: all figures.
+        curves: metric -> system -> its mean over users at k = 1, 2, ...; empty where no depth was asked for.
+        reliability: bins of the CTR head's predictions, in rising order; empty where nothing was predicted.
+    """
+
+    evaluation: Evaluation
+    curves: Mapping[str, Mapping[str, Sequence[float]]] = field(default_factory=dict)
+    reliability: Sequence[Bin] = ()
+
+
+def curves_of(lists: Mapping[str, Ints], truth: Truth, *, depth: int) -> dict[str, dict[str, list[float]]]:
+    """Each of CURVES at k = 1 to depth: metric -> system -> [depth] mean over users with a relevant item.
+
+    Args:
+        lists: system -> [U, K] rows, best first, K = depth or more.
+        truth: the relevant items of each user.
+        depth: the largest k, 1 or more.
+    """
+    result: dict[str, dict[str, list[float]]] = {metric: {} for metric in CURVES}
+    users = np.flatnonzero(truth.counts)
+    for system, rows in lists.items():
+        judged = judge(rows[users], users, truth, depth=depth)
+        for metric, curve in result.items():
+            curve[system] = [_mean(USER_METRICS[metric](judged, k=k)) for k in range(1, depth + 1)]
+    return result
+
+
+def best_order(judged: Judged) -> Judged:
+    """The same candidates, the relevant ones first: what no ranker can better."""
+    return Judged(-np.sort(-judged.grades, axis=1), judged.ideal, judged.counts)
+
+
+def reliability_of(labels: Bools, predictions: Doubles, *, bins: int = BINS) -> list[Bin]:
+    """Bins of equally many predictions, in rising order; equal predictions stay in one bin.
+
+    Equally many and not equally wide, since most click probabilities lie near zero: a bin's share is then as sure as
+    any other's. Source: Nguyen and O'Connor, EMNLP 2015, doi:10.18653/v1/D15-1182.
+
+    Args:
+        labels: [R] whether it came true.
+        predictions: [R] probabilities.
+        bins: at most so many.
+    """
+    if not len(predictions):
+        return []
+    order = np.argsort(predictions, kind="stable")
+    rising, came = predictions[order].astype(np.float64), labels[order].astype(np.float64)
+    # A cut inside a run of equal predictions moves to the run's beginning.
+    cuts = np.searchsorted(rising, rising[np.arange(1, bins) * len(rising) // bins], side="left")
+    edges = np.unique(np.concatenate([[0], cuts, [len(rising)]]))
+    return [
+        Bin(float(rising[low:high].mean()), float(came[low:high].mean()), int(high - low))
+        for low, high in pairwise(edges)
+    ]
+
+
+def _mean(values: Doubles) -> float:
+    return float(values.mean()) if len(values) else float("nan")

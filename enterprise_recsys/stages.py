@@ -1,0 +1,193 @@
+"""What each stage loses: the candidates, their order, the index, and the ranker's predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from enterprise_recsys.data.moments import Moments
+from enterprise_recsys.engine.indexes import exact
+from enterprise_recsys.evaluation.detail import Bin, best_order, reliability_of
+from enterprise_recsys.evaluation.metrics import PREDICTION_METRICS, Judged, Truth, judge, ndcg, recall
+from enterprise_recsys.evaluation.protocol import Measured
+from enterprise_recsys.evaluation.truth import at_depth
+from enterprise_recsys.exam import Exam
+from enterprise_recsys.recommender import Recommender
+from enterprise_recsys.records import RATING, Bools, Doubles, Floats, Interactions, Ints
+
+CHUNK = 1024
+"""Users asked at a time; bounds the memory."""
+SAMPLED_USERS = 2000
+"""Users whose candidates judge the index and the CTR head: with 200 candidates, 400,000 predictions."""
+SAMPLED_RATINGS = 50_000
+"""Test ratings that judge the rating head."""
+OF_RATINGS = ("RMSE", "MAE")
+"""Names in PREDICTION_METRICS that compare ratings; the others compare probabilities with what was taken."""
+
+
+def losses_of(recommender: Recommender, exam: Exam, two_stage: Measured, *, ks: Sequence[int]) -> dict[str, Doubles]:
+    """What a list could still be at each stage, user by user: key -> [U], NaN for whom it does not apply.
+
+    A perfect list of the items that the model knows ("catalogue"), and the candidates in the best order ("ceiling"),
+    are measured like any list, against all that the user took. What lies between two of these is what a stage loses.
+
+    - "catalogue/NDCG@k", "ceiling/NDCG@k", and the same for Recall.
+    - "retrieval/CandidateRecall@D": the user's relevant items among the D candidates / all of them.
+    - "two_stage/NDCG_given_candidates@k": NDCG@k of the list / that of the candidates in the best order; NaN if no
+      candidate is relevant. "retrieval/NDCG_given_candidates@k": the same for the order that they were found in.
+
+    Args:
+        recommender: whose candidates are judged; a user who is answered by popular items has these as candidates.
+        exam: who is asked.
+        two_stage: how the served lists did on the same users, at the same ks.
+        ks: lengths of list.
+    """
+    truth, depth = exam.truth, min(max(recommender.engine.depth, *ks), recommender.n_items)
+    asked = exam.system(recommender.candidates)
+    known = _known(truth, exam.n_items)
+    result: dict[str, Doubles] = {f"retrieval/CandidateRecall@{depth}": np.full(truth.n_users, np.nan)}
+    users = np.flatnonzero(truth.counts)
+    for begin in range(0, len(users), CHUNK):
+        part = users[begin : begin + CHUNK]
+        judged = judge(at_depth(asked(part, depth), depth), part, truth, depth=depth)
+        perfect = Judged(judge(np.zeros((len(part), 1), np.int64), part, known, depth=depth).ideal, *_wanted(judged))
+        result[f"retrieval/CandidateRecall@{depth}"][part] = recall(judged, k=depth)
+        for k in ks:
+            place = min(k, depth)
+            ceiling = ndcg(best_order(judged), k=place)
+            figures = {
+                f"catalogue/NDCG@{k}": ndcg(perfect, k=place),
+                f"catalogue/Recall@{k}": recall(perfect, k=place),
+                f"ceiling/NDCG@{k}": ceiling,
+                f"ceiling/Recall@{k}": recall(best_order(judged), k=place),
+                f"retrieval/NDCG_given_candidates@{k}": _share(ndcg(judged, k=place), ceiling),
+                f"two_stage/NDCG_given_candidates@{k}": _share(two_stage.of_users[f"NDCG@{k}"][part], ceiling),
+            }
+            for key, values in figures.items():
+                result.setdefault(key, np.full(truth.n_users, np.nan))[part] = values
+    return result
+
+
+def _wanted(judged: Judged) -> tuple[Doubles, Ints]:
+    return judged.ideal, judged.counts
+
+
+def _known(truth: Truth, n_items: int) -> Truth:
+    """The truth without what the catalogue lacks."""
+    owners = np.repeat(np.arange(truth.n_users), truth.counts)
+    held = (truth.items > 0) & (truth.items < n_items)
+    return Truth.of(owners[held], truth.items[held], truth.gains[held], n_users=truth.n_users)
+
+
+def _share(reached: Doubles, possible: Doubles) -> Doubles:
+    return np.where(possible > 0, reached / np.where(possible > 0, possible, 1.0), np.nan)
+
+
+def index_recall(recommender: Recommender, exam: Exam, *, seed: int) -> dict[str, float]:
+    """Of the D nearest items by exact search, the share that the index finds, mean over users: "index/Recall@D".
+
+    An item counts as found if its score reaches the D-th exact one, so that ties do not matter. Source: the
+    "epsilon-recall" of Aumueller, Bernhardsson and Faithfull, Information Systems 2020, doi:10.1016/j.is.2019.02.006.
+    """
+    depth = min(recommender.engine.depth, recommender.n_items)
+    users = _sample(np.flatnonzero(exam.truth.counts), SAMPLED_USERS, np.random.default_rng(seed))
+    vectors, flat = recommender.engine.vectors, exact(recommender.engine.vectors)
+    shares = []
+    for begin in range(0, len(users), CHUNK):
+        requests = exam.requests(users[begin : begin + CHUNK])
+        queries = recommender.engine.encoder.encode(requests.columns, requests.history)
+        best = flat.search(queries, depth, requests.offsets, requests.seen)
+        found = recommender.engine.index.search(queries, depth, requests.offsets, requests.seen).rows
+        scores = np.einsum("bd,bkd->bk", queries, vectors[found])
+        wanted = (best.rows > 0).sum(axis=1)
+        bound = np.where(best.rows > 0, best.scores, np.inf).min(axis=1)
+        hits = ((scores >= bound[:, None] - 1e-5) & (found > 0)).sum(axis=1)
+        shares.append(np.minimum(hits, wanted)[wanted > 0] / wanted[wanted > 0])
+    return {f"index/Recall@{depth}": float(np.concatenate(shares).mean())}
+
+
+def predictions_of(recommender: Recommender, exam: Exam, *, seed: int) -> tuple[dict[str, float], list[Bin]]:
+    """How far the ranker's two predictions come true: "ranker/<metric>", and bins of its probabilities.
+
+    The CTR head is asked of the candidates that each user was given, with the request that the lists were made from:
+    1 for those that the user took later. The rating head is asked of the test ratings of known items, with history and
+    statistics as of each rating, free of what came later. "ranker/RMSE_of_mean" is that of always saying the mean
+    training rating. Both take a sample where there is very much ("ranker/predictions", "ranker/ratings" count it).
+    """
+    generator = np.random.default_rng(seed)
+    labels, clicks = _clicks(recommender, exam, generator)
+    figures = {"ranker/predictions": float(len(labels))}
+    if len(labels):
+        figures |= {"ranker/TakenShare": float(labels.mean()), "ranker/MeanPrediction": float(clicks.mean())}
+        for name, metric in PREDICTION_METRICS.items():
+            if name not in OF_RATINGS:
+                figures[f"ranker/{name}"] = metric(labels.astype(np.float64), clicks)
+    told, ratings = _ratings(recommender, exam, generator)
+    if len(told):
+        mean = np.full(len(told), float(exam.log.events[RATING].mean()))  # type: ignore[arg-type]
+        figures |= {f"ranker/{name}": PREDICTION_METRICS[name](told, ratings) for name in OF_RATINGS}
+        figures |= {"ranker/RMSE_of_mean": PREDICTION_METRICS["RMSE"](told, mean), "ranker/ratings": float(len(told))}
+    kept = {key: value for key, value in figures.items() if np.isfinite(value)}
+    return kept, reliability_of(labels, clicks)
+
+
+def _clicks(recommender: Recommender, exam: Exam, generator: np.random.Generator) -> tuple[Bools, Doubles]:
+    """Whether each shown candidate was taken [R], and the probability that it was given [R]."""
+    users = _sample(np.flatnonzero(exam.truth.counts), SAMPLED_USERS, generator)
+    depth = min(recommender.engine.depth, recommender.n_items)
+    liked, disliked = _judgements(exam)
+    labels, clicks = [np.empty(0, np.bool_)], [np.empty(0)]
+    for begin in range(0, len(users), CHUNK // 4):
+        part = users[begin : begin + CHUNK // 4]
+        requests = exam.requests(part)
+        found = recommender.retrieve(requests, depth)
+        columns = recommender.state.pair_columns(requests, recommender.item_columns, found.rows, found.scores)
+        probabilities, _ = recommender.engine.scorer.score(columns)
+        held = found.rows.ravel() > 0
+        keys = (part[:, None] * exam.n_items + found.rows).ravel()[held]
+        taken = judge(found.rows, part, exam.truth, depth=depth).grades.ravel()[held] > 0
+        labels.append((taken | np.isin(keys, liked)) & ~np.isin(keys, disliked))
+        clicks.append(probabilities.astype(np.float64)[held])
+    return np.concatenate(labels), np.concatenate(clicks)
+
+
+def _judgements(exam: Exam) -> tuple[Ints, Ints]:
+    """Keys user * n_items + item of test events at or over, and under, `ctr_positive_rating`; none without it."""
+    threshold = exam.processor.config.ctr_positive_rating
+    nothing = np.empty(0, np.int64)
+    if threshold is None:
+        return nothing, nothing
+    keys = exam.owners * exam.n_items + exam.events.items
+    over, under = exam.events.ratings >= threshold, exam.events.ratings < threshold
+    return keys[over], np.setdiff1d(keys[under], keys[over])
+
+
+def _ratings(recommender: Recommender, exam: Exam, generator: np.random.Generator) -> tuple[Doubles, Doubles]:
+    """Test ratings [R] of known items, and what the rating head said of them [R]."""
+    nothing = np.empty(0)
+    if RATING not in exam.log.events.columns or exam.log.events[RATING].is_null().all():
+        return nothing, nothing
+    processor, engine = exam.processor, recommender.engine
+    both = pl.concat([exam.log.events, exam.test.events], how="diagonal_relaxed")
+    moments = Moments(processor, Interactions(both, exam.log.users))
+    events, start = moments.events, int(exam.events.times[0])
+    judged = np.flatnonzero((events.times >= start) & (events.items > 0) & ~np.isnan(events.ratings))
+    judged = _sample(judged, SAMPLED_RATINGS, generator)
+    said = [nothing]
+    for begin in range(0, len(judged), CHUNK * 16):
+        part = judged[begin : begin + CHUNK * 16]
+        slots, times, rows = events.users[part], events.times[part], events.items[part]
+        context = {name: column[part] for name, column in events.context.items()}
+        requests = moments.requests(slots, times, context)
+        queries: Floats = engine.encoder.encode(requests.columns, requests.history)
+        scores = np.einsum("bd,bd->b", queries, engine.vectors[rows])
+        columns = moments.pair_columns(requests, times, recommender.item_columns, rows[:, None], scores[:, None])
+        said.append(engine.scorer.score(columns)[1].astype(np.float64))
+    return events.ratings[judged].astype(np.float64), np.concatenate(said)
+
+
+def _sample(values: Ints, size: int, generator: np.random.Generator) -> Ints:
+    """At most `size` of some numbers, drawn without replacement, in rising order."""
+    return values if len(values) <= size else np.sort(generator.choice(values, size, replace=False))
