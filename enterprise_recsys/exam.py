@@ -11,14 +11,12 @@ from enterprise_recsys.baselines.simple import Source
 from enterprise_recsys.data.live import Requests, State
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.errors import DataError
+from enterprise_recsys.evaluation.metrics import Catalogue
 from enterprise_recsys.evaluation.protocol import System
-from enterprise_recsys.evaluation.report import NEW_USERS
+from enterprise_recsys.evaluation.slices import by_activity, by_popularity
 from enterprise_recsys.evaluation.truth import Truth
 from enterprise_recsys.listed import Lists
-from enterprise_recsys.records import USER_ID, Bools, Columns, Events, Interactions, Ints, Ranked
-
-ACTIVITY = ("low_activity", "middle_activity", "high_activity")
-"""Slices of the users with a history: three groups of about the same size, by the number of their past events."""
+from enterprise_recsys.records import USER_ID, Bools, Columns, Events, Floats, Interactions, Ints, Ranked
 
 
 class Exam:
@@ -72,11 +70,7 @@ class Exam:
     def _slices(self) -> dict[str, Bools]:
         starts = self.state.histories.starts
         past = np.where(self.slots > 0, starts[np.minimum(self.slots + 1, len(starts) - 1)] - starts[self.slots], 0)
-        slices: dict[str, Bools] = {NEW_USERS: past == 0}
-        if (past > 0).any():
-            thirds = np.searchsorted(np.quantile(past[past > 0], [1 / 3, 2 / 3]), past, side="left")
-            slices |= {name: (past > 0) & (thirds == third) for third, name in enumerate(ACTIVITY)}
-        return slices
+        return by_activity(past)
 
     def _had(self, events: Events) -> np.ndarray:
         histories = self.state.histories
@@ -116,11 +110,17 @@ class Exam:
 
         return rows
 
-    def tokens(self) -> Ints | None:
-        """[I, M] feature tokens of the first item feature that has several values; None: there is none."""
+    def catalogue(self, vectors: Floats | None = None) -> Catalogue:
+        """What metrics of lists know of the items: features, popularity, and groups from head to tail.
+
+        Args:
+            vectors: [I, D] item vectors. None: diversity is measured by features alone.
+        """
         lists = [one.name for one in self.processor.of("item") if one.kind == "multi_value"]
         columns: Columns = self.processor.item_columns()
-        return np.asarray(columns[lists[0]], dtype=np.int64) if lists else None
+        tokens = np.asarray(columns[lists[0]], dtype=np.int64) if lists else None
+        counts = self.state.item_counts
+        return Catalogue(self.n_items, vectors, tokens, counts, by_popularity(counts))
 
 
 def _with_users(log: Interactions, test: Interactions) -> Interactions:

@@ -52,11 +52,9 @@ def measured_together(
 ) -> tuple[dict[str, Measured], dict[str, dict[str, list[float]]]]:
     """Measure systems on the same users; with curves (see `curves_of`) down to `depth` if it is over 0."""
     deep = {name: Deep(system, len(exam.user_ids), max(depth, *ks)) for name, system in systems.items()}
-    tokens = exam.tokens()
+    catalogue = exam.catalogue(vectors)
     measured = {
-        name: measure(
-            system, exam.truth, n_items=exam.n_items, ks=ks, vectors=vectors, tokens=tokens, slices=exam.slices
-        )
+        name: measure(system, exam.truth, ks=ks, slices=exam.slices, catalogue=catalogue)
         for name, system in deep.items()
     }
     lists = {name: system.lists for name, system in deep.items()}

@@ -9,8 +9,9 @@ import polars as pl
 
 from enterprise_recsys.data.moments import Moments
 from enterprise_recsys.engine.indexes import exact
-from enterprise_recsys.evaluation.detail import Bin, best_order, reliability_of
+from enterprise_recsys.evaluation.detail import Bin, best_order
 from enterprise_recsys.evaluation.metrics import PREDICTION_METRICS, Judged, Truth, judge, ndcg, recall
+from enterprise_recsys.evaluation.predictions import reliability
 from enterprise_recsys.evaluation.protocol import Measured
 from enterprise_recsys.evaluation.truth import at_depth
 from enterprise_recsys.exam import Exam
@@ -23,6 +24,8 @@ SAMPLED_USERS = 2000
 """Users whose candidates judge the index and the CTR head: with 200 candidates, 400,000 predictions."""
 SAMPLED_RATINGS = 50_000
 """Test ratings that judge the rating head."""
+BINS = 10
+"""Bins of the reliability plot, of equally many predictions."""
 OF_RATINGS = ("RMSE", "MAE")
 """Names in PREDICTION_METRICS that compare ratings; the others compare probabilities with what was taken."""
 
@@ -130,7 +133,9 @@ def predictions_of(recommender: Recommender, exam: Exam, *, seed: int) -> tuple[
         figures |= {f"ranker/{name}": PREDICTION_METRICS[name](told, ratings) for name in OF_RATINGS}
         figures |= {"ranker/RMSE_of_mean": PREDICTION_METRICS["RMSE"](told, mean), "ranker/ratings": float(len(told))}
     kept = {key: value for key, value in figures.items() if np.isfinite(value)}
-    return kept, reliability_of(labels, clicks)
+    curve = reliability(labels.astype(np.float64), clicks, bins=BINS)
+    columns = (curve.predicted.tolist(), curve.observed.tolist(), curve.counts.tolist())
+    return kept, [Bin(*one) for one in zip(*columns, strict=True)]
 
 
 def _clicks(recommender: Recommender, exam: Exam, generator: np.random.Generator) -> tuple[Bools, Doubles]:

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 
 from enterprise_recsys.evaluation.metrics import USER_METRICS, Judged
 from enterprise_recsys.evaluation.report import Evaluation
 from enterprise_recsys.evaluation.truth import Truth, judge
-from enterprise_recsys.records import Bools, Doubles, Ints
+from enterprise_recsys.records import Doubles, Ints
 
 CURVES = ("NDCG", "Recall", "HR", "Precision")
 """Names in USER_METRICS that are drawn over k."""
-
-BINS = 10
-"""Bins of a reliability plot."""
 
 
 @dataclass(frozen=True)
@@ -70,30 +66,6 @@ def curves_of(lists: Mapping[str, Ints], truth: Truth, *, depth: int) -> dict[st
 def best_order(judged: Judged) -> Judged:
     """The same candidates, the relevant ones first: what no ranker can better."""
     return Judged(-np.sort(-judged.grades, axis=1), judged.ideal, judged.counts)
-
-
-def reliability_of(labels: Bools, predictions: Doubles, *, bins: int = BINS) -> list[Bin]:
-    """Bins of equally many predictions, in rising order; equal predictions stay in one bin.
-
-    Equally many and not equally wide, since most click probabilities lie near zero: a bin's share is then as sure as
-    any other's. Source: Nguyen and O'Connor, EMNLP 2015, doi:10.18653/v1/D15-1182.
-
-    Args:
-        labels: [R] whether it came true.
-        predictions: [R] probabilities.
-        bins: at most so many.
-    """
-    if not len(predictions):
-        return []
-    order = np.argsort(predictions, kind="stable")
-    rising, came = predictions[order].astype(np.float64), labels[order].astype(np.float64)
-    # A cut inside a run of equal predictions moves to the run's beginning.
-    cuts = np.searchsorted(rising, rising[np.arange(1, bins) * len(rising) // bins], side="left")
-    edges = np.unique(np.concatenate([[0], cuts, [len(rising)]]))
-    return [
-        Bin(float(rising[low:high].mean()), float(came[low:high].mean()), int(high - low))
-        for low, high in pairwise(edges)
-    ]
 
 
 def _mean(values: Doubles) -> float:

@@ -6,6 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
+from enterprise_recsys.evaluation.comparisons import holm
+
 OURS, FIRST_STAGE = "two_stage", "retrieval"
 BOUND_SYSTEM = "best_possible"
 LISTED_USERS = "ListedUsers"
@@ -86,24 +90,11 @@ def corrected(
 ) -> list[tuple[tuple[str, str], float]]:
     """Each pair with its p, raised by Holm for being one of several; 1 where there is no p."""
     values = [figures.get(f"{first}-{second}/{metric}/p", 1.0) for first, second in pairs]
-    return list(zip(pairs, holm(values), strict=True))
+    return list(zip(pairs, _holm(values), strict=True))
 
 
-def holm(values: Sequence[float]) -> list[float]:
-    """Chances (p) corrected for being several: the chance of any false alarm stays under what is asked of one.
-
-    The i-th smallest of m (from 0) is multiplied by m - i; none may fall under a smaller one's, or go over 1.
-
-    >>> holm([0.01, 0.04, 0.03])
-    [0.03, 0.06, 0.06]
-
-    Source: Holm, Scandinavian Journal of Statistics 6, 1979, pages 65-70.
-    """
-    result, highest = [0.0] * len(values), 0.0
-    for place, index in enumerate(sorted(range(len(values)), key=lambda one: values[one])):
-        highest = max(highest, min(1.0, (len(values) - place) * values[index]))
-        result[index] = highest
-    return result
+def _holm(values: Sequence[float]) -> list[float]:
+    return [float(p) for p in holm(np.array(values, dtype=np.float64))]
 
 
 def _of_pair(
@@ -141,7 +132,7 @@ def _of_other_metrics(
     keys = [key for key in figures if key.startswith(start) and key.count("/") == 1 and key != f"{start}{metric}"]
     keys = [key for key in keys if f"{key}/p" in figures]
     groups: dict[str, list[str]] = {"better": [], "worse": [], "not clearly different": []}
-    for key, p in zip(keys, holm([figures[f"{key}/p"] for key in keys]), strict=True):
+    for key, p in zip(keys, _holm([figures[f"{key}/p"] for key in keys]), strict=True):
         is_real = p < 1 - confidence and not figures[f"{key}/low"] <= 0 <= figures[f"{key}/high"]
         word = "not clearly different" if not is_real else "better" if figures[key] > 0 else "worse"
         groups[word].append(key.removeprefix(start))

@@ -186,6 +186,13 @@ def evaluation_of(
         if not prefix:
             for system, one in measured.items():
                 figures |= {f"{system}/{metric}": value for metric, value in one.of_lists.items()}
+    for name, metrics in some.item_slices.items():
+        figures[count_key(name)] = max((int((~np.isnan(values)).sum()) for values in metrics.values()), default=0)
+    for system, one in measured.items():
+        for name, metrics in one.item_slices.items():
+            # Without intervals: these are many, and each would draw its users anew.
+            held = {metric: values[~np.isnan(values)] for metric, values in metrics.items()}
+            figures |= {f"{system}/{name}/{metric}": float(kept.mean()) for metric, kept in held.items() if len(kept)}
     for key, values in (further or {}).items():
         if not np.isnan(values).all():
             told = bootstrap(values, generator=generator, resamples=resamples, confidence=confidence)

@@ -126,6 +126,7 @@ def _tables(figures: Evaluation, systems: Sequence[str], metrics: Sequence[str],
     if of_lists:
         note = "Of all lists together: how much of the catalogue they show, how unlike the items of a list are."
         tables.append(_of_systems(figures, "What the lists are like", note, systems, of_lists, marks_best=False))
+    tables += _of_exposure(figures, systems)
     pairs = list(dict.fromkeys(key.split("/")[0] for key in figures if "-" in key.split("/")[0]))
     if pairs:
         tables.append(_of_pairs(figures, pairs, of_users, headline, percent))
@@ -146,6 +147,18 @@ def _of_systems(
         for one in systems
     ]
     return Table(title, note, "System", head, rows)
+
+
+def _of_exposure(figures: Evaluation, systems: Sequence[str]) -> list[Table]:
+    """The share of places that each group of items has; none where the items have no groups."""
+    found = [(name, metric) for _, name, metric in figures.figures() if metric.split("@")[0] == "Exposure"]
+    groups = list(dict.fromkeys(found))
+    if not groups:
+        return []
+    rows = [(one, [_cell(figures, f"{one}/{name}/{metric}") for name, metric in groups]) for one in systems]
+    head = [f"{name.replace('_', ' ').capitalize()} @{metric.split('@')[1]}" for name, metric in groups]
+    note = "Share of all places by how popular an item was in training; head items hold a fifth of all events."
+    return [Table("Which items get the places", note, "System", head, rows)]
 
 
 def _of_pairs(figures: Evaluation, pairs: Sequence[str], metrics: Sequence[str], headline: str, percent: str) -> Table:

@@ -1,9 +1,8 @@
 """The figures in words: better, worse or not shown; corrected for several comparisons; where most is lost."""
 
-import numpy as np
 import pytest
 
-from enterprise_recsys.evaluation.findings import findings_of, holm, losses
+from enterprise_recsys.evaluation.findings import findings_of, losses
 
 
 def pair(name: str, mean: float, low: float, high: float, p: float) -> dict[str, float]:
@@ -43,17 +42,6 @@ def test_a_difference_that_does_not_outlive_the_correction_is_not_called_real() 
     found = findings_of(family)
     assert [one.verdict for one in found] == ["unclear"] * 3
     assert "p = 0.090 corrected for 3 comparisons" in found[0].text
-
-
-def test_the_correction_is_that_of_holm() -> None:
-    assert holm([]) == []
-    assert holm([0.04]) == [0.04]
-    assert holm([0.01, 0.02, 0.03, 0.6]) == pytest.approx([0.04, 0.06, 0.06, 0.6])
-    assert holm([0.6, 0.7]) == [1.0, 1.0]
-    # The chance of one false alarm or more among ten true nulls stays under 5 %, and without it is about 40 %.
-    drawn = np.random.default_rng(0).uniform(size=(4000, 10))
-    assert np.mean([min(holm(list(one))) < 0.05 for one in drawn]) == pytest.approx(0.049, abs=0.012)
-    assert np.mean(drawn.min(axis=1) < 0.05) > 0.35
 
 
 STAGES = {
