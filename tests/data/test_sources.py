@@ -18,8 +18,9 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from enterprise_recsys.data import sources
-from enterprise_recsys.data.sources import ARCHIVES, SOURCES, Archive, fetch, read
+from enterprise_recsys.data import downloads
+from enterprise_recsys.data.downloads import ARCHIVES, Archive, fetch, find
+from enterprise_recsys.data.sources import SOURCES, read
 from enterprise_recsys.errors import DataError
 
 REAL = Path(os.environ.get("RECSYS_DATA") or "../shared/data")
@@ -129,12 +130,12 @@ def test_a_given_table_replaces_the_one_of_the_named_source(tmp_path: Path) -> N
 
 def test_movielens_is_looked_for_in_recsys_data_and_then_in_the_cache(home: Path, tmp_path: Path) -> None:
     cached = write(home / ".cache" / "enterprise_recsys" / "ml-1m", "ml-1m")
-    assert sources.find("ml-1m", None) == cached
+    assert find("ml-1m", None) == cached
     (tmp_path / "data" / "ml-1m").mkdir(parents=True)  # a folder without its files is passed over
-    assert sources.find("ml-1m", None) == cached
+    assert find("ml-1m", None) == cached
     (tmp_path / "data" / "ml-1m").rmdir()
-    assert sources.find("ml-1m", None) != write(tmp_path / "data" / "ml-1m", "ml-1m")
-    assert sources.find("ml-1m", None) == tmp_path / "data" / "ml-1m"
+    assert find("ml-1m", None) != write(tmp_path / "data" / "ml-1m", "ml-1m")
+    assert find("ml-1m", None) == tmp_path / "data" / "ml-1m"
 
 
 def test_an_absent_movielens_says_where_it_looked_the_licence_and_the_flag(home: Path, tmp_path: Path) -> None:
@@ -157,13 +158,19 @@ def test_without_recsys_data_the_shared_folder_beside_the_project_is_looked_in(
     (tmp_path / "project").mkdir()
     monkeypatch.chdir(tmp_path / "project")
     write(tmp_path / "shared" / "data" / "ml-1m", "ml-1m")
-    assert sources.find("ml-1m", None) == Path("../shared/data/ml-1m")
+    assert find("ml-1m", None) == Path("../shared/data/ml-1m")
 
 
 def test_the_official_checksums_are_the_published_ones() -> None:
     assert {name: f"{archive.algorithm} {archive.digest}" for name, archive in ARCHIVES.items()} == {
         "ml-100k": "md5 0e33842e24a9c977be4e0107933c0723",
         "ml-1m": "md5 c4d9eecfca2ab87c1945afe126590906",
+        "ml-10m": "md5 ce571fd55effeba0271552578f2648bd",
+        "ml-20m": "md5 cd245b17a1ae2cc31bb14903e1204af3",
+        "ml-25m": "md5 6b51fb2759a8657d3bfcbfc42b592ada",
+        "ml-32m": "md5 d472be332d4daa821edc399621853b57",
+        "ml-latest": "sha256 ",
+        "goodbooks-10k": "sha256 ",
         "ml-latest-small": "sha256 696d65a3dfceac7c45750ad32df2c259311949efec81f0f144fdfb91ebc9e436",
     }
 
@@ -197,9 +204,9 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     (tmp_path / "www" / "ml-1m.zip").write_bytes(packed())
     digest = hashlib.sha256(packed()).hexdigest()
     made = Archive(ARCHIVES["ml-1m"].files, "README", "sha256", digest)
-    monkeypatch.setattr(sources, "ARCHIVES", {**ARCHIVES, "ml-1m": made})
+    monkeypatch.setattr(downloads, "ARCHIVES", {**ARCHIVES, "ml-1m": made})
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path / "www"))) as listening:
-        monkeypatch.setattr(sources, "MOVIELENS_URL", f"http://127.0.0.1:{listening.server_port}")
+        monkeypatch.setattr(downloads, "MOVIELENS_URL", f"http://127.0.0.1:{listening.server_port}")
         threading.Thread(target=listening.serve_forever, args=(0.01,), daemon=True).start()
         yield
         listening.shutdown()
@@ -251,7 +258,7 @@ def test_a_folder_with_other_files_is_not_overwritten(tmp_path: Path) -> None:
 def test_offline_says_so_and_how_to_do_it_by_hand(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as closed:  # bound and not listening: a connection is refused
         closed.bind(("127.0.0.1", 0))
-        monkeypatch.setattr(sources, "MOVIELENS_URL", f"http://127.0.0.1:{closed.getsockname()[1]}")
+        monkeypatch.setattr(downloads, "MOVIELENS_URL", f"http://127.0.0.1:{closed.getsockname()[1]}")
         with pytest.raises(DataError) as caught:
             read("ml-1m", download=True)
     message = str(caught.value)
@@ -317,8 +324,7 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
         read("ml-1n")
     assert str(caught.value) == (
         "data='ml-1n' is neither a known source nor a file that exists; did you mean 'ml-1m'? "
-        "Known: csv, ml-100k, ml-1m, ml-latest-small, parquet, world, or give the path of a "
-        ".csv, .tsv or .parquet file."
+        f"Known: {', '.join(sorted(SOURCES))}, or give the path of a .csv, .tsv or .parquet file."
     )
 
 
@@ -343,7 +349,7 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
         (
             "log.xlsx",
             b"PK",
-            "log.xlsx has an unknown ending; known are .csv, .tsv, .csv.gz, .tsv.gz, .parquet, and folders",
+            "log.xlsx has an unknown ending; known are .csv, .tsv, .csv.gz, .tsv.gz, .parquet, .arrow, ",
         ),
     ],
 )

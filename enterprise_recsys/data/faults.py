@@ -1,0 +1,35 @@
+"""The words in which rows at fault are named: how many, which one first, and what stands there."""
+
+from __future__ import annotations
+
+import polars as pl
+
+
+def where(bad: pl.Series, name: str) -> str:
+    """How many rows a mask [R] marks, and the first one, counted from 1.
+
+    >>> where(pl.Series([False, True, True]), "log")
+    '2 rows of log, first at row 2'
+    """
+    rows = bad.arg_true()
+    return f"{len(rows):,} row{'' if len(rows) == 1 else 's'} of {name}, first at row {rows[0] + 1:,}"
+
+
+def example(column: pl.Series, bad: pl.Series) -> str:
+    """The first value that a mask marks, short enough for a sentence."""
+    return shown(column.filter(bad)[0])
+
+
+def shown(value: object, longest: int = 60) -> str:
+    """A value as it stands in a sentence: quoted, and cut where it is long.
+
+    >>> shown("x" * 100, longest=5)
+    "'xxxx..."
+    """
+    text = repr(value)
+    return text if len(text) <= longest else f"{text[:longest]}..."
+
+
+def exact_up_to(column: pl.Series) -> float:
+    """Up to here a float type tells neighbouring whole numbers apart; inf and beyond are not."""
+    return 2.0**24 if column.dtype == pl.Float32 else 2.0**53
