@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
-import gzip
 import re
-import tempfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import polars as pl
 
+from enterprise_recsys.data.plaintext import Survey, decoded, unpacked
 from enterprise_recsys.errors import DataError
 
 MOST_COLUMNS = 2_000
 LONGEST_HEADER = 1 << 24
-MOST_UNPACKED = 2 << 30
-MOST_RATIO = 10
-_HARMLESS = 64 << 20
-"""Bytes that a packed file may always unpack to, however small it is."""
 
 SEPARATORS = (",", "\t", ";", "|")
-_CHUNK = 1 << 20
-_MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _REPLACEMENT = "\ufffd"
 _LONGEST_RECORD = 1_000
 """Lines that one quoted field may span before its quote counts as never closed."""
@@ -55,15 +45,6 @@ class Loaded:
         return len(self.frame) + len(self.broken)
 
 
-@dataclass(frozen=True)
-class _Survey:
-    """What one pass over the bytes shows."""
-
-    utf8: bool
-    quotes: bool
-    lines: int
-
-
 def no_faults() -> pl.DataFrame:
     """The empty table of broken rows."""
     return pl.DataFrame(schema={"line": pl.UInt32, "reason": pl.String, "text": pl.String})
@@ -84,13 +65,13 @@ def load(path: Path, *, encoding: str | None = None, separator: str | None = Non
         DataError: it cannot be read, is empty or binary, its header is unusable, or it unpacks to too much.
     """
     try:
-        with unpacked(path) as plain, _decoded(plain, path, encoding) as (text, survey):
+        with unpacked(path) as plain, decoded(plain, path, encoding) as (text, survey):
             return _load(text, path, survey, separator)
     except (OSError, EOFError, zlib.error, UnicodeError, LookupError) as error:
         raise DataError(f"{path} cannot be read: {error}; give a readable .csv or .tsv file.") from error
 
 
-def _load(text: Path, path: Path, survey: _Survey, separator: str | None) -> Loaded:
+def _load(text: Path, path: Path, survey: Survey, separator: str | None) -> Loaded:
     first = _first_line(text, path)
     separator, told = _separator(first, path, separator)
     header = _header(first, separator, path)
@@ -133,72 +114,6 @@ def _agree(frame: pl.DataFrame, lines: pl.Series, path: Path) -> None:
 def _aside(lines: pl.Series, reason: str, frame: pl.DataFrame) -> pl.DataFrame:
     text = frame.select(pl.concat_str(pl.all().fill_null(""), separator=",").str.slice(0, 200)).to_series()
     return pl.DataFrame({"line": lines, "reason": pl.Series([reason]).new_from_index(0, len(lines)), "text": text})
-
-
-# Bytes ------------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def unpacked(path: Path) -> Iterator[Path]:
-    """The file itself, or what a .gz holds, in a temporary file; a bomb is stopped while it unpacks."""
-    if path.suffix.lower() != ".gz":
-        yield path
-        return
-    packed, written = max(path.stat().st_size, 1), 0
-    with tempfile.NamedTemporaryFile(prefix="recsys-", suffix=".csv") as made:
-        with gzip.open(path) as source:
-            while chunk := source.read(_CHUNK):
-                written += len(chunk)
-                if written > MOST_UNPACKED or (written > _HARMLESS and written > MOST_RATIO * packed):
-                    raise DataError(
-                        f"{path} unpacks to more than {written >> 20:,} MB from {packed / (1 << 20):.1f} MB and was "
-                        f"stopped; right is at most {MOST_RATIO} times its size, and {MOST_UNPACKED >> 30} GB. If you "
-                        "trust it, unpack it yourself and give the plain file."
-                    )
-                made.write(chunk)
-        made.flush()
-        yield Path(made.name)
-
-
-@contextmanager
-def _decoded(plain: Path, path: Path, encoding: str | None) -> Iterator[tuple[Path, _Survey]]:
-    """The file as UTF-8: itself where it is, else a temporary copy; bytes that are no text become U+FFFD."""
-    with plain.open("rb") as file:
-        start = file.read(4)
-    codec = encoding or next((name for mark, name in _MARKS.items() if start.startswith(mark)), None)
-    is_utf8 = codec is None or codecs.lookup(codec).name == "utf-8"
-    if is_utf8:
-        survey = _surveyed(plain)
-        if survey.utf8:
-            yield plain, survey
-            return
-    with tempfile.NamedTemporaryFile(prefix="recsys-", suffix=".csv") as made:
-        decoder = codecs.getincrementaldecoder(codec or "utf-8")("replace" if is_utf8 else "strict")
-        with plain.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                made.write(decoder.decode(chunk).encode())
-            made.write(decoder.decode(b"", final=True).encode())
-        made.flush()
-        yield Path(made.name), replace(_surveyed(Path(made.name)), utf8=not is_utf8)
-
-
-def _surveyed(plain: Path) -> _Survey:
-    decoder, utf8, quotes, lines, last = codecs.getincrementaldecoder("utf-8")(), True, False, 0, b"\n"
-    with plain.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            quotes = quotes or b'"' in chunk
-            utf8 = utf8 and _decodes(decoder, chunk)
-            lines += chunk.count(b"\n")
-            last = chunk[-1:]
-    return _Survey(utf8 and _decodes(decoder, b"", final=True), quotes, lines + (last != b"\n"))
-
-
-def _decodes(decoder: codecs.IncrementalDecoder, chunk: bytes, *, final: bool = False) -> bool:
-    try:
-        decoder.decode(chunk, final)
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 # The header -------------------------------------------------------------------------------------------------------
@@ -296,7 +211,7 @@ def _parse(source: Path | bytes, header: list[str], separator: str) -> pl.DataFr
 
 
 def _odd_lines(
-    text: Path, separator: str, columns: int, survey: _Survey
+    text: Path, separator: str, columns: int, survey: Survey
 ) -> tuple[pl.Series, pl.DataFrame, _Joined | None]:
     """Lines that are no row, by number; the broken ones with their reason; and the records, where some span lines."""
     try:

@@ -67,7 +67,7 @@ ARCHIVES: Mapping[str, Archive] = {
         "sha256",
         "",
         "https://github.com/zygmuntz/goodbooks-10k/releases/download/v1.0/goodbooks-10k.zip",
-        "its repository says CC BY-SA 4.0",
+        "its repository says the terms",
     ),
 }
 

@@ -12,7 +12,16 @@ def where(bad: pl.Series, name: str) -> str:
     '2 rows of log, first at row 2'
     """
     rows = bad.arg_true()
-    return f"{len(rows):,} row{'' if len(rows) == 1 else 's'} of {name}, first at row {rows[0] + 1:,}"
+    return f"{counted(len(rows), 'row')} of {name}, first at row {rows[0] + 1:,}"
+
+
+def counted(count: int, what: str) -> str:
+    """A count with its noun.
+
+    >>> counted(1, "row"), counted(2_000, "row")
+    ('1 row', '2,000 rows')
+    """
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def example(column: pl.Series, bad: pl.Series) -> str:

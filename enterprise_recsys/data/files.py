@@ -12,6 +12,7 @@ import polars as pl
 from enterprise_recsys.data import delimited
 from enterprise_recsys.data.aliases import meant
 from enterprise_recsys.data.delimited import Loaded, no_faults
+from enterprise_recsys.data.plaintext import unpacked
 from enterprise_recsys.data.times import ISO
 from enterprise_recsys.errors import DataError
 from enterprise_recsys.records import EVENT_ID, EVENT_TYPE, ITEM_ID, RECOMMENDATION_ID, SESSION_ID, USER_ID
@@ -31,8 +32,7 @@ def load(path: Path, *, encoding: str | None = None, separator: str | None = Non
     Raises:
         DataError: it does not exist, has another ending, cannot be read or holds no rows.
     """
-    if not path.exists():
-        raise DataError(f"{path} does not exist; give the path of a .csv, .tsv or .parquet file.")
+    exist(path)
     ending = ".parquet" if path.is_dir() else ending_of(path)
     if ending is None:
         raise DataError(f"{path} has an unknown ending; known are {', '.join(FORMATS)}, and folders of .parquet files.")
@@ -53,6 +53,17 @@ def load(path: Path, *, encoding: str | None = None, separator: str | None = Non
     return loaded
 
 
+def exist(*paths: Path | None) -> None:
+    """Hold that files are there before anything long begins.
+
+    Raises:
+        DataError: one is not.
+    """
+    for path in paths:
+        if path is not None and not path.exists():
+            raise DataError(f"{path} does not exist; give the path of a .csv, .tsv or .parquet file.")
+
+
 def ending_of(path: Path) -> str | None:
     """The ending in `FORMATS` that a path has, the longest one."""
     name = path.name.lower()
@@ -61,7 +72,7 @@ def ending_of(path: Path) -> str | None:
 
 def is_text(path: Path) -> bool:
     """Whether a path names a file that `delimited` reads."""
-    return not path.is_dir() and (ending_of(path) or "").startswith((".csv", ".tsv"))
+    return not path.is_dir() and FORMATS.get(ending_of(path) or "") is _csv
 
 
 def rows(loaded: Loaded, path: Path, columns: Mapping[str, str] | None = None) -> pl.DataFrame:
@@ -189,7 +200,7 @@ def _arrow(path: Path) -> pl.DataFrame:
 def _json_lines(path: Path) -> pl.DataFrame:
     try:
         if path.suffix.lower() == ".gz":
-            with delimited.unpacked(path) as plain:
+            with unpacked(path) as plain:
                 return pl.read_ndjson(plain, infer_schema_length=None)
         return pl.read_ndjson(path, infer_schema_length=None)
     except (OSError, EOFError, zlib.error, pl.exceptions.PolarsError) as error:
@@ -205,6 +216,8 @@ FORMATS: Mapping[str, Callable[[Path], pl.DataFrame]] = {
     ".tsv": _csv,
     ".csv.gz": _csv,
     ".tsv.gz": _csv,
+    ".txt": _csv,
+    ".dat": _csv,
     ".parquet": _parquet,
     ".arrow": _arrow,
     ".feather": _arrow,

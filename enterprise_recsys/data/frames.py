@@ -88,7 +88,7 @@ def to_interactions(
             f"columns= renames {unknown[0]!r}, which {name} does not have; found: {', '.join(sorted(found))}. "
             "It maps your own name to the canonical one, as in columns={'customer': 'user_id'}."
         )
-    log = _with_order(tables[name], columns or {}, name) if row_order_as_time else tables[name]
+    log = with_order(tables[name], columns or {}, name) if row_order_as_time else tables[name]
     log = _rename(log, REQUIRED, columns or {}, name).drop(DERIVED, strict=False)
     events = log.with_columns(_events(log, name))
     if event_weights:
@@ -220,7 +220,7 @@ def _events(log: pl.DataFrame, name: str) -> list[pl.Series]:
     return made
 
 
-def _with_order(log: pl.DataFrame, columns: Mapping[str, str], name: str) -> pl.DataFrame:
+def with_order(log: pl.DataFrame, columns: Mapping[str, str], name: str) -> pl.DataFrame:
     """The log with its row numbers as times; a column of times beside the wish for none is refused."""
     found = [column for column in log.columns if (columns.get(column) or meant(column)) == TIMESTAMP]
     if found:

@@ -107,6 +107,9 @@ def unusable(column: pl.Series, now: datetime) -> dict[str, pl.Series]:
     latest = now.timestamp()
     if column.dtype == pl.String:
         text = column.str.strip_chars()
+        whole = text.cast(pl.Int64, strict=False)  # the usual case, and a tenth of the regular expression's cost
+        if not whole.has_nulls():
+            return _far(whole.cast(pl.Float64), latest)
         missing = (text == "").fill_null(True)
         is_number = column.str.contains(_NUMBER).fill_null(False)
         if is_number.sum() * 2 >= (~missing).sum():
