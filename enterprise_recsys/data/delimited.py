@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +19,9 @@ LONGEST_HEADER = 1 << 24
 
 SEPARATORS = (",", "\t", ";", "|")
 _REPLACEMENT = "\ufffd"
+_OPEN, _AFTER = "quote that is not closed", "text after a closing quote"
+_INSIDE = "quote inside a field that is not quoted"  # in a file that quotes others; the parser loses its way there
+_QUOTING = [_OPEN, _AFTER, _INSIDE]
 _LONGEST_RECORD = 1_000
 """Lines that one quoted field may span before its quote counts as never closed."""
 
@@ -75,10 +78,14 @@ def _load(text: Path, path: Path, survey: Survey, separator: str | None) -> Load
     first = _first_line(text, path)
     separator, told = _separator(first, path, separator)
     header = _header(first, separator, path)
+    if survey.quotes and not _has_quoted(text, separator):
+        survey = replace(
+            survey, quotes=False
+        )  # inches and nicknames: a quote inside a field is a letter like any other
     rows, broken, continued = _odd_lines(text, separator, len(header), survey)
     if continued is None:
         try:
-            frame = _parse(text, header, separator)
+            frame = _parse(text, header, separator, quotes=survey.quotes)
         except pl.exceptions.PolarsError as error:
             raise DataError(_unreadable(path, error)) from error
         lines = pl.int_range(2, survey.lines + 1, dtype=pl.UInt32, eager=True)
@@ -88,7 +95,7 @@ def _load(text: Path, path: Path, survey: Survey, separator: str | None) -> Load
             frame, lines = frame.filter(kept), lines.filter(kept)
     else:
         try:
-            frame = _parse(("\n".join(("", *continued.texts))).encode(), header, separator)
+            frame = _parse(("\n".join(("", *continued.texts))).encode(), header, separator, quotes=True)
         except pl.exceptions.PolarsError as error:
             raise DataError(_unreadable(path, error)) from error
         lines = pl.Series(continued.starts, dtype=pl.UInt32)
@@ -194,7 +201,7 @@ class _Joined:
     starts: list[int]
 
 
-def _parse(source: Path | bytes, header: list[str], separator: str) -> pl.DataFrame:
+def _parse(source: Path | bytes, header: list[str], separator: str, *, quotes: bool) -> pl.DataFrame:
     if isinstance(source, bytes) and not source.strip():
         return pl.DataFrame(schema=dict.fromkeys(header, pl.String))
     return pl.read_csv(
@@ -205,9 +212,18 @@ def _parse(source: Path | bytes, header: list[str], separator: str) -> pl.DataFr
         schema=dict.fromkeys(header, pl.String),
         truncate_ragged_lines=True,
         missing_columns="insert",
+        extra_columns="ignore",
+        quote_char='"' if quotes else None,
         raise_if_empty=False,
         glob=False,
     )
+
+
+def _has_quoted(text: Path, separator: str) -> bool:
+    """Whether any field begins with a quote."""
+    begins = pl.col("text").str.contains(rf'(?:^|{re.escape(separator)})"')
+    found = pl.scan_lines(text, name="text").select(begins.any()).collect(engine="streaming")
+    return bool(found.item())
 
 
 def _odd_lines(
@@ -225,7 +241,7 @@ def _odd_lines(
         )
     except pl.exceptions.PolarsError as error:
         raise DataError(_unreadable(text, error)) from error
-    quoting = odd["kind"].is_in(["quote that is not closed", "text after a closing quote"])
+    quoting = odd["kind"].is_in(_QUOTING)
     if not quoting.any():
         broken = odd.filter(pl.col("kind") != "blank").rename({"kind": "reason"})
         return (
@@ -246,9 +262,11 @@ def _kind(separator: str, columns: int, *, quotes: bool) -> pl.Expr:
         line = line.str.replace_all(rf'(^|{mark})"(?:[^"]|"")*"', "${1}\x01")
         faults = (
             pl.when(line.str.contains(rf'(?:^|{mark})"'))
-            .then(pl.lit("quote that is not closed"))
+            .then(pl.lit(_OPEN))
             .when(line.str.contains(rf"\x01[^{mark}]"))
-            .then(pl.lit("text after a closing quote"))
+            .then(pl.lit(_AFTER))
+            .when(line.str.contains('"', literal=True))
+            .then(pl.lit(_INSIDE))
         ).otherwise(faults)
     count = line.str.count_matches(separator, literal=True) + 1
     trailing = line.str.ends_with(separator) & (count == columns + 1)
@@ -277,7 +295,7 @@ def _joined(text: Path, separator: str, columns: int) -> tuple[pl.Series, pl.Dat
     while place < len(texts):
         kind: str = kinds[place]
         end = place
-        if kind == "quote that is not closed":
+        if kind == _OPEN:
             end = _closing(texts, quoted, place, separator, columns)
         if end > place or kind == "row":
             out.append("\n".join(texts[place : end + 1]))

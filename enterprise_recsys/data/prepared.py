@@ -200,6 +200,11 @@ def verified(folder: Path) -> dict[str, object]:
     return body
 
 
+def rows(folder: Path) -> dict[str, int]:
+    """Part -> its rows, from the files' footers."""
+    return {part: pl.scan_parquet(folder / f"{part}.parquet").select(pl.len()).collect().item() for part in PARTS}
+
+
 def read(folder: Path) -> Split:
     """The three parts of a prepared folder, each file verified before it is read.
 

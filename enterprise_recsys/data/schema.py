@@ -33,7 +33,7 @@ KINDS: Mapping[str, str] = {
     "text": "words; kept for display, and learnt from where a text feature is set",
     "time": "a moment",
     "vector": "numbers of one length, as an embedding made elsewhere",
-    "skip": "kept for display, not learnt from",
+    "skip": "left out",
 }
 """Kind -> what it means."""
 
@@ -120,6 +120,12 @@ class Schema:
     def kinds(self, owner: Owner) -> dict[str, str]:
         """Feature -> kind of one owner, in order; what `features.infer` needs instead of its own guess."""
         return {column.name: column.kind for column in self.columns if column.owner == owner}
+
+    def without_skipped(self, log: Interactions) -> Interactions:
+        """The log without the columns of the kind `skip` that the user named; others stay for display."""
+        names = [column.name for column in self.columns if column.kind == "skip" and column.given]
+        tables = [table.drop(names, strict=False) if table is not None else None for table in (log.users, log.items)]
+        return Interactions(log.events.drop(names, strict=False), tables[0], tables[1], log.name)
 
     def to_json(self) -> dict[str, object]:
         """Plain values, for a manifest or an artifact."""

@@ -69,7 +69,7 @@ def place_of(data: str) -> tuple[str | None, Path]:
 
 
 def origin(data: str) -> list[Path]:
-    """The files that a log is read from, for its fingerprint; none for the made world, whose code is its origin.
+    """The files that a log is read from, for its fingerprint; of the made world its code.
 
     Raises:
         DataError: as `place_of`, or a named set is not there.
@@ -77,7 +77,22 @@ def origin(data: str) -> list[Path]:
     name, path = place_of(data)
     if name is None or ":" in data:
         return [path]
-    return [find(name, None) / file for file in ARCHIVES[name].files] if name in ARCHIVES else []
+    if name in ARCHIVES:
+        return [find(name, None) / file for file in ARCHIVES[name].files]
+    from enterprise_recsys.data import worlds
+
+    return [Path(worlds.__file__)]
+
+
+def fetched(data: str) -> None:
+    """Fetch a published set that is not on this machine; a file of your own is there already.
+
+    Raises:
+        DataError: as `downloads.fetch`.
+    """
+    name, _ = place_of(data)
+    if name is not None and name in ARCHIVES and ":" not in data:
+        find(name, None, download=True)
 
 
 def csv_file(path: Path | None, *, download: bool = False) -> Interactions:

@@ -28,7 +28,7 @@ class Validation:
 
     Attributes:
         name: of the log.
-        rows_in, rows_used: rows_in = rows_used + rows of `quarantine`, exactly; of a refused log the rows used are those
+        rows_in, rows_used: rows_in = rows_used + rows of `quarantine`, exactly; of a refused log, used are the rows
             without a fault of their own.
         quarantine: `line`, `reason`, `text` of each row that was set aside.
         findings: errors first.
@@ -79,8 +79,9 @@ class Validation:
         errors, warnings = (sum(one.severity == kind for one in self.findings) for kind in ("error", "warning"))
         parts.append("")
         parts.append(
-            f"{'REFUSED' if self.is_refused else 'usable'}: {counted(errors, 'error')}, {counted(warnings, 'warning')}; "
-            f"{self.rows_in:,} rows in = {self.rows_used:,} used + {len(self.quarantine):,} set aside"
+            f"{'REFUSED' if self.is_refused else 'usable'}: {counted(errors, 'error')}, "
+            f"{counted(warnings, 'warning')}; {self.rows_in:,} rows in = {self.rows_used:,} used + "
+            f"{len(self.quarantine):,} set aside"
         )
         return "\n".join(parts)
 
@@ -124,14 +125,8 @@ def validate(
     except DataError as error:
         told = (_refusal(error), *set_aside(sifted))
         return Validation(name, sifted.rows_in, rows, sifted.aside, told, told=sifted.told)
-    skipped = {column.name for column in schema.columns if column.kind == "skip"}
-    findings = tuple(examine(fresh_evidence(_without(log, skipped), sifted, now)))
+    findings = tuple(examine(fresh_evidence(schema.without_skipped(log), sifted, now)))
     return Validation(name, sifted.rows_in, rows, sifted.aside, findings, schema, sifted.told, _size(log))
-
-
-def _without(log: Interactions, skipped: set[str]) -> Interactions:
-    tables = [table.drop(skipped, strict=False) if table is not None else None for table in (log.users, log.items)]
-    return Interactions(log.events.drop(skipped, strict=False), tables[0], tables[1], log.name)
 
 
 def _size(log: Interactions) -> str:

@@ -349,7 +349,7 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
         (
             "log.xlsx",
             b"PK",
-            "log.xlsx has an unknown ending; known are .csv, .tsv, .csv.gz, .tsv.gz, .parquet, .arrow, ",
+            "log.xlsx has an unknown ending; known are .csv, .tsv, .csv.gz, .tsv.gz, .txt, .dat, .parquet, ",
         ),
     ],
 )

@@ -1,0 +1,75 @@
+"""From a log of any kind to a prepared folder: checked, set aside, split, written; or found unchanged and reused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from enterprise_recsys.data import files, prepared, sources
+from enterprise_recsys.data.processor import DataProcessor
+from enterprise_recsys.data.quarantine import Reading, Sifted, admit
+from enterprise_recsys.data.schema import Schema
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of it.
+
+    Attributes:
+        rows: part -> its rows.
+        reused: the folder was there, whole, and made from the same source with the same parameters.
+        sifted: the account of the rows; None where the folder was reused.
+        schema: likewise.
+    """
+
+    rows: Mapping[str, int]
+    reused: bool
+    sifted: Sifted | None = None
+    schema: Schema | None = None
+
+
+def prepare(
+    data: str,
+    out: Path,
+    *,
+    users: Path | None = None,
+    items: Path | None = None,
+    reading: Reading | None = None,
+    kinds: Mapping[str, str] | None = None,
+    download: bool = False,
+    force: bool = False,
+) -> Outcome:
+    """Prepare a log into a folder of Parquet, or a `.pkl`.
+
+    Args:
+        data, users, items, reading, download: as in `quarantine.admit`.
+        out: the folder, or a file that ends in .pkl (which is always written anew).
+        kinds: column -> kind, see `Schema.of`; a column of the kind `skip` does not enter the parts.
+        force: write even if nothing has changed.
+
+    Raises:
+        DataError: as `admit` and `prepared.write`.
+    """
+    reading = reading or Reading()
+    files.exist(users, items)
+    if download:
+        sources.fetched(data)
+    tables = [path for path in (users, items) if path is not None]
+    made_from = prepared.Origin(
+        source=files.fingerprint(sources.origin(data) + tables),
+        parameters={
+            **asdict(reading),
+            "kinds": dict(kinds or {}),
+            "split": "global_time",
+            "tables": [users is not None, items is not None],
+        },
+    )
+    if out.suffix != ".pkl" and not force and prepared.is_unchanged(out, made_from):
+        return Outcome(prepared.rows(out), reused=True)
+    admitted = admit(data, users=users, items=items, reading=reading, download=download)
+    schema = Schema.of(admitted.log, kinds)
+    frames = DataProcessor().prepare(schema.without_skipped(admitted.log))
+    made_from = prepared.Origin(made_from.source, made_from.parameters, admitted.sifted.rows_in, schema.to_json())
+    prepared.write(frames, out, origin=made_from, quarantine=admitted.sifted.aside)
+    return Outcome({name: len(frame) for name, frame in frames.items()}, False, admitted.sifted, schema)
