@@ -258,10 +258,11 @@ def _kind(separator: str, columns: int, *, quotes: bool) -> pl.Expr:
     faults = pl.lit(None, dtype=pl.String)
     if quotes:
         mark = re.escape(separator)
-        # A quoted field becomes one \x01; what is left of a quote at a field's start was never closed.
+        # A quoted field becomes one \x01. What is left of a quote at a field's start was never closed, nor was one that
+        # seems to end before a quote: that pair is a quote inside the field.
         line = line.str.replace_all(rf'(^|{mark})"(?:[^"]|"")*"', "${1}\x01")
         faults = (
-            pl.when(line.str.contains(rf'(?:^|{mark})"'))
+            pl.when(line.str.contains(rf'(?:^|{mark})"|\x01"'))
             .then(pl.lit(_OPEN))
             .when(line.str.contains(rf"\x01[^{mark}]"))
             .then(pl.lit(_AFTER))
@@ -324,9 +325,9 @@ def _closing(texts: list[str], quoted: list[bool], place: int, separator: str, c
 def _record_kind(record: str, separator: str, columns: int) -> Literal["row", "open", "broken"]:
     mark = re.escape(separator)
     bare = re.sub(rf'(^|{mark})"(?:[^"]|"")*"', "\\1\x01", record)
-    if re.search(rf'(?:^|{mark})"', bare):
+    if re.search(rf'(?:^|{mark})"|\x01"', bare):
         return "open"
-    whole = "\n" not in bare and not re.search(rf"\x01[^{mark}]", bare)
+    whole = not re.search(rf'["\n]|\x01[^{mark}]', bare)
     return "row" if whole and bare.count(separator) + 1 == columns else "broken"
 
 

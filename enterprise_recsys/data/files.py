@@ -17,6 +17,8 @@ from enterprise_recsys.data.times import ISO
 from enterprise_recsys.errors import DataError
 from enterprise_recsys.records import EVENT_ID, EVENT_TYPE, ITEM_ID, RECOMMENDATION_ID, SESSION_ID, USER_ID
 
+# A damaged file can make polars panic, which is no PolarsError and no Exception either; found by mutating Arrow files.
+_POLARS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 _TEXT = {EVENT_TYPE, EVENT_ID, SESSION_ID, RECOMMENDATION_ID, USER_ID, ITEM_ID}
 # One cell of a list column: two or more parts, or one; a bar with blanks around it belongs to a sentence.
 _LIST_CELL = r"^[^|\s]([^|]*[^|\s])?(\|[^|\s]([^|]*[^|\s])?)*$"
@@ -186,14 +188,14 @@ def _parquet(path: Path) -> pl.DataFrame:
     try:
         frames = [pl.read_parquet(file, hive_partitioning=False, glob=False) for file in files]
         return pl.concat(frames, how="vertical_relaxed")
-    except (OSError, pl.exceptions.PolarsError) as error:
+    except (OSError, *_POLARS) as error:
         raise DataError(_unreadable(path, error, "Parquet, and all files of a folder alike")) from error
 
 
 def _arrow(path: Path) -> pl.DataFrame:
     try:
         return pl.read_ipc(path)
-    except (OSError, ValueError, pl.exceptions.PolarsError) as error:
+    except (OSError, ValueError, *_POLARS) as error:
         raise DataError(_unreadable(path, error, "an Arrow (Feather 2) file")) from error
 
 
@@ -203,7 +205,7 @@ def _json_lines(path: Path) -> pl.DataFrame:
             with unpacked(path) as plain:
                 return pl.read_ndjson(plain, infer_schema_length=None)
         return pl.read_ndjson(path, infer_schema_length=None)
-    except (OSError, EOFError, zlib.error, pl.exceptions.PolarsError) as error:
+    except (OSError, EOFError, zlib.error, *_POLARS) as error:
         raise DataError(_unreadable(path, error, "one JSON object a line")) from error
 
 
