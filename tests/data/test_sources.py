@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import polars as pl
 import pytest
@@ -272,6 +273,65 @@ def test_an_archive_that_the_server_does_not_have_is_refused(home: Path) -> None
     with pytest.raises(DataError, match=r"ml-100k.zip cannot be downloaded: HTTP Error 404"):
         read("ml-100k", download=True)
     assert left(home) == []
+
+
+class Breaking(Quiet):
+    """Breaks the first answer off in the middle, and can go on from any byte."""
+
+    asked: ClassVar[list[str | None]] = []
+
+    def do_GET(self) -> None:
+        """Answer with a whole file, half of one, or its rest."""
+        body, wanted = packed(), self.headers.get("Range")
+        self.asked.append(wanted)
+        begin = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0
+        self.send_response(206 if begin else 200)
+        self.send_header("Content-Length", str(len(body) - begin))
+        self.end_headers()
+        self.wfile.write(body[begin:] if begin else body[: len(body) // 2])
+
+
+@pytest.mark.usefixtures("server")
+def test_a_download_that_breaks_off_goes_on_where_it_was_and_shows_nothing_before(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Breaking.asked.clear()
+    cache = home / ".cache" / "enterprise_recsys"
+    with ThreadingHTTPServer(("127.0.0.1", 0), Breaking) as listening:
+        monkeypatch.setattr(downloads, "MOVIELENS_URL", f"http://127.0.0.1:{listening.server_port}")
+        threading.Thread(target=listening.serve_forever, args=(0.01,), daemon=True).start()
+        half = len(packed()) // 2
+        with pytest.raises(DataError, match=f"broke off after {half:,} of .*are kept, and the next try goes on"):
+            read("ml-1m", download=True)
+        assert [path.name for path in cache.iterdir()] == [".ml-1m.zip.part"]
+        assert read("ml-1m", download=True).events.height == 2
+        listening.shutdown()
+    assert Breaking.asked == [None, f"bytes={half}-"]
+    assert [path.name for path in cache.iterdir()] == ["ml-1m"]
+
+
+@pytest.mark.usefixtures("server")
+def test_an_archive_without_a_published_checksum_is_held_to_its_own_and_told(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(downloads, "ARCHIVES", {"ml-1m": Archive(ARCHIVES["ml-1m"].files, "README", "sha256", "")})
+    with caplog.at_level("INFO", logger="enterprise_recsys"):
+        assert read("ml-1m", download=True).events.height == 2
+    assert hashlib.sha256(packed()).hexdigest() in caplog.text
+    damaged = bytearray(packed())
+    damaged[60] ^= 255
+    (tmp_path / "www" / "ml-1m.zip").write_bytes(bytes(damaged))
+    with pytest.raises(DataError, match="ml-1m.zip is damaged: .*nothing was kept"):
+        fetch("ml-1m", tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
+@pytest.mark.usefixtures("server", "home")
+def test_an_archive_that_lacks_a_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(downloads, "ARCHIVES", {"ml-1m": Archive(("gone.dat",), "README", "sha256", "")})
+    with pytest.raises(DataError, match="ml-1m.zip holds no gone.dat; right is the official archive. Nothing was kept"):
+        fetch("ml-1m", tmp_path / "mine")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["www"]
 
 
 # Files of your own -----------------------------------------------------------------------------------------------
