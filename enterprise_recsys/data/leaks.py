@@ -24,6 +24,7 @@ KNOWS_ALL = 0.95
 
 _LEAST = 50
 _MOST_VALUES = 50
+_ROWS_A_VALUE = 10  # a value that stands in one row only agrees with any label
 _FEW_ITEMS = 20
 
 
@@ -56,7 +57,7 @@ def _of_events(events: pl.DataFrame, context: list[str], label: str) -> Iterator
             if filled.group_by(label).agg(pl.col("there").n_unique())["there"].max() == 1:
                 yield name, says, 1.0
                 continue
-        if 1 < column.drop_nulls().n_unique() <= _MOST_VALUES:
+        if 1 < column.drop_nulls().n_unique() <= min(_MOST_VALUES, len(known) / _ROWS_A_VALUE):
             labels = known.group_by(name).agg(pl.col(label).n_unique().alias("labels"), pl.col(label).first())
             if labels["labels"].max() == 1 and labels[label].n_unique() > 1:
                 yield name, says, 1.0

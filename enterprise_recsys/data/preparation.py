@@ -65,6 +65,7 @@ def prepare(
             "tables": [users is not None, items is not None],
         },
     )
+    prepared.mend(out)
     if out.suffix != ".pkl" and not force and prepared.is_unchanged(out, made_from):
         return Outcome(prepared.rows(out), reused=True)
     admitted = admit(data, users=users, items=items, reading=reading, download=download)

@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import shutil
+import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -23,6 +24,7 @@ PARTS = ("train", "val", "test")
 MANIFEST = "manifest.json"
 QUARANTINE = "quarantine"
 FORMAT_VERSION = 1
+_ABANDONED_S = 86_400
 _AGAIN = "Run recsys prepare again, or restore a copy of the whole folder."
 
 
@@ -70,6 +72,9 @@ def write(
     staged = out.parent / f".{out.name}-{uuid.uuid4().hex[:8]}"
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{out} cannot be written: {error}; nothing was changed.") from error
+    try:
         if out.suffix == ".pkl":
             _write_pickle(frames, staged)
             os.replace(staged, out)
@@ -150,6 +155,18 @@ def _sync(path: Path) -> None:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def mend(out: Path) -> None:
+    """Put back what a run left that was killed in the middle: the old folder, and nothing of the half-made one."""
+    for old in sorted(out.parent.glob(f".{out.name}-????????.old")):
+        if not out.exists() and is_prepared(old):
+            os.replace(old, out)
+        else:
+            shutil.rmtree(old, ignore_errors=True)
+    for staged in out.parent.glob(f".{out.name}-????????"):
+        if time.time() - staged.stat().st_mtime > _ABANDONED_S:  # a younger one may be another run at work
+            shutil.rmtree(staged, ignore_errors=True) if staged.is_dir() else staged.unlink(missing_ok=True)
 
 
 def is_prepared(folder: Path) -> bool:

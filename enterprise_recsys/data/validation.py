@@ -153,12 +153,13 @@ def write_quarantine(sifted: Sifted | Validation, path: Path) -> None:
     staged = path.parent / f".{path.name}-{uuid.uuid4().hex[:8]}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix == ".parquet":
-            table.write_parquet(staged)
-        else:
-            table.write_csv(staged)
-        os.replace(staged, path)
+        try:
+            if path.suffix == ".parquet":
+                table.write_parquet(staged)
+            else:
+                table.write_csv(staged)
+            os.replace(staged, path)
+        finally:
+            staged.unlink(missing_ok=True)
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error}; give a file in a folder that can be.") from error
-    finally:
-        staged.unlink(missing_ok=True)
