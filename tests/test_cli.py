@@ -49,6 +49,9 @@ def test_a_csv_log_is_prepared_learnt_measured_and_answered(world: World, tmp_pa
         (("train", "--data", "world", "--set", "epochs"), "should be name=value"),
         (("train", "--data", "world", "--set", "epochz=3"), "did you mean 'epochs'"),
         (("train", "--data", "world", "--config", "nowhere.json"), "cannot be read as JSON"),
+        (("prepare", "--data", "empty.csv"), "empty.csv is empty"),
+        (("plan", "world", "--memory", "8"), "is no size; right is a number with m, g or t"),
+        (("validate", "nowhere.csv", "--kind", "zip"), "should be name=value"),
         (("recommend", "nowhere", "42"), "train first"),
         (("serve", "nowhere"), "nowhere"),
     ],
@@ -61,4 +64,7 @@ def test_a_fault_is_one_sentence_and_exit_code_1(words: tuple[str, ...], told: s
 
 def test_help_names_every_command(tmp_path: Path) -> None:
     done = recsys("--help", cwd=tmp_path)
-    assert all(word in done.stdout for word in ("demo", "prepare", "train", "evaluate", "recommend", "serve"))
+    assert all(
+        word in done.stdout
+        for word in ("demo", "validate", "plan", "prepare", "train", "evaluate", "recommend", "serve")
+    )

@@ -9,7 +9,7 @@ from typing import Literal
 
 import polars as pl
 
-from enterprise_recsys.data.faults import counted
+from enterprise_recsys.data.faults import counted, cut
 from enterprise_recsys.data.leaks import giveaways
 from enterprise_recsys.data.quarantine import CLOCKS_DIFFER, REPEATS, Sifted
 from enterprise_recsys.records import EVENT_TYPE, ITEM_ID, RATING, TIMESTAMP, USER_ID, Interactions
@@ -100,7 +100,7 @@ def set_aside(sifted: Sifted) -> Iterator[Finding]:
             "rows",
             "info" if repeated else "warning",
             count,
-            f"{counted(count, 'row')} set aside: {reason}, for instance line {line:,}: {text[:120]}",
+            f"{counted(count, 'row')} set aside: {reason}, for instance line {line:,}: {cut(text)}",
             "the first of them is used" if repeated else _ADVICE.get(reason, "mend these rows, or leave them out"),
             line,
         )
@@ -298,6 +298,8 @@ def cold(evidence: Evidence) -> Iterator[Finding]:
     for key, what in ((USER_ID, "users"), (ITEM_ID, "items")):
         unknown = late.join(early.select(key).unique(), on=key, how="anti")
         share = len(unknown) / len(late)
+        if not share:
+            continue
         yield Finding(
             "cold",
             "warning" if share > COLD_SHARE else "info",

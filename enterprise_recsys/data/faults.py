@@ -26,16 +26,15 @@ def counted(count: int, what: str) -> str:
 
 def example(column: pl.Series, bad: pl.Series) -> str:
     """The first value that a mask marks, short enough for a sentence."""
-    return shown(column.filter(bad)[0])
+    return cut(repr(column.filter(bad)[0]), 60)
 
 
-def shown(value: object, longest: int = 60) -> str:
-    """A value as it stands in a sentence: quoted, and cut where it is long.
+def cut(text: str, longest: int = 100) -> str:
+    """A text as it stands in a sentence: cut where it is long.
 
-    >>> shown("x" * 100, longest=5)
-    "'xxxx..."
+    >>> cut("x" * 100, 5)
+    'xxxxx...'
     """
-    text = repr(value)
     return text if len(text) <= longest else f"{text[:longest]}..."
 
 

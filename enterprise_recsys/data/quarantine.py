@@ -12,7 +12,7 @@ import polars as pl
 from enterprise_recsys.data import files
 from enterprise_recsys.data.aliases import renames
 from enterprise_recsys.data.delimited import Loaded, no_faults
-from enterprise_recsys.data.faults import exact_up_to
+from enterprise_recsys.data.faults import cut, exact_up_to
 from enterprise_recsys.data.frames import to_interactions, to_polars, with_order
 from enterprise_recsys.data.sources import SOURCES, place_of
 from enterprise_recsys.data.times import unusable
@@ -251,7 +251,7 @@ def refuse_if_too_bad(sifted: Sifted, name: str, reading: Reading) -> None:
     if bad <= reading.most_bad * sifted.rows_in and len(sifted.frame):
         return
     reasons = "; ".join(
-        f"{reason}: {count:,}, first at line {line:,}: {text[:80]}"
+        f"{reason}: {count:,}, first at line {line:,}: {cut(text, 80)}"
         for reason, count, line, text in sifted.counts()[:3]
         if reason not in REPEATS
     )

@@ -149,7 +149,10 @@ class Schema:
     def __str__(self) -> str:
         """A table for a reader: one line a column."""
         rows = [("column", "of", "kind", "stored as", "")]
-        rows += [(one.name, one.owner, one.kind, one.type, "as you said" if one.given else "") for one in self.columns]
+        rows += [
+            (one.name, one.owner, one.kind, one.type.partition("(time_unit")[0], "as you said" if one.given else "")
+            for one in self.columns
+        ]
         widths = [max(len(row[place]) for row in rows) for place in range(4)]
         lines = ("  ".join(word.ljust(width) for word, width in zip(row, (*widths, 0), strict=True)) for row in rows)
         return "\n".join(line.rstrip() for line in lines)
