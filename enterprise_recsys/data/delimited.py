@@ -11,7 +11,7 @@ from typing import Literal
 
 import polars as pl
 
-from enterprise_recsys.data.plaintext import Survey, decoded, unpacked
+from enterprise_recsys.data.plaintext import Survey, decoded, surveyed, unpacked
 from enterprise_recsys.errors import DataError
 
 MOST_COLUMNS = 2_000
@@ -72,6 +72,23 @@ def load(path: Path, *, encoding: str | None = None, separator: str | None = Non
             return _load(text, path, survey, separator)
     except (OSError, EOFError, zlib.error, UnicodeError, LookupError) as error:
         raise DataError(f"{path} cannot be read: {error}; give a readable .csv or .tsv file.") from error
+
+
+def scan(path: Path, *, separator: str | None = None) -> pl.LazyFrame | None:
+    """The rows of a plain UTF-8 file as strings, not held; broken rows are not told apart. None: only `load` reads it.
+
+    Raises:
+        DataError: it is empty or binary, or its header is unusable.
+    """
+    if path.suffix.lower() == ".gz":
+        return None
+    survey = surveyed(path)
+    if not survey.utf8:
+        return None
+    first = _first_line(path, path)
+    mark, _ = _separator(first, path, separator)
+    quotes = survey.quotes and _has_quoted(path, mark)
+    return _scanned(path, _header(first, mark, path), mark, quotes=quotes)
 
 
 def _load(text: Path, path: Path, survey: Survey, separator: str | None) -> Loaded:
@@ -204,7 +221,11 @@ class _Joined:
 def _parse(source: Path | bytes, header: list[str], separator: str, *, quotes: bool) -> pl.DataFrame:
     if isinstance(source, bytes) and not source.strip():
         return pl.DataFrame(schema=dict.fromkeys(header, pl.String))
-    return pl.read_csv(
+    return _scanned(source, header, separator, quotes=quotes).collect()
+
+
+def _scanned(source: Path | bytes, header: list[str], separator: str, *, quotes: bool) -> pl.LazyFrame:
+    return pl.scan_csv(
         source,
         has_header=False,
         skip_lines=1,

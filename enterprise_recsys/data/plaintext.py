@@ -66,7 +66,7 @@ def decoded(plain: Path, path: Path, encoding: str | None) -> Iterator[tuple[Pat
     codec = encoding or next((name for mark, name in _MARKS.items() if start.startswith(mark)), None)
     is_utf8 = codec is None or codecs.lookup(codec).name == "utf-8"
     if is_utf8:
-        survey = _surveyed(plain)
+        survey = surveyed(plain)
         if survey.utf8:
             yield plain, survey
             return
@@ -77,10 +77,11 @@ def decoded(plain: Path, path: Path, encoding: str | None) -> Iterator[tuple[Pat
                 made.write(decoder.decode(chunk).encode())
             made.write(decoder.decode(b"", final=True).encode())
         made.flush()
-        yield Path(made.name), replace(_surveyed(Path(made.name)), utf8=not is_utf8)
+        yield Path(made.name), replace(surveyed(Path(made.name)), utf8=not is_utf8)
 
 
-def _surveyed(plain: Path) -> Survey:
+def surveyed(plain: Path) -> Survey:
+    """Go over a file once, a piece at a time."""
     decoder, utf8, quotes, lines, last = codecs.getincrementaldecoder("utf-8")(), True, False, 0, b"\n"
     with plain.open("rb") as file:
         while chunk := file.read(_CHUNK):

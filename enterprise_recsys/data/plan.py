@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from enterprise_recsys.config import ModelConfig
-from enterprise_recsys.data import files
+from enterprise_recsys.data import delimited, files
 from enterprise_recsys.data.aliases import renames
 from enterprise_recsys.data.quarantine import Reading
 from enterprise_recsys.data.sources import SOURCES, place_of
@@ -158,17 +158,23 @@ def measure(data: str, reading: Reading | None = None, *, download: bool = False
     if name is not None:
         events = SOURCES[name](path if ":" in data else None, download=download).events
         return Size(len(events), events[USER_ID].n_unique(), events[ITEM_ID].n_unique())
-    frame = _scanned(path, reading)
     try:
-        naming = renames(frame.collect_schema().names(), REQUIRED[:2], reading.columns, path.name, told=False)
-        frame = frame.rename({old: new for old, new in naming.items() if new != TIMESTAMP})
-        counts = frame.select(
-            rows=pl.len(), users=pl.col(USER_ID).n_unique(), items=pl.col(ITEM_ID).n_unique()
-        ).collect(engine="streaming")
+        return _measured(_scanned(path, reading), path, reading)
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise DataError(
-            f"{path} cannot be scanned: {str(error).partition(chr(10))[0]}; recsys validate says what is wrong."
-        ) from error
+        if not files.is_text(path):
+            raise DataError(
+                f"{path} cannot be scanned: {str(error).partition(chr(10))[0]}; recsys validate says what is wrong."
+            ) from error
+    # A quote that is not closed stops the scan; only the reader that goes line by line gets past it.
+    return _measured(_whole(path, reading), path, reading)
+
+
+def _measured(frame: pl.LazyFrame, path: Path, reading: Reading) -> Size:
+    naming = renames(frame.collect_schema().names(), REQUIRED[:2], reading.columns, path.name, told=False)
+    frame = frame.rename({old: new for old, new in naming.items() if new != TIMESTAMP})
+    counts = frame.select(
+        rows=pl.len(), users=pl.col(USER_ID).drop_nulls().n_unique(), items=pl.col(ITEM_ID).drop_nulls().n_unique()
+    ).collect(engine="streaming")
     if not counts["rows"][0]:
         raise DataError(f"{path} holds no rows; give at least one.")
     return Size(*counts.row(0))
@@ -180,6 +186,14 @@ def _scanned(path: Path, reading: Reading) -> pl.LazyFrame:
         return pl.scan_parquet(path / "**/*.parquet", hive_partitioning=False)
     if files.ending_of(path) == ".parquet":
         return pl.scan_parquet(path, hive_partitioning=False, glob=False)
+    if files.is_text(path) and path.exists() and reading.encoding is None:
+        scanned = delimited.scan(path, separator=reading.separator)
+        if scanned is not None:
+            return scanned
+    return _whole(path, reading)
+
+
+def _whole(path: Path, reading: Reading) -> pl.LazyFrame:
     return files.load(path, encoding=reading.encoding, separator=reading.separator).frame.lazy()
 
 

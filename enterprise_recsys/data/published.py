@@ -111,7 +111,15 @@ def ml_latest_small(path: Path | None, *, download: bool = False) -> Interaction
 def _movielens(name: str, path: Path | None, *, download: bool) -> Interactions:
     """The form of all sets since 20M: ratings.csv and movies.csv with headers."""
     folder = find(name, path, download=download)
-    ratings, movies = (files.rows(files.load(folder / file), folder / file) for file in ("ratings.csv", "movies.csv"))
+    kinds = {"userId": pl.String, "movieId": pl.String, "rating": pl.Float64, "timestamp": pl.Int64}
+    try:  # the form is known, and 32 million rows are not worth a guess
+        ratings = pl.read_csv(folder / "ratings.csv", schema=kinds)
+    except (ValueError, pl.exceptions.PolarsError) as error:
+        raise DataError(
+            f"{folder / 'ratings.csv'} cannot be read: {str(error).partition(chr(10))[0]}; right are the columns "
+            f"{', '.join(kinds)}."
+        ) from error
+    movies = files.rows(files.load(folder / "movies.csv"), folder / "movies.csv")
     return to_interactions(ratings, None, _films(movies.rename({"movieId": ITEM_ID})), name=name)
 
 

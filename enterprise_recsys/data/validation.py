@@ -13,6 +13,7 @@ import polars as pl
 
 from enterprise_recsys.data import files
 from enterprise_recsys.data.checks import Finding, examine, fresh_evidence, set_aside
+from enterprise_recsys.data.delimited import no_faults
 from enterprise_recsys.data.faults import counted
 from enterprise_recsys.data.quarantine import Reading, Sifted, interactions, loaded_of, refuse_if_too_bad, sift
 from enterprise_recsys.data.schema import Schema
@@ -110,9 +111,12 @@ def validate(
     files.exist(users, items)
     try:
         loaded, own_users, own_items, name = loaded_of(data, reading, download=download)
+    except DataError as error:
+        return Validation(str(data) if isinstance(data, str) else "log", 0, 0, no_faults(), (_refusal(error),))
+    try:
         sifted = sift(loaded, name, reading, now=now)
     except DataError as error:
-        return Validation(str(data) if isinstance(data, str) else "log", 0, 0, _none(), (_refusal(error),))
+        return Validation(name, loaded.rows_in, len(loaded.frame), loaded.broken, (_refusal(error),), told=loaded.told)
     rows = len(sifted.frame)
     try:
         refuse_if_too_bad(sifted, name, reading)
@@ -137,10 +141,6 @@ def _size(log: Interactions) -> str:
 
 def _refusal(error: DataError) -> Finding:
     return Finding("read", "error", 1, str(error))
-
-
-def _none() -> pl.DataFrame:
-    return pl.DataFrame(schema={"line": pl.UInt32, "reason": pl.String, "text": pl.String})
 
 
 def write_quarantine(sifted: Sifted | Validation, path: Path) -> None:
