@@ -46,6 +46,9 @@ Columns = Annotated[
 Kinds = Annotated[
     list[str] | None, typer.Option("--kind", help="Column = category, number, text ... or skip; repeatable.")
 ]
+Accept = Annotated[
+    list[str] | None, typer.Option(help="A check whose errors do not refuse the log, e.g. shares; repeatable.")
+]
 EventWeights = Annotated[
     list[str] | None, typer.Option("--event-weight", help="Event type = weight, e.g. buy=5; repeatable.")
 ]
@@ -84,6 +87,7 @@ def validate(
     ] = None,
     column: Columns = None,
     kind: Kinds = None,
+    accept: Accept = None,
     event_weight: EventWeights = None,
     encoding: Encoding = None,
     separator: Separator = None,
@@ -97,7 +101,15 @@ def validate(
     from enterprise_recsys.data.validation import write_quarantine
 
     reading = _reading(column, event_weight, encoding, separator, row_order_as_time, max_bad)
-    verdict = check(log, users=users, items=items, reading=reading, kinds=_pairs(kind), download=download)
+    verdict = check(
+        log,
+        users=users,
+        items=items,
+        reading=reading,
+        kinds=_pairs(kind),
+        accept=accept or (),
+        download=download,
+    )
     if quarantine is not None:
         write_quarantine(verdict, quarantine)
     print(json.dumps(verdict.to_json(), default=str) if as_json else verdict)
@@ -144,6 +156,7 @@ def prepare(
     ] = None,
     column: Columns = None,
     kind: Kinds = None,
+    accept: Accept = None,
     event_weight: EventWeights = None,
     encoding: Encoding = None,
     separator: Separator = None,
@@ -164,6 +177,7 @@ def prepare(
         items=items,
         reading=reading,
         kinds=_pairs(kind),
+        accept=accept or (),
         download=download,
         force=force or quarantine is not None,
     )

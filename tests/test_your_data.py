@@ -15,7 +15,7 @@ from enterprise_recsys.data.aliases import ALIASES
 from enterprise_recsys.data.checks import CHECKS
 from enterprise_recsys.data.files import FORMATS
 from enterprise_recsys.data.plan import STEPS
-from enterprise_recsys.data.quarantine import ROW_FAULTS
+from enterprise_recsys.data.rows import ROW_FAULTS
 from enterprise_recsys.data.schema import KINDS
 from enterprise_recsys.data.sources import SOURCES
 

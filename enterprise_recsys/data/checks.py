@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Literal
 
 import polars as pl
 
+from enterprise_recsys.choice import pick
 from enterprise_recsys.data.faults import counted, cut
+from enterprise_recsys.data.findings import Evidence, Finding
 from enterprise_recsys.data.leaks import giveaways
 from enterprise_recsys.data.quarantine import CLOCKS_DIFFER, REPEATS, Sifted
-from enterprise_recsys.records import EVENT_TYPE, ITEM_ID, RATING, TIMESTAMP, USER_ID, Interactions
-
-Severity = Literal["error", "warning", "info"]
+from enterprise_recsys.errors import DataError
+from enterprise_recsys.records import EVENT_TYPE, ITEM_ID, RATING, TIMESTAMP, USER_ID
 
 # Thresholds, each with the reason for it. MovieLens's busiest user has 645 events in an hour, its largest user 2.7 %
 # of ml-latest-small, its largest item 0.6 % of ml-100k.
@@ -28,63 +28,42 @@ FEW_EVENTS, LEAST_EVENTS = 1_000, 10
 FEW_A_USER = 3
 COLD_SHARE = 0.5
 _BARE_SHARE = 0.05
+_RANK = {"error": 0, "warning": 1, "info": 2}
 _OLD = datetime(1990, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that a check has to say.
+def examine(evidence: Evidence, accept: Collection[str] = ()) -> list[Finding]:
+    """Run every check; errors come first, then warnings, then what is only told.
 
-    Attributes:
-        check: its name in `CHECKS`, or "read".
-        severity: error = refused; warning = look at it; info = told, nothing to do.
-        count: how many rows, ids or columns it is about.
-        message: what was found, with an example.
-        advice: what to do; empty where nothing is to be done.
-        line: where the example stands in the file, from 1; None where it stands nowhere.
+    Args:
+        evidence: what to look at.
+        accept: checks whose errors the user has looked at and takes: they become warnings.
+
+    Raises:
+        ConfigError: a name in `accept` is no check.
     """
-
-    check: str
-    severity: Severity
-    count: int
-    message: str
-    advice: str = ""
-    line: int | None = None
-
-    def to_json(self) -> dict[str, object]:
-        """Plain values, for machines."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What the checks look at.
-
-    Attributes:
-        log: the rows that can be used, in canonical form.
-        sifted: the account of all rows; `sifted.lines` [R] are the lines of `log.events`.
-        now: the moment of the check.
-    """
-
-    log: Interactions
-    sifted: Sifted
-    now: datetime
-
-    @property
-    def events(self) -> pl.DataFrame:
-        """The usable events, in source order."""
-        return self.log.events
-
-    def line(self, mask: pl.Series) -> int | None:
-        """The line of the first event that a mask [R] marks."""
-        return int(self.sifted.lines[place]) if (place := mask.arg_max()) is not None and mask.any() else None
-
-
-def examine(evidence: Evidence) -> list[Finding]:
-    """Run every check; errors come first, then warnings, then what is only told."""
-    rank = {"error": 0, "warning": 1, "info": 2}
+    for name in accept:
+        pick(CHECKS, name, what="accept")
     found = [finding for check in CHECKS.values() for finding in check(evidence)]
-    return sorted(found, key=lambda finding: rank[finding.severity])
+    found = [
+        replace(one, severity="warning") if one.check in accept and one.severity == "error" else one for one in found
+    ]
+    return sorted(found, key=lambda finding: _RANK[finding.severity])
+
+
+def refuse_errors(evidence: Evidence, accept: Collection[str] = ()) -> None:
+    """Stop when a check finds an error that is not accepted.
+
+    Raises:
+        DataError: it does; the message names the first.
+        ConfigError: as `examine`.
+    """
+    for finding in examine(evidence, accept):
+        if finding.severity == "error":
+            raise DataError(
+                f"{evidence.log.name} is refused: {finding.message}; {finding.advice}. recsys validate tells all that "
+                f"was found; --accept {finding.check!r} takes the log as it is."
+            )
 
 
 def rows_aside(evidence: Evidence) -> Iterator[Finding]:
@@ -358,11 +337,6 @@ def leaks(evidence: Evidence) -> Iterator[Finding]:
             "it is known only after the event: leave it out (--kind "
             f"{column}=skip), or name it rightly if it is the {says} itself",
         )
-
-
-def fresh_evidence(log: Interactions, sifted: Sifted, now: datetime | None = None) -> Evidence:
-    """Evidence as of now."""
-    return Evidence(log, sifted, now or datetime.now(UTC))
 
 
 CHECKS: Mapping[str, Callable[[Evidence], Iterator[Finding]]] = {

@@ -172,9 +172,8 @@ def measure(data: str, reading: Reading | None = None, *, download: bool = False
 def _measured(frame: pl.LazyFrame, path: Path, reading: Reading) -> Size:
     naming = renames(frame.collect_schema().names(), REQUIRED[:2], reading.columns, path.name, told=False)
     frame = frame.rename({old: new for old, new in naming.items() if new != TIMESTAMP})
-    counts = frame.select(
-        rows=pl.len(), users=pl.col(USER_ID).drop_nulls().n_unique(), items=pl.col(ITEM_ID).drop_nulls().n_unique()
-    ).collect(engine="streaming")
+    users, items = (pl.col(key).drop_nulls().n_unique() for key in (USER_ID, ITEM_ID))
+    counts = frame.select(rows=pl.len(), users=users, items=items).collect(engine="streaming")
     if not counts["rows"][0]:
         raise DataError(f"{path} holds no rows; give at least one.")
     return Size(*counts.row(0))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from enterprise_recsys.data import files, prepared, sources
+from enterprise_recsys.data.checks import refuse_errors
+from enterprise_recsys.data.findings import Evidence
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.quarantine import Reading, Sifted, admit
 from enterprise_recsys.data.schema import Schema
@@ -37,6 +40,7 @@ def prepare(
     items: Path | None = None,
     reading: Reading | None = None,
     kinds: Mapping[str, str] | None = None,
+    accept: Collection[str] = (),
     download: bool = False,
     force: bool = False,
 ) -> Outcome:
@@ -46,10 +50,12 @@ def prepare(
         data, users, items, reading, download: as in `quarantine.admit`.
         out: the folder, or a file that ends in .pkl (which is always written anew).
         kinds: column -> kind, see `Schema.of`; a column of the kind `skip` does not enter the parts.
+        accept: names of checks whose errors do not refuse the log, see `checks.examine`.
         force: write even if nothing has changed.
 
     Raises:
-        DataError: as `admit` and `prepared.write`.
+        DataError: as `admit`, `checks.refuse_errors` and `prepared.write`.
+        ConfigError: an unknown kind or check.
     """
     reading = reading or Reading()
     files.exist(users, items)
@@ -61,6 +67,7 @@ def prepare(
         parameters={
             **asdict(reading),
             "kinds": dict(kinds or {}),
+            "accept": sorted(accept),
             "split": "global_time",
             "tables": [users is not None, items is not None],
         },
@@ -70,7 +77,9 @@ def prepare(
         return Outcome(prepared.rows(out), reused=True)
     admitted = admit(data, users=users, items=items, reading=reading, download=download)
     schema = Schema.of(admitted.log, kinds)
-    frames = DataProcessor().prepare(schema.without_skipped(admitted.log))
+    log = schema.without_skipped(admitted.log)
+    refuse_errors(Evidence(log, admitted.sifted, datetime.now(UTC)), accept)
+    frames = DataProcessor().prepare(log)
     made_from = prepared.Origin(made_from.source, made_from.parameters, admitted.sifted.rows_in, schema.to_json())
     prepared.write(frames, out, origin=made_from, quarantine=admitted.sifted.aside)
     return Outcome({name: len(frame) for name, frame in frames.items()}, False, admitted.sifted, schema)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,27 +12,14 @@ import polars as pl
 from enterprise_recsys.data import files
 from enterprise_recsys.data.aliases import renames
 from enterprise_recsys.data.delimited import Loaded, no_faults
-from enterprise_recsys.data.faults import cut, exact_up_to
+from enterprise_recsys.data.faults import cut
 from enterprise_recsys.data.frames import to_interactions, to_polars, with_order
+from enterprise_recsys.data.rows import ROW_FAULTS
 from enterprise_recsys.data.sources import SOURCES, place_of
-from enterprise_recsys.data.times import unusable
 from enterprise_recsys.errors import DataError
-from enterprise_recsys.records import (
-    EVENT_ID,
-    EVENT_TYPE,
-    ITEM_ID,
-    RATING,
-    REQUIRED,
-    TIMESTAMP,
-    USER_ID,
-    WEIGHT,
-    Interactions,
-)
+from enterprise_recsys.records import EVENT_ID, REQUIRED, Interactions
 
 MOST_BAD = 0.01
-LONGEST_ID = 512
-"""Characters; the service takes no longer id."""
-
 CLOCKS_DIFFER = timedelta(minutes=5)
 """Times up to this far ahead of our clock are not from the future: two machines never agree."""
 
@@ -40,7 +27,6 @@ DUPLICATE, SEEN_BEFORE = "the same row again", "event_id seen before"
 REPEATS = (DUPLICATE, SEEN_BEFORE)
 """Reasons that do not count as bad: at-least-once delivery is no fault of the log."""
 
-_CONTROL = r"[\x00-\x1f\x7f-\x9f]"
 _LONGEST_TEXT = 300
 
 
@@ -261,82 +247,3 @@ def refuse_if_too_bad(sifted: Sifted, name: str, reading: Reading) -> None:
         f"{reading.most_bad:.1%} may be: {reasons}. recsys validate --quarantine FILE writes them all to a file; "
         "mend them, or allow more with --max-bad."
     )
-
-
-# What makes a row unusable ----------------------------------------------------------------------------------------
-
-
-def _user_ids(frame: pl.DataFrame, now: datetime) -> dict[str, pl.Series]:
-    return _ids(frame[USER_ID], "user id")
-
-
-def _item_ids(frame: pl.DataFrame, now: datetime) -> dict[str, pl.Series]:
-    return _ids(frame[ITEM_ID], "item id")
-
-
-def _ids(column: pl.Series, what: str) -> dict[str, pl.Series]:
-    missing = column.is_null()
-    if column.dtype.is_float():
-        missing = missing | column.is_nan().fill_null(False)
-        broken = ((column != column.floor()) | (column.abs() > exact_up_to(column))).fill_null(False)
-        return {f"{what} missing": missing, f"{what} is no whole number": broken & ~missing}
-    if column.dtype != pl.String:
-        return {f"{what} missing": missing}
-    return {
-        f"{what} missing": missing | (column.str.strip_chars() == "").fill_null(False),
-        f"{what} with a control character": column.str.contains(_CONTROL).fill_null(False),
-        f"{what} longer than {LONGEST_ID} characters": (column.str.len_chars() > LONGEST_ID).fill_null(False),
-    }
-
-
-def _times(frame: pl.DataFrame, now: datetime) -> dict[str, pl.Series]:
-    return unusable(frame[TIMESTAMP], now)
-
-
-def _ratings(frame: pl.DataFrame, now: datetime) -> dict[str, pl.Series]:
-    if RATING not in frame.columns:
-        return {}
-    _, broken, infinite = _numbers(frame[RATING])
-    return {"rating is no number": broken, "rating not finite": infinite}
-
-
-def _weights(frame: pl.DataFrame, now: datetime) -> dict[str, pl.Series]:
-    if WEIGHT not in frame.columns:
-        return {}
-    column = frame[WEIGHT]
-    missing, broken, infinite = _numbers(column)
-    negative = (column.cast(pl.Float64, strict=False) < 0).fill_null(False)
-    return {"weight missing": missing, "weight is no number": broken | infinite, "weight below 0": negative}
-
-
-def _numbers(column: pl.Series) -> tuple[pl.Series, pl.Series, pl.Series]:
-    """Masks [R]: missing (also NaN), no number, not finite."""
-    if column.dtype == pl.String:
-        text = column.str.strip_chars()
-        values = text.cast(pl.Float64, strict=False)
-        empty = (text == "").fill_null(True)
-    elif column.dtype.is_numeric():
-        values, empty = column.cast(pl.Float64), column.is_null()
-    else:
-        nothing = column.is_null() & False
-        return nothing, nothing, nothing  # a whole column of another type is refused by name
-    return (
-        empty | values.is_nan().fill_null(False),
-        values.is_null() & ~empty,
-        values.is_infinite().fill_null(False),
-    )
-
-
-def _event_types(frame: pl.DataFrame, now: datetime) -> dict[str, pl.Series]:
-    return {"event type missing": frame[EVENT_TYPE].is_null()} if EVENT_TYPE in frame.columns else {}
-
-
-ROW_FAULTS: Mapping[str, Callable[[pl.DataFrame, datetime], dict[str, pl.Series]]] = {
-    "user ids": _user_ids,
-    "item ids": _item_ids,
-    "times": _times,
-    "ratings": _ratings,
-    "weights": _weights,
-    "event types": _event_types,
-}
-"""What is looked at -> reason -> mask [R] of the rows that cannot be used for it; the first reason of a row counts."""

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 
 from enterprise_recsys.data import files
-from enterprise_recsys.data.checks import Finding, examine, fresh_evidence, set_aside
+from enterprise_recsys.data.checks import examine, set_aside
 from enterprise_recsys.data.delimited import no_faults
 from enterprise_recsys.data.faults import counted
+from enterprise_recsys.data.findings import Evidence, Finding
 from enterprise_recsys.data.quarantine import Reading, Sifted, interactions, loaded_of, refuse_if_too_bad, sift
 from enterprise_recsys.data.schema import Schema
 from enterprise_recsys.errors import DataError
@@ -94,6 +95,7 @@ def validate(
     items: Path | None = None,
     reading: Reading | None = None,
     kinds: Mapping[str, str] | None = None,
+    accept: Collection[str] = (),
     download: bool = False,
     now: datetime | None = None,
 ) -> Validation:
@@ -102,9 +104,10 @@ def validate(
     Args:
         data, users, items, reading, download, now: as in `quarantine.admit`.
         kinds: column -> kind, see `Schema.of`; a column of the kind `skip` is not held to be a leak.
+        accept: see `checks.examine`.
 
     Raises:
-        ConfigError: an unknown kind.
+        ConfigError: an unknown kind or check.
         DataError: there is no such file or source.
     """
     reading = reading or Reading()
@@ -129,7 +132,7 @@ def validate(
     except DataError as error:
         told = (_refusal(error), *set_aside(sifted))
         return Validation(name, sifted.rows_in, rows, sifted.aside, told, told=sifted.told)
-    findings = tuple(examine(fresh_evidence(schema.without_skipped(log), sifted, now)))
+    findings = tuple(examine(Evidence(schema.without_skipped(log), sifted, now or datetime.now(UTC)), accept))
     return Validation(name, sifted.rows_in, rows, sifted.aside, findings, schema, sifted.told, _size(log))
 
 

@@ -10,11 +10,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from enterprise_recsys.data.checks import CHECKS, Evidence, Finding
+from enterprise_recsys.data.checks import CHECKS
+from enterprise_recsys.data.findings import Evidence, Finding
+from enterprise_recsys.data.preparation import prepare
 from enterprise_recsys.data.quarantine import Reading, admit
 from enterprise_recsys.data.validation import validate, write_quarantine
 from enterprise_recsys.data.worlds import World
-from enterprise_recsys.errors import DataError
+from enterprise_recsys.errors import ConfigError, DataError
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 SECONDS = 1_700_000_000
@@ -215,6 +217,23 @@ def test_a_trap_log_is_refused_for_each_of_its_traps_and_every_row_is_accounted_
     mixed.write_csv(path)
     refused = validate(str(path), now=NOW)
     assert "in seconds" in refused.findings[0].message and "in milliseconds" in refused.findings[0].message
+
+
+def test_an_error_refuses_to_prepare_and_one_that_is_accepted_does_not(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    good(user_id=share("u", 0.5)).write_csv(path)
+    with pytest.raises(DataError) as caught:
+        prepare(str(path), tmp_path / "out")
+    assert str(caught.value) == (
+        "log.csv is refused: one user has 50% of all events: 'u0'; a test account, a crawler or a missing id? Leave it "
+        "out. recsys validate tells all that was found; --accept 'shares' takes the log as it is."
+    )
+    assert [one.name for one in tmp_path.iterdir()] == ["log.csv"]
+    assert prepare(str(path), tmp_path / "out", accept=["shares"]).rows["train"] == 1600
+    verdict = validate(str(path), accept=["shares"])
+    assert not verdict.is_refused and verdict.findings[0].severity == "warning"
+    with pytest.raises(ConfigError, match="accept='share' is unknown; did you mean 'shares'"):
+        validate(str(path), accept=["share"])
 
 
 def test_the_made_world_has_no_error(world: World) -> None:

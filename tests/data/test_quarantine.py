@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from enterprise_recsys.data.quarantine import ROW_FAULTS, Admitted, Reading, admit
+from enterprise_recsys.data.quarantine import Admitted, Reading, admit
+from enterprise_recsys.data.rows import ROW_FAULTS
 from enterprise_recsys.errors import DataError
 
 SECONDS = 1_700_000_000
