@@ -97,8 +97,8 @@ _ADVICE: Mapping[str, str] = {
 
 def twin_ids(evidence: Evidence) -> Iterator[Finding]:
     """Ids that are one but for case, blanks, leading zeros or a type that added `.0`."""
-    for key, what in ((USER_ID, "user"), (ITEM_ID, "item")):
-        ids = pl.DataFrame({"id": evidence.events[key].unique()})
+    for key, what, known in ((USER_ID, "user", evidence.users), (ITEM_ID, "item", evidence.items)):
+        ids = known.select("id")
         same = pl.col("id").str.strip_chars().str.to_lowercase().str.replace(r"^(-?\d+)\.0+$", "${1}")
         twins = (
             ids.with_columns(same.str.replace(r"^0+(\d)", "${1}").alias("as"))
@@ -160,8 +160,8 @@ def shares(evidence: Evidence) -> Iterator[Finding]:
         (USER_ID, "user", LARGE_USER, ABSURD_USER, "a test account, a crawler or a missing id? Leave it out"),
         (ITEM_ID, "item", LARGE_ITEM, ABSURD_ITEM, "a default, a home page or a missing id? Leave it out"),
     ):
-        counts = evidence.events[key].value_counts(sort=True)
-        name, count = counts.row(0)
+        counts = evidence.users if key == USER_ID else evidence.items
+        name, count, _ = counts.row(0)
         share = count / len(evidence.events)
         if len(counts) >= _CROWD and share >= large:
             yield Finding(
@@ -176,7 +176,7 @@ def shares(evidence: Evidence) -> Iterator[Finding]:
 
 def bots(evidence: Evidence) -> Iterator[Finding]:
     """Users with more events in an hour than a person makes."""
-    busy = evidence.events[USER_ID].value_counts().filter(pl.col("count") > BOT_EVENTS_AN_HOUR)[USER_ID]
+    busy = evidence.users.filter(pl.col("count") > BOT_EVENTS_AN_HOUR)["id"]
     first, last = evidence.events[TIMESTAMP].min(), evidence.events[TIMESTAMP].max()
     if not isinstance(first, datetime) or not isinstance(last, datetime) or busy.is_empty():
         return
@@ -210,7 +210,7 @@ def size(evidence: Evidence) -> Iterator[Finding]:
             f"{counted(rows, 'event')} only",
             f"give at least {LEAST_EVENTS}" if least else "figures measured on so few events say little",
         )
-    counts = evidence.events[USER_ID].value_counts()["count"]
+    counts = evidence.users["count"]
     few = int((counts < FEW_A_USER).sum())
     if few * 2 > len(counts):
         yield Finding(
@@ -276,21 +276,17 @@ def cold(evidence: Evidence) -> Iterator[Finding]:
     """How many of the newest events are of users or items that the older ones do not know."""
     events = evidence.events
     edge = events[TIMESTAMP].quantile(0.8, "lower")
-    late = events.filter(events[TIMESTAMP] > edge)
-    if late.is_empty():
-        return
-    early = events.filter(events[TIMESTAMP] <= edge)
-    for key, what in ((USER_ID, "users"), (ITEM_ID, "items")):
-        unknown = late.join(early.select(key).unique(), on=key, how="anti")
-        share = len(unknown) / len(late)
+    late = int((events[TIMESTAMP] > edge).sum())
+    for what, known in (("users", evidence.users), ("items", evidence.items)):
+        unknown = known.filter(pl.col("first") > edge)
+        share = int(unknown["count"].sum()) / max(late, 1)
         if not share:
             continue
         yield Finding(
             "cold",
             "warning" if share > COLD_SHARE else "info",
-            unknown[key].n_unique(),
-            f"{share:.0%} of the newest fifth of events are of {what} without a past "
-            f"({unknown[key].n_unique():,} {what})",
+            len(unknown),
+            f"{share:.0%} of the newest fifth of events are of {what} without a past ({len(unknown):,} {what})",
             f"give features of {what}: they are all that is known there" if share > COLD_SHARE else "",
         )
 
@@ -307,7 +303,7 @@ def features(evidence: Evidence) -> Iterator[Finding]:
                 f"give --{what} FILE if you have them: they carry what is new",
             )
             continue
-        ids = evidence.events.select(key).unique()
+        ids = (evidence.users if key == USER_ID else evidence.items).select(pl.col("id").alias(key))
         bare, idle = ids.join(table, on=key, how="anti"), table.join(ids, on=key, how="anti")
         if len(bare):
             share = len(bare) / len(ids)

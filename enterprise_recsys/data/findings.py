@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Literal
 
 import polars as pl
 
 from enterprise_recsys.data.quarantine import Sifted
-from enterprise_recsys.records import Interactions
+from enterprise_recsys.records import ITEM_ID, TIMESTAMP, USER_ID, Interactions
 
 Severity = Literal["error", "warning", "info"]
 
@@ -57,6 +58,21 @@ class Evidence:
     def events(self) -> pl.DataFrame:
         """The usable events, in source order."""
         return self.log.events
+
+    @cached_property
+    def users(self) -> pl.DataFrame:
+        """One row a user: `id`, `count` of events, `first` time; the busiest first. Grouped once, for all checks."""
+        return self._of(USER_ID)
+
+    @cached_property
+    def items(self) -> pl.DataFrame:
+        """Likewise of items."""
+        return self._of(ITEM_ID)
+
+    def _of(self, key: str) -> pl.DataFrame:
+        grouped = self.events.lazy().group_by(pl.col(key).alias("id"))
+        counted = grouped.agg(count=pl.len(), first=pl.col(TIMESTAMP).min())
+        return counted.sort("count", "id", descending=[True, False]).collect(engine="streaming")
 
     def line(self, mask: pl.Series) -> int | None:
         """The line of the first event that a mask [R] marks."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from enterprise_recsys.data.quarantine import Reading
 from enterprise_recsys.data.validation import validate
 from enterprise_recsys.errors import DataError
 
-from .hostile import GOOD, HEADER, HOSTILE
+from .hostile import GOOD, HEADER, HOSTILE, arrow, frame, json_lines, parquet, quoted_all, text
 
 TOLERANT = Reading(most_bad=0.2)
 
@@ -49,6 +50,48 @@ def test_a_refused_log_leaves_nothing_behind(name: str, tmp_path: Path) -> None:
     with pytest.raises(DataError):
         prepare(str(path), tmp_path / "out")
     assert [one.name for one in tmp_path.iterdir()] == [path.name]
+
+
+BASES = {
+    ".csv": [text(), quoted_all(), text(header=HEADER + ",note", good=[f'{row},"x, y"' for row in GOOD])],
+    ".parquet": [parquet(frame())],
+    ".arrow": [arrow(frame())],
+    ".jsonl": [json_lines(frame())],
+}
+SHARDS = [b'"', b",", b"\n", b"\r\n", b"\r", b'""', b'",', b',"', b"\xef\xbb\xbf", b"9" * 30, b"\0", b"\xff"]
+
+
+def mutated(raw: bytes, draw: random.Random) -> bytes:
+    """A file with bytes changed, put in, taken out or repeated at one to twenty places."""
+    made = bytearray(raw)
+    for _ in range(draw.choice([1, 1, 2, 5, 20])):
+        place = draw.randrange(len(made))
+        kind = draw.randrange(4)
+        if kind == 0:
+            made[place] = draw.choice([34, 44, 10, 13, 0, 255, 59, 45, draw.randrange(256)])
+        elif kind == 1:
+            made[place:place] = draw.choice(SHARDS)
+        elif kind == 2:
+            del made[place : place + draw.choice([1, 3, 30])]
+        else:
+            made[place:place] = made[max(0, place - 40) : place]
+    return bytes(made)
+
+
+@pytest.mark.parametrize("times", [200, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_mutated_files_never_crash_and_never_lose_a_row(times: int, tmp_path: Path) -> None:
+    kept = 0
+    for seed in range(times):
+        draw = random.Random(seed)
+        ending = draw.choice([".csv", ".csv", ".csv", *BASES])
+        path = tmp_path / f"log{ending}"
+        path.write_bytes(mutated(draw.choice(BASES[ending]), draw))
+        got = validate(str(path), reading=TOLERANT)
+        assert got.rows_in == got.rows_used + len(got.quarantine), f"seed {seed}"
+        said = [finding.message for finding in got.findings if finding.check == "read"]
+        assert all("\n" not in message for message in said), f"seed {seed}: {said}"
+        kept += not got.is_refused
+    assert 0.2 * times < kept < 0.9 * times  # the mutations are neither harmless nor deadly
 
 
 def test_the_lines_of_the_quarantine_are_those_of_the_file(tmp_path: Path) -> None:
