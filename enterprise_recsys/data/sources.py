@@ -90,9 +90,9 @@ def fetched(data: str) -> None:
     Raises:
         DataError: as `downloads.fetch`.
     """
-    name, _ = place_of(data)
-    if name is not None and name in ARCHIVES and ":" not in data:
-        find(name, None, download=True)
+    name, path = place_of(data)
+    if name is not None and name in ARCHIVES:
+        find(name, path if ":" in data else None, download=True)
 
 
 def csv_file(path: Path | None, *, download: bool = False) -> Interactions:

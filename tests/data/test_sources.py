@@ -21,7 +21,7 @@ from polars.testing import assert_frame_equal
 
 from enterprise_recsys.data import downloads
 from enterprise_recsys.data.downloads import ARCHIVES, Archive, fetch, find
-from enterprise_recsys.data.sources import SOURCES, read
+from enterprise_recsys.data.sources import SOURCES, fetched, origin, read
 from enterprise_recsys.errors import DataError
 
 REAL = Path(os.environ.get("RECSYS_DATA") or "../shared/data")
@@ -273,6 +273,18 @@ def test_an_archive_that_the_server_does_not_have_is_refused(home: Path) -> None
     with pytest.raises(DataError, match=r"ml-100k.zip cannot be downloaded: HTTP Error 404"):
         read("ml-100k", download=True)
     assert left(home) == []
+
+
+@pytest.mark.usefixtures("server", "home")
+def test_a_set_is_fetched_before_it_is_prepared_and_to_the_place_that_is_named(tmp_path: Path) -> None:
+    for data, place in (
+        ("ml-1m", find("ml-1m", None, download=True)),
+        (f"ml-1m:{tmp_path / 'mine'}", tmp_path / "mine"),
+    ):
+        fetched(data)
+        assert origin(data) == [place / file for file in ARCHIVES["ml-1m"].files] or origin(data) == [place]
+        assert (place / "ratings.dat").is_file()
+    fetched("world")  # nothing to fetch
 
 
 class Breaking(Quiet):
