@@ -99,7 +99,7 @@ def validate(
     download: bool = False,
     now: datetime | None = None,
 ) -> Validation:
-    """Check a log and its tables; a fault in them is a finding, not an exception.
+    """Check a log and its tables; a fault in them is a finding and no exception, be it that there is no such log.
 
     Args:
         data, users, items, reading, download, now: as in `quarantine.admit`.
@@ -108,7 +108,7 @@ def validate(
 
     Raises:
         ConfigError: an unknown kind or check.
-        DataError: there is no such file or source.
+        DataError: a table is not there.
     """
     reading = reading or Reading()
     files.exist(users, items)
