@@ -14,6 +14,9 @@ from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.quarantine import Reading, Sifted, admit
 from enterprise_recsys.data.schema import Schema
 
+RECIPE_VERSION = 1
+"""Raised when the parts of the same log come out otherwise than before, so that older folders are made anew."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -69,6 +72,7 @@ def prepare(
             "kinds": dict(kinds or {}),
             "accept": sorted(accept),
             "split": "global_time",
+            "recipe": RECIPE_VERSION,
             "tables": [users is not None, items is not None],
         },
     )

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
+import polars.selectors as cs
 
 from enterprise_recsys.data import files
 from enterprise_recsys.data.aliases import renames
@@ -208,7 +209,11 @@ def _texts(frame: pl.DataFrame, chosen: pl.Series) -> pl.Series:
     texts = pl.Series("text", [None] * len(frame), dtype=pl.String)
     if not len(places):
         return texts
-    rows = frame[places].select(pl.struct(pl.all()).struct.json_encode().str.slice(0, _LONGEST_TEXT)).to_series()
+    chosen_rows = frame[places].with_columns(cs.binary().bin.encode("hex"))
+    try:
+        rows = chosen_rows.select(pl.struct(pl.all()).struct.json_encode().str.slice(0, _LONGEST_TEXT)).to_series()
+    except pl.exceptions.PanicException:  # polars cannot write bytes inside a list; the line and the reason remain
+        rows = pl.Series([None] * len(places), dtype=pl.String)
     return texts.scatter(places, rows).rename("text")
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
@@ -146,6 +147,28 @@ def test_tables_beside_the_log_are_joined_by_the_same_names(tmp_path: Path) -> N
     got = admit(log(), users=tmp_path / "users.csv", items=tmp_path / "items.csv", now=NOW).log
     assert got.users is not None and got.users.rows() == [("a", 30)]
     assert got.items is not None and got.items.rows() == [("x", "X")]
+
+
+TYPES: dict[str, pl.Series] = {
+    "bytes": pl.Series([b"\xff\x00"] * 4),
+    "bytes in lists": pl.Series([[b"\xff"]] * 4),
+    "decimals": pl.Series([Decimal("1.5")] * 4),
+    "durations": pl.Series([timedelta(seconds=1)] * 4),
+    "times of day": pl.Series([time(1, 2)] * 4),
+    "dates": pl.Series([date(2024, 1, 1)] * 4),
+    "arrays": pl.Series([[1.0, 2.0]] * 4, dtype=pl.Array(pl.Float32, 2)),
+    "structs": pl.Series([{"a": 1, "b": [1]}] * 4),
+    "categories": pl.Series(["a"] * 4, dtype=pl.Categorical),
+    "large whole numbers": pl.Series([2**100] * 4, dtype=pl.Int128),
+    "nothing": pl.Series([None] * 4),
+    "lists of lists": pl.Series([[[1]]] * 4),
+}
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_a_column_of_any_type_can_stand_beside_rows_that_are_set_aside(kind: str) -> None:
+    frame = log(user_id=["a", None, "a", "b"]).with_columns(TYPES[kind].alias("thing"))
+    assert aside(pl.concat([frame, frame.tail(1)])) == [(2, "user id missing"), (5, "the same row again")]
 
 
 VALUES = st.sampled_from(["a", "b", "", None, "c\n", "1700000000", "1700000001", "0", "-3", "soon", "inf", "9" * 12])
