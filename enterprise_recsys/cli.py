@@ -1,4 +1,4 @@
-"""The command line: `recsys demo | prepare | train | evaluate | compare | backtest | recommend | serve`."""
+"""The command line: `recsys demo | validate | plan | prepare | train | evaluate | compare | backtest | ...`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from enterprise_recsys.errors import ConfigError, RecsysError
 
 if TYPE_CHECKING:
     from enterprise_recsys.config import ModelConfig
+    from enterprise_recsys.data.quarantine import Reading
     from enterprise_recsys.data.splits import Split
     from enterprise_recsys.evaluation.detail import Detail
 
@@ -41,6 +42,27 @@ Items = Annotated[Path | None, typer.Option(help="A file with items' features, b
 Download = Annotated[bool, typer.Option("--download", help="Fetch the named data set if it is not there.")]
 Dials = Annotated[list[str] | None, typer.Option("--set", help="A dial of ModelConfig, as name=value; repeatable.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Log = Annotated[str, typer.Argument(help="A log: a file, a folder of Parquet, a name, or name:path (sasrec:log.txt).")]
+Columns = Annotated[
+    list[str] | None, typer.Option("--column", help="Your column = ours, e.g. customer=user_id; repeatable.")
+]
+Kinds = Annotated[
+    list[str] | None, typer.Option("--kind", help="Column = category, number, text ... or skip; repeatable.")
+]
+Accept = Annotated[
+    list[str] | None, typer.Option(help="A check whose errors do not refuse the log, e.g. shares; repeatable.")
+]
+EventWeights = Annotated[
+    list[str] | None, typer.Option("--event-weight", help="Event type = weight, e.g. buy=5; repeatable.")
+]
+Encoding = Annotated[str | None, typer.Option(help="Of a text file, e.g. latin-1; UTF-8 if not said.")]
+Separator = Annotated[str | None, typer.Option(help="Of a text file; found from its header if not said.")]
+RowOrder = Annotated[
+    bool, typer.Option("--row-order-as-time", help="The log has no times, and its rows stand in order of time.")
+]
+MaxBad = Annotated[
+    float, typer.Option(min=0.0, max=1.0, help="Share of rows that may be set aside; more refuses the log.")
+]
 Folder = Annotated[Path, typer.Argument(help="The folder that `recsys train` wrote.")]
 Length = Annotated[int, typer.Option("-k", "--k", min=1, help="Length of the lists.")]
 ReportFile = Annotated[
@@ -64,6 +86,72 @@ def demo(
 
 
 @app.command()
+def validate(
+    log: Log,
+    users: Users = None,
+    items: Items = None,
+    quarantine: Annotated[
+        Path | None, typer.Option(help="Write the rows that are set aside, with reasons, to this .csv or .parquet.")
+    ] = None,
+    column: Columns = None,
+    kind: Kinds = None,
+    accept: Accept = None,
+    event_weight: EventWeights = None,
+    encoding: Encoding = None,
+    separator: Separator = None,
+    row_order_as_time: RowOrder = False,
+    max_bad: MaxBad = 0.01,
+    as_json: Json = False,
+    download: Download = False,
+) -> None:
+    """Name every fault of a log with its count, an example and what to do; exit code 1 if it is refused."""
+    from enterprise_recsys.data.validation import validate as check
+    from enterprise_recsys.data.validation import write_quarantine
+
+    reading = _reading(column, event_weight, encoding, separator, row_order_as_time, max_bad)
+    verdict = check(
+        log,
+        users=users,
+        items=items,
+        reading=reading,
+        kinds=_pairs(kind),
+        accept=accept or (),
+        download=download,
+    )
+    if quarantine is not None:
+        write_quarantine(verdict, quarantine)
+    print(json.dumps(verdict.to_json(), default=str) if as_json else verdict)
+    if quarantine is not None and not as_json:
+        print(f"{quarantine}: {len(verdict.quarantine):,} rows")
+    if verdict.is_refused:
+        raise typer.Exit(1)
+
+
+@app.command()
+def plan(
+    log: Log,
+    dials: Dials = None,
+    config: Annotated[Path | None, typer.Option(help="A JSON file with dials of ModelConfig.")] = None,
+    memory: Annotated[str | None, typer.Option(help="What there is, e.g. 8g; exit code 1 if it is too little.")] = None,
+    column: Columns = None,
+    encoding: Encoding = None,
+    separator: Separator = None,
+    as_json: Json = False,
+    download: Download = False,
+) -> None:
+    """Say rows, memory, disk and minutes of each step before anything is run."""
+    from enterprise_recsys.data import plan as planning
+
+    chosen = _config(dials, config)
+    memory_mb = planning.parsed_memory(memory) if memory is not None else None
+    reading = _reading(column, None, encoding, separator, False, 0.01)
+    made = planning.plan(planning.measure(log, reading, download=download), chosen, memory_mb=memory_mb)
+    print(json.dumps(made.to_json()) if as_json else made)
+    if made.too_large:
+        raise typer.Exit(1)
+
+
+@app.command()
 def prepare(
     data: Data,
     out: Annotated[Path, typer.Option(help="A folder for Parquet, or a file that ends in .pkl.")] = Path(
@@ -71,16 +159,50 @@ def prepare(
     ),
     users: Users = None,
     items: Items = None,
+    quarantine: Annotated[
+        Path | None, typer.Option(help="Write the rows that are set aside here too (.csv or .parquet).")
+    ] = None,
+    column: Columns = None,
+    kind: Kinds = None,
+    accept: Accept = None,
+    event_weight: EventWeights = None,
+    encoding: Encoding = None,
+    separator: Separator = None,
+    row_order_as_time: RowOrder = False,
+    max_bad: MaxBad = 0.01,
+    force: Annotated[bool, typer.Option("--force", help="Prepare again though nothing has changed.")] = False,
     download: Download = False,
 ) -> None:
-    """Split a log by time and add features as of each event; writes train, val and test."""
-    from enterprise_recsys.data import prepared
-    from enterprise_recsys.data.processor import DataProcessor
-    from enterprise_recsys.data.sources import read
+    """Check a log, split it by time and add features as of each event; writes train, val and test."""
+    from enterprise_recsys.data.preparation import prepare as make
+    from enterprise_recsys.data.validation import write_quarantine
 
-    frames = DataProcessor().prepare(read(data, users=users, items=items, download=download))
-    prepared.write(frames, out)
-    print(f"{out}: " + ", ".join(f"{name} {len(frame):,} rows" for name, frame in frames.items()))
+    reading = _reading(column, event_weight, encoding, separator, row_order_as_time, max_bad)
+    made = make(
+        data,
+        out,
+        users=users,
+        items=items,
+        reading=reading,
+        kinds=_pairs(kind),
+        accept=accept or (),
+        download=download,
+        force=force or quarantine is not None,
+    )
+    counts = ", ".join(f"{name} {rows:,} rows" for name, rows in made.rows.items())
+    if made.sifted is None:
+        print(f"{out}: unchanged, reused: {counts} (--force prepares it again)")
+        return
+    for word in made.sifted.told:
+        print(word)
+    for reason, count, line, _ in made.sifted.counts():
+        print(f"set aside: {reason}: {count:,}, first at line {line:,}")
+    if quarantine is not None:
+        write_quarantine(made.sifted, quarantine)
+    print(
+        f"{out}: {counts}; {made.sifted.rows_in:,} rows in = {len(made.sifted.frame):,} used + "
+        f"{len(made.sifted.aside):,} set aside"
+    )
 
 
 @app.command()
@@ -282,6 +404,27 @@ def _config(dials: list[str] | None, file: Path | None = None) -> ModelConfig:
         except ValueError:
             fields[name] = value
     return ModelConfig(**fields)
+
+
+def _reading(
+    column: list[str] | None,
+    event_weight: list[str] | None,
+    encoding: str | None,
+    separator: str | None,
+    row_order_as_time: bool,
+    max_bad: float,
+) -> Reading:
+    from enterprise_recsys.data.quarantine import Reading
+    from enterprise_recsys.data.weights import parsed
+
+    mark = {"tab": "\t", "\\t": "\t"}.get(separator, separator) if separator is not None else None
+    return Reading(_pairs(column), encoding, mark, parsed(event_weight or []), row_order_as_time, max_bad)
+
+
+def _pairs(words: list[str] | None) -> dict[str, str]:
+    from enterprise_recsys.data.schema import parsed
+
+    return parsed(words or [])
 
 
 def _parts(data: str, users: Path | None, items: Path | None, download: bool) -> Split:

@@ -188,7 +188,7 @@ def _ratings(recommender: Recommender, exam: Exam, generator: np.random.Generato
         requests = moments.requests(slots, times, context)
         queries: Floats = engine.encoder.encode(requests.columns, requests.history)
         scores = np.einsum("bd,bd->b", queries, engine.vectors[rows])
-        columns = moments.pair_columns(requests, times, recommender.item_columns, rows[:, None], scores[:, None])
+        columns = moments.pair_columns(requests, recommender.item_columns, rows[:, None], scores[:, None])
         said.append(engine.scorer.score(columns)[1].astype(np.float64))
     return events.ratings[judged].astype(np.float64), np.concatenate(said)
 

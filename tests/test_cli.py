@@ -111,6 +111,9 @@ def test_a_measurement_that_cannot_be_made_is_refused_in_a_sentence(
         (("train", "--data", "world", "--set", "epochs"), "should be name=value"),
         (("train", "--data", "world", "--set", "epochz=3"), "did you mean 'epochs'"),
         (("train", "--data", "world", "--config", "nowhere.json"), "cannot be read as JSON"),
+        (("prepare", "--data", "empty.csv"), "empty.csv is empty"),
+        (("plan", "world", "--memory", "8"), "is no size; right is a number with m, g or t"),
+        (("validate", "nowhere.csv", "--kind", "zip"), "should be name=value"),
         (("recommend", "nowhere", "42"), "train first"),
         (("serve", "nowhere"), "nowhere"),
     ],
@@ -121,7 +124,7 @@ def test_a_fault_is_one_sentence_and_exit_code_1(words: tuple[str, ...], told: s
     assert done.returncode == 1 and told in done.stderr and "Traceback" not in done.stderr
 
 
-COMMANDS = ("demo", "prepare", "train", "evaluate", "compare", "backtest", "recommend", "serve")
+COMMANDS = ("demo", "validate", "plan", "prepare", "train", "evaluate", "compare", "backtest", "recommend", "serve")
 
 
 def test_help_names_every_command(tmp_path: Path) -> None:

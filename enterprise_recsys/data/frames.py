@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, overload
 import polars as pl
 import polars.selectors as cs
 
+from enterprise_recsys.data.aliases import ALIASES, ROW_ORDER, meant, renames
+from enterprise_recsys.data.faults import exact_up_to, example, where
+from enterprise_recsys.data.times import to_utc
+from enterprise_recsys.data.weights import weighed
 from enterprise_recsys.errors import DataError, MissingExtraError
 from enterprise_recsys.records import (
     DERIVED,
@@ -32,20 +36,11 @@ if TYPE_CHECKING:
 
 Frame: TypeAlias = "pl.DataFrame | pl.LazyFrame | pd.DataFrame | pa.Table"
 
+__all__ = ["ALIASES", "Frame", "to_frame", "to_interactions", "to_polars"]
+
 logger = logging.getLogger("enterprise_recsys")
 
-ALIASES: Mapping[str, tuple[str, ...]] = {
-    USER_ID: ("userId", "userID", "user", "visitor_id", "customer_id", "uid"),
-    ITEM_ID: ("itemId", "itemID", "movieId", "product_id", "item", "iid"),
-    TIMESTAMP: ("datetime", "time", "ts", "created_at", "event_timestamp", "date"),
-    RATING: ("score", "stars"),
-}
-"""Canonical name -> names read as it when it is absent and exactly one of them is there."""
-
 _TEXT = (EVENT_TYPE, EVENT_ID, SESSION_ID, RECOMMENDATION_ID)
-_UNITS = ("seconds", "milliseconds", "microseconds", "nanoseconds", "no known unit")
-_NUMBER = r"^\s*[+-]?\d+(\.\d*)?([eE][+-]?\d+)?\s*$"
-_ISO = r"^\s*(\d{4}-\d{2}-\d{2})(?:[Tt ](\d{2}:\d{2})(:\d{2})?(?:(\.\d{1,6})\d*)?)?\s*([Zz]|[+-]\d{2}:?\d{2})?\s*$"
 
 
 def to_interactions(
@@ -55,6 +50,8 @@ def to_interactions(
     *,
     name: str = "log",
     columns: Mapping[str, str] | None = None,
+    event_weights: Mapping[str, float] | None = None,
+    row_order_as_time: bool = False,
 ) -> Interactions:
     """Bring a log, and tables of users and items, into canonical form.
 
@@ -71,6 +68,8 @@ def to_interactions(
         items: [I] likewise, with the prefix `item_`.
         name: where the log came from, for messages and results.
         columns: own name -> canonical name, for the log and both tables.
+        event_weights: event type -> how much such an event counts (0 or more); becomes `weight`, times the log's own.
+        row_order_as_time: the log has no times and its rows stand in order of time: row r (from 1) is at second r.
 
     Raises:
         DataError: a required column is missing, an id, time, rating or weight cannot be used, an id stands twice in a
@@ -89,8 +88,11 @@ def to_interactions(
             f"columns= renames {unknown[0]!r}, which {name} does not have; found: {', '.join(sorted(found))}. "
             "It maps your own name to the canonical one, as in columns={'customer': 'user_id'}."
         )
-    log = _rename(tables[name], REQUIRED, columns or {}, name).drop(DERIVED, strict=False)
+    log = with_order(tables[name], columns or {}, name) if row_order_as_time else tables[name]
+    log = _rename(log, REQUIRED, columns or {}, name).drop(DERIVED, strict=False)
     events = log.with_columns(_events(log, name))
+    if event_weights:
+        events = events.with_columns(weighed(events, event_weights, name))
     events, user_table = _static(events, USER_ID)
     events, item_table = _static(events, ITEM_ID)
     for label, id_name in ((f"the users of {name}", USER_ID), (f"the items of {name}", ITEM_ID)):
@@ -201,53 +203,32 @@ def _pandas_needs(error: ImportError) -> str:
 
 def _rename(frame: pl.DataFrame, needed: tuple[str, ...], columns: Mapping[str, str], name: str) -> pl.DataFrame:
     """Apply the caller's names, then the aliases, and hold the frame to the columns that it needs."""
-    own = {old: new for old, new in columns.items() if old in frame.columns and old != new}
-    after = [own.get(column, column) for column in frame.columns]
-    if twice := sorted({column for column in after if after.count(column) > 1}):
-        raise DataError(
-            f"columns= makes two columns named {twice[0]!r} in {name}; found: {', '.join(frame.columns)}. "
-            "Drop one of them, or rename only one."
-        )
-    frame = frame.rename(own)
-    found = ", ".join(frame.columns)
-    wanted = (*needed, RATING) if TIMESTAMP in needed else needed
-    for canonical in wanted:
-        likely = [alias for alias in ALIASES[canonical] if alias in frame.columns]
-        if canonical in frame.columns:
-            continue
-        if len(likely) == 1:
-            logger.info("%s: column %r is read as %r", name, likely[0], canonical)
-            frame = frame.rename({likely[0]: canonical})
-        elif canonical in needed:
-            several = f"; it could be {' or '.join(map(repr, likely))}" if likely else ""
-            raise DataError(
-                f"column {canonical!r} is missing in {name}; found: {found}{several}. "
-                f"Rename it or pass columns={{'its name': {canonical!r}}}."
-            )
-    return frame
+    return frame.rename(renames(frame.columns, needed, columns, name))
 
 
 def _events(log: pl.DataFrame, name: str) -> list[pl.Series]:
     """The canonical columns that a log has, in canonical types."""
-    made = [_ids(log[USER_ID], name), _ids(log[ITEM_ID], name), _times(log[TIMESTAMP], name)]
+    made = [_ids(log[USER_ID], name), _ids(log[ITEM_ID], name), to_utc(log[TIMESTAMP], name)]
     made += [_strings(log[column], name) for column in _TEXT if column in log.columns]
     made += [_numbers(log[column], name) for column in (RATING, WEIGHT) if column in log.columns]
     if WEIGHT in log.columns:
         weights = made[-1]
         if (bad := weights.is_null() | (weights < 0).fill_null(False)).any():
             raise DataError(
-                f"{WEIGHT} is missing or negative in {_where(bad, name)}; right is 0 or more, 1 = one event."
+                f"{WEIGHT} is missing or negative in {where(bad, name)}; right is 0 or more, 1 = one event."
             )
     return made
 
 
-def _where(bad: pl.Series, name: str) -> str:
-    rows = bad.arg_true()
-    return f"{len(rows):,} row{'' if len(rows) == 1 else 's'} of {name}, first at row {rows[0] + 1:,}"
-
-
-def _example(column: pl.Series, bad: pl.Series) -> str:
-    return repr(column.filter(bad)[0])
+def with_order(log: pl.DataFrame, columns: Mapping[str, str], name: str) -> pl.DataFrame:
+    """The log with its row numbers as times; a column of times beside the wish for none is refused."""
+    found = [column for column in log.columns if (columns.get(column) or meant(column)) == TIMESTAMP]
+    if found:
+        raise DataError(
+            f"{ROW_ORDER} is set and {name} has the column {found[0]!r}, which says the time; "
+            "leave the option away, or drop the column."
+        )
+    return log.with_columns(pl.int_range(1, pl.len() + 1).alias(TIMESTAMP))
 
 
 def _ids(column: pl.Series, name: str) -> pl.Series:
@@ -255,7 +236,7 @@ def _ids(column: pl.Series, name: str) -> pl.Series:
     if column.dtype == pl.String:
         empty = empty | (column == "").fill_null(False)
     if empty.any():
-        raise DataError(f"{column.name} is null or empty in {_where(empty, name)}; drop these rows or mend them.")
+        raise DataError(f"{column.name} is null or empty in {where(empty, name)}; drop these rows or mend them.")
     return _strings(column, name)
 
 
@@ -266,17 +247,12 @@ def _strings(column: pl.Series, name: str) -> pl.Series:
     if not column.dtype.is_numeric():
         raise DataError(f"{column.name} of {name} is of type {column.dtype}; right are strings or whole numbers.")
     values = column.cast(pl.Float64)
-    if (bad := ((values != values.floor()) | (values.abs() > _exact(column))).fill_null(False)).any():
+    if (bad := ((values != values.floor()) | (values.abs() > exact_up_to(column))).fill_null(False)).any():
         raise DataError(
-            f"{column.name} is no whole number in {_where(bad, name)}: {_example(values, bad)}; "
+            f"{column.name} is no whole number in {where(bad, name)}: {example(values, bad)}; "
             "right are strings, or whole numbers with all their digits (floats keep 15)."
         )
     return values.cast(pl.Int64).cast(pl.String)
-
-
-def _exact(column: pl.Series) -> float:
-    """Up to here a float type tells neighbouring whole numbers apart; inf and beyond are not."""
-    return 2.0**24 if column.dtype == pl.Float32 else 2.0**53
 
 
 def _numbers(column: pl.Series, name: str) -> pl.Series:
@@ -288,96 +264,10 @@ def _numbers(column: pl.Series, name: str) -> pl.Series:
     values = column.str.strip_chars().cast(pl.Float64, strict=False) if text else column.cast(pl.Float64)
     if (bad := (values.is_null() & ~empty) | values.is_infinite().fill_null(False)).any():
         raise DataError(
-            f"{column.name} is no finite number in {_where(bad, name)}: {_example(column, bad)}; "
+            f"{column.name} is no finite number in {where(bad, name)}: {example(column, bad)}; "
             "right are numbers, or nothing where there is none."
         )
     return values.fill_nan(None)
-
-
-def _times(column: pl.Series, name: str) -> pl.Series:
-    """UTC microseconds of any form of time that `to_interactions` names."""
-    if (empty := column.is_null()).any():
-        raise DataError(f"{TIMESTAMP} is null in {_where(empty, name)}; drop these rows or mend them.")
-    if column.dtype == pl.String:
-        if column.str.contains(_NUMBER).any():
-            return _from_numbers(_numeric_text(column, name), name)
-        return _from_text(column, name)
-    if column.dtype.is_numeric():
-        return _from_numbers(column, name)
-    if column.dtype == pl.Date or isinstance(column.dtype, pl.Datetime):
-        zoned = getattr(column.dtype, "time_zone", None)
-        micros = column.cast(pl.Datetime("us", zoned))
-        return micros.dt.convert_time_zone("UTC") if zoned else micros.dt.replace_time_zone("UTC")
-    raise DataError(f"{TIMESTAMP} of {name} is of type {column.dtype}; right are times, numbers or ISO 8601 strings.")
-
-
-def _from_numbers(column: pl.Series, name: str) -> pl.Series:
-    """Times since 1970 whose unit shows in their size, the same for the whole column."""
-    column = column.cast(pl.Float64) if column.dtype.is_decimal() else column
-    if (bad := column < 0).any():
-        raise DataError(
-            f"{TIMESTAMP} is negative in {_where(bad, name)}: {_example(column, bad)}; give times since 1970."
-        )
-    if column.dtype.is_float() and (bad := column > _exact(column)).any():
-        raise DataError(
-            f"{TIMESTAMP} is a {column.dtype} too large to be exact in {_where(bad, name)}: {_example(column, bad)}; "
-            "give whole numbers (integers), or Float64 seconds."
-        )
-    sizes = column.cast(pl.Float64)
-    units = sum(((sizes >= edge).cast(pl.Int64) for edge in (1e11, 1e14, 1e17, 1e20)), pl.zeros(len(sizes), eager=True))
-    counts = {_UNITS[int(unit)]: units.eq(unit).sum() for unit in units.unique().sort()}
-    if len(counts) > 1 or _UNITS[4] in counts:
-        mix = ", ".join(f"{count:,} in {unit}" for unit, count in counts.items())
-        raise DataError(
-            f"{TIMESTAMP} of {name} does not tell one unit by the size of its values: {mix}; give all in seconds."
-        )
-    if column.is_between(19000101, 21001231).all():  # 1970-08 in seconds: a month that no log comes from
-        dates = column.cast(pl.Int64).cast(pl.String).str.to_date("%Y%m%d", strict=False)
-        if not dates.has_nulls():
-            raise DataError(
-                f"{TIMESTAMP} of {name} looks like dates written YYYYMMDD: {column[0]}; "
-                "give dates, or ISO 8601 strings such as 2024-05-01."
-            )
-    unit = int(units[0])
-    if unit == 3:
-        micros = (column // 1000).cast(pl.Int64)
-    elif column.dtype.is_float():
-        micros = (sizes * (1e6, 1e3, 1.0)[unit]).round().cast(pl.Int64)
-    else:
-        micros = column.cast(pl.Int64) * (1_000_000, 1_000, 1)[unit]
-    return micros.cast(pl.Datetime("us")).dt.replace_time_zone("UTC").alias(TIMESTAMP)
-
-
-def _numeric_text(column: pl.Series, name: str) -> pl.Series:
-    bad = ~column.str.contains(_NUMBER)
-    if bad.any():
-        raise DataError(_unreadable(column, bad, name))
-    text = column.str.strip_chars()
-    whole = text.cast(pl.Int64, strict=False)
-    return text.cast(pl.Float64) if whole.has_nulls() else whole
-
-
-def _from_text(column: pl.Series, name: str) -> pl.Series:
-    """ISO 8601 with a blank or T, seconds and offset or not; taken apart, since one column may mix these."""
-    day, minute, second, fraction, zone = (column.str.extract(_ISO, group) for group in range(1, 6))
-    clock = minute.fill_null("00:00") + second.fill_null(":00") + fraction.fill_null(".0")
-    local = (day + "T" + clock).str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False)
-    if (bad := local.is_null()).any():
-        raise DataError(_unreadable(column, bad, name))
-    digits = zone.str.replace_all("[^0-9]", "").str.zfill(4)
-    minutes = digits.str.slice(0, 2).cast(pl.Int64, strict=False) * 60 + digits.str.slice(2, 2).cast(
-        pl.Int64, strict=False
-    )
-    signed = minutes * zone.str.starts_with("-").cast(pl.Int64) * -2 + minutes
-    shift = (signed.fill_null(0) * 60_000_000).cast(pl.Duration("us"))
-    return (local - shift).dt.replace_time_zone("UTC").alias(TIMESTAMP)
-
-
-def _unreadable(column: pl.Series, bad: pl.Series, name: str) -> str:
-    return (
-        f"{TIMESTAMP} cannot be read in {_where(bad, name)}: {_example(column, bad)}; right is one form for the whole "
-        "column: ISO 8601 such as 2024-05-01T12:30:00Z, or seconds since 1970."
-    )
 
 
 def _static(events: pl.DataFrame, id_name: str) -> tuple[pl.DataFrame, pl.DataFrame | None]:
@@ -396,7 +286,7 @@ def _table(frame: pl.DataFrame, id_name: str, label: str) -> pl.DataFrame:
     frame = frame.with_columns(_ids(frame[id_name], label))
     if (bad := frame[id_name].is_duplicated()).any():
         raise DataError(
-            f"{id_name} stands more than once in {_where(bad, label)}: {_example(frame[id_name], bad)}; "
+            f"{id_name} stands more than once in {where(bad, label)}: {example(frame[id_name], bad)}; "
             "give one row for each id."
         )
     names = {column: column if column.startswith(prefix) else prefix + column for column in frame.columns}

@@ -183,8 +183,9 @@ def test_an_alias_is_read_as_the_canonical_name_and_logged(
     canonical: str, alias: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, logger="enterprise_recsys"):
-        got = to_interactions(log(rating=[1, 2]).rename({canonical: alias}), name="clicks.csv")
-    assert_frame_equal(got.events, events(rating=[1, 2]))
+        full = log(rating=[1, 2], event_type=["view", "buy"])
+        got = to_interactions(full.rename({canonical: alias}), name="clicks.csv")
+    assert_frame_equal(got.events, events(rating=[1, 2], event_type=["view", "buy"]))
     assert caplog.messages == [f"clicks.csv: column {alias!r} is read as {canonical!r}"]
 
 

@@ -13,13 +13,15 @@ from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from enterprise_recsys.data import sources
-from enterprise_recsys.data.sources import ARCHIVES, SOURCES, Archive, fetch, read
+from enterprise_recsys.data import downloads
+from enterprise_recsys.data.downloads import ARCHIVES, Archive, fetch, find
+from enterprise_recsys.data.sources import SOURCES, fetched, origin, read
 from enterprise_recsys.errors import DataError
 
 REAL = Path(os.environ.get("RECSYS_DATA") or "../shared/data")
@@ -129,12 +131,12 @@ def test_a_given_table_replaces_the_one_of_the_named_source(tmp_path: Path) -> N
 
 def test_movielens_is_looked_for_in_recsys_data_and_then_in_the_cache(home: Path, tmp_path: Path) -> None:
     cached = write(home / ".cache" / "enterprise_recsys" / "ml-1m", "ml-1m")
-    assert sources.find("ml-1m", None) == cached
+    assert find("ml-1m", None) == cached
     (tmp_path / "data" / "ml-1m").mkdir(parents=True)  # a folder without its files is passed over
-    assert sources.find("ml-1m", None) == cached
+    assert find("ml-1m", None) == cached
     (tmp_path / "data" / "ml-1m").rmdir()
-    assert sources.find("ml-1m", None) != write(tmp_path / "data" / "ml-1m", "ml-1m")
-    assert sources.find("ml-1m", None) == tmp_path / "data" / "ml-1m"
+    assert find("ml-1m", None) != write(tmp_path / "data" / "ml-1m", "ml-1m")
+    assert find("ml-1m", None) == tmp_path / "data" / "ml-1m"
 
 
 def test_an_absent_movielens_says_where_it_looked_the_licence_and_the_flag(home: Path, tmp_path: Path) -> None:
@@ -157,13 +159,19 @@ def test_without_recsys_data_the_shared_folder_beside_the_project_is_looked_in(
     (tmp_path / "project").mkdir()
     monkeypatch.chdir(tmp_path / "project")
     write(tmp_path / "shared" / "data" / "ml-1m", "ml-1m")
-    assert sources.find("ml-1m", None) == Path("../shared/data/ml-1m")
+    assert find("ml-1m", None) == Path("../shared/data/ml-1m")
 
 
 def test_the_official_checksums_are_the_published_ones() -> None:
     assert {name: f"{archive.algorithm} {archive.digest}" for name, archive in ARCHIVES.items()} == {
         "ml-100k": "md5 0e33842e24a9c977be4e0107933c0723",
         "ml-1m": "md5 c4d9eecfca2ab87c1945afe126590906",
+        "ml-10m": "md5 ce571fd55effeba0271552578f2648bd",
+        "ml-20m": "md5 cd245b17a1ae2cc31bb14903e1204af3",
+        "ml-25m": "md5 6b51fb2759a8657d3bfcbfc42b592ada",
+        "ml-32m": "md5 d472be332d4daa821edc399621853b57",
+        "ml-latest": "sha256 ",
+        "goodbooks-10k": "sha256 ",
         "ml-latest-small": "sha256 696d65a3dfceac7c45750ad32df2c259311949efec81f0f144fdfb91ebc9e436",
     }
 
@@ -197,9 +205,9 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     (tmp_path / "www" / "ml-1m.zip").write_bytes(packed())
     digest = hashlib.sha256(packed()).hexdigest()
     made = Archive(ARCHIVES["ml-1m"].files, "README", "sha256", digest)
-    monkeypatch.setattr(sources, "ARCHIVES", {**ARCHIVES, "ml-1m": made})
+    monkeypatch.setattr(downloads, "ARCHIVES", {**ARCHIVES, "ml-1m": made})
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path / "www"))) as listening:
-        monkeypatch.setattr(sources, "MOVIELENS_URL", f"http://127.0.0.1:{listening.server_port}")
+        monkeypatch.setattr(downloads, "MOVIELENS_URL", f"http://127.0.0.1:{listening.server_port}")
         threading.Thread(target=listening.serve_forever, args=(0.01,), daemon=True).start()
         yield
         listening.shutdown()
@@ -251,7 +259,7 @@ def test_a_folder_with_other_files_is_not_overwritten(tmp_path: Path) -> None:
 def test_offline_says_so_and_how_to_do_it_by_hand(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as closed:  # bound and not listening: a connection is refused
         closed.bind(("127.0.0.1", 0))
-        monkeypatch.setattr(sources, "MOVIELENS_URL", f"http://127.0.0.1:{closed.getsockname()[1]}")
+        monkeypatch.setattr(downloads, "MOVIELENS_URL", f"http://127.0.0.1:{closed.getsockname()[1]}")
         with pytest.raises(DataError) as caught:
             read("ml-1m", download=True)
     message = str(caught.value)
@@ -265,6 +273,76 @@ def test_an_archive_that_the_server_does_not_have_is_refused(home: Path) -> None
     with pytest.raises(DataError, match=r"ml-100k.zip cannot be downloaded: HTTP Error 404"):
         read("ml-100k", download=True)
     assert left(home) == []
+
+
+@pytest.mark.usefixtures("server", "home")
+def test_a_set_is_fetched_before_it_is_prepared_and_to_the_place_that_is_named(tmp_path: Path) -> None:
+    fetched("ml-1m")
+    assert [path.name for path in origin("ml-1m")] == list(ARCHIVES["ml-1m"].files)
+    assert all(path.is_file() for path in origin("ml-1m"))
+    fetched(f"ml-1m:{tmp_path / 'mine'}")
+    assert origin(f"ml-1m:{tmp_path / 'mine'}") == [tmp_path / "mine"]
+    assert (tmp_path / "mine" / "ratings.dat").is_file()
+    fetched("world")  # nothing to fetch
+
+
+class Breaking(Quiet):
+    """Breaks the first answer off in the middle, and can go on from any byte."""
+
+    asked: ClassVar[list[str | None]] = []
+
+    def do_GET(self) -> None:
+        """Answer with a whole file, half of one, or its rest."""
+        body, wanted = packed(), self.headers.get("Range")
+        self.asked.append(wanted)
+        begin = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0
+        self.send_response(206 if begin else 200)
+        self.send_header("Content-Length", str(len(body) - begin))
+        self.end_headers()
+        self.wfile.write(body[begin:] if begin else body[: len(body) // 2])
+
+
+@pytest.mark.usefixtures("server")
+def test_a_download_that_breaks_off_goes_on_where_it_was_and_shows_nothing_before(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Breaking.asked.clear()
+    cache = home / ".cache" / "enterprise_recsys"
+    with ThreadingHTTPServer(("127.0.0.1", 0), Breaking) as listening:
+        monkeypatch.setattr(downloads, "MOVIELENS_URL", f"http://127.0.0.1:{listening.server_port}")
+        threading.Thread(target=listening.serve_forever, args=(0.01,), daemon=True).start()
+        half = len(packed()) // 2
+        with pytest.raises(DataError, match=f"broke off after {half:,} of .*are kept, and the next try goes on"):
+            read("ml-1m", download=True)
+        assert [path.name for path in cache.iterdir()] == [".ml-1m.zip.part"]
+        assert read("ml-1m", download=True).events.height == 2
+        listening.shutdown()
+    assert Breaking.asked == [None, f"bytes={half}-"]
+    assert [path.name for path in cache.iterdir()] == ["ml-1m"]
+
+
+@pytest.mark.usefixtures("server")
+def test_an_archive_without_a_published_checksum_is_held_to_its_own_and_told(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(downloads, "ARCHIVES", {"ml-1m": Archive(ARCHIVES["ml-1m"].files, "README", "sha256", "")})
+    with caplog.at_level("INFO", logger="enterprise_recsys"):
+        assert read("ml-1m", download=True).events.height == 2
+    assert hashlib.sha256(packed()).hexdigest() in caplog.text
+    damaged = bytearray(packed())
+    damaged[60] ^= 255
+    (tmp_path / "www" / "ml-1m.zip").write_bytes(bytes(damaged))
+    with pytest.raises(DataError, match="ml-1m.zip is damaged: .*nothing was kept"):
+        fetch("ml-1m", tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
+@pytest.mark.usefixtures("server", "home")
+def test_an_archive_that_lacks_a_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(downloads, "ARCHIVES", {"ml-1m": Archive(("gone.dat",), "README", "sha256", "")})
+    with pytest.raises(DataError, match="ml-1m.zip holds no gone.dat; right is the official archive. Nothing was kept"):
+        fetch("ml-1m", tmp_path / "mine")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["www"]
 
 
 # Files of your own -----------------------------------------------------------------------------------------------
@@ -317,8 +395,7 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
         read("ml-1n")
     assert str(caught.value) == (
         "data='ml-1n' is neither a known source nor a file that exists; did you mean 'ml-1m'? "
-        "Known: csv, ml-100k, ml-1m, ml-latest-small, parquet, world, or give the path of a "
-        ".csv, .tsv or .parquet file."
+        f"Known: {', '.join(sorted(SOURCES))}, or give the path of a .csv, .tsv or .parquet file."
     )
 
 
@@ -343,7 +420,7 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
         (
             "log.xlsx",
             b"PK",
-            "log.xlsx has an unknown ending; known are .csv, .tsv, .csv.gz, .tsv.gz, .parquet, and folders",
+            "log.xlsx has an unknown ending; known are .csv, .tsv, .csv.gz, .tsv.gz, .txt, .dat, .parquet, ",
         ),
     ],
 )

@@ -1,0 +1,254 @@
+"""Rows that cannot be used are set aside, each with its line and reason: rows in = rows used + rows set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import polars.selectors as cs
+
+from enterprise_recsys.data import files
+from enterprise_recsys.data.aliases import renames
+from enterprise_recsys.data.delimited import Loaded, no_faults
+from enterprise_recsys.data.faults import cut
+from enterprise_recsys.data.frames import to_interactions, to_polars, with_order
+from enterprise_recsys.data.rows import ROW_FAULTS
+from enterprise_recsys.data.sources import SOURCES, place_of
+from enterprise_recsys.errors import DataError
+from enterprise_recsys.records import EVENT_ID, REQUIRED, Interactions
+
+MOST_BAD = 0.01
+CLOCKS_DIFFER = timedelta(minutes=5)
+"""Times up to this far ahead of our clock are not from the future: two machines never agree."""
+
+DUPLICATE, SEEN_BEFORE = "the same row again", "event_id seen before"
+REPEATS = (DUPLICATE, SEEN_BEFORE)
+"""Reasons that do not count as bad: at-least-once delivery is no fault of the log."""
+
+_LONGEST_TEXT = 300
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a log is to be read.
+
+    Attributes:
+        columns: own name -> canonical name.
+        encoding, separator: of a text file; None finds out.
+        event_weights: event type -> weight, see `to_interactions`.
+        row_order_as_time: the log has no times; its rows stand in order of time.
+        most_bad: share of the rows that may be set aside, 0 to 1; repeated rows are not counted.
+    """
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    encoding: str | None = None
+    separator: str | None = None
+    event_weights: Mapping[str, float] = field(default_factory=dict)
+    row_order_as_time: bool = False
+    most_bad: float = MOST_BAD
+
+
+@dataclass(frozen=True)
+class Sifted:
+    """A log taken apart into what can be used and what cannot.
+
+    Attributes:
+        frame: [R] rows that can be used, in the log's own columns, some renamed.
+        lines: [R] the line (of a text file) or row each comes from.
+        aside: [Q] `line`, `reason`, `text`: what was set aside, in order of line.
+        rows_in: R + Q.
+        names: the log's columns as they were called.
+        told: remarks for the reader.
+    """
+
+    frame: pl.DataFrame
+    lines: pl.Series
+    aside: pl.DataFrame
+    rows_in: int
+    names: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
+
+    @property
+    def bad(self) -> pl.DataFrame:
+        """What was set aside and is no mere repetition."""
+        return self.aside.filter(~pl.col("reason").is_in(REPEATS))
+
+    def counts(self) -> list[tuple[str, int, int, str]]:
+        """Reason, count, first line and its text, the most frequent reason first."""
+        grouped = self.aside.group_by("reason", maintain_order=True).agg(pl.len().alias("n"), pl.all().first())
+        return grouped.sort("n", descending=True, maintain_order=True).select("reason", "n", "line", "text").rows()
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """A log in canonical form, with the account of its rows."""
+
+    log: Interactions
+    sifted: Sifted
+
+
+def admit(
+    data: str | object,
+    *,
+    users: Path | None = None,
+    items: Path | None = None,
+    reading: Reading | None = None,
+    download: bool = False,
+    now: datetime | None = None,
+) -> Admitted:
+    """Read a log, set aside the rows that cannot be used, and refuse it when they are too many.
+
+    Args:
+        data: as in `sources.read`, or any data frame.
+        users, items: files of features, whole or refused.
+        reading: how to read it; None is `Reading()`.
+        download: fetch a named set that is not there.
+        now: the latest time that an event can have; None is five minutes from now.
+
+    Raises:
+        DataError: it cannot be read, a whole column is unusable, more rows are bad than `most_bad` allows, or none is
+            left.
+    """
+    reading = reading or Reading()
+    loaded, own_users, own_items, name = loaded_of(data, reading, download=download)
+    sifted = sift(loaded, name, reading, now=now)
+    refuse_if_too_bad(sifted, name, reading)
+    user_table, item_table = (
+        found if path is None else files.table(path, reading.columns, encoding=reading.encoding)
+        for path, found in ((users, own_users), (items, own_items))
+    )
+    return Admitted(interactions(sifted, user_table, item_table, name, reading), sifted)
+
+
+def interactions(
+    sifted: Sifted, users: pl.DataFrame | None, items: pl.DataFrame | None, name: str, reading: Reading
+) -> Interactions:
+    """The rows that can be used, in canonical form.
+
+    Raises:
+        DataError: a whole column is unusable, for instance times in several units.
+    """
+    tables = {column for table in (users, items) if table is not None for column in table.columns}
+    if unknown := sorted(set(reading.columns) - tables - set(sifted.names)):
+        raise DataError(
+            f"columns= renames {unknown[0]!r}, which {name} does not have; found: "
+            f"{', '.join(sorted({*sifted.names, *tables}))}. It maps your own name to the canonical one, as in "
+            "columns={'customer': 'user_id'} (--column customer=user_id)."
+        )
+    return to_interactions(
+        sifted.frame,
+        users,
+        items,
+        name=name,
+        columns={old: new for old, new in reading.columns.items() if old in tables},
+        event_weights=reading.event_weights,
+    )
+
+
+def loaded_of(
+    data: str | object, reading: Reading, *, download: bool
+) -> tuple[Loaded, pl.DataFrame | None, pl.DataFrame | None, str]:
+    """The rows of a log of any kind, its own tables of users and items if it has them, and its name."""
+    if isinstance(data, str):
+        name, path = place_of(data)
+        if name is None:
+            return files.load(path, encoding=reading.encoding, separator=reading.separator), None, None, path.name
+        log = SOURCES[name](path if ":" in data else None, download=download)
+    elif isinstance(data, Interactions):
+        log = data
+    else:
+        frame = to_polars(data, "log")
+        return _numbered(frame), None, None, "log"
+    return _numbered(log.events), log.users, log.items, log.name
+
+
+def _numbered(frame: pl.DataFrame) -> Loaded:
+    return Loaded(frame, pl.int_range(1, len(frame) + 1, dtype=pl.UInt32, eager=True), no_faults())
+
+
+def sift(loaded: Loaded, name: str, reading: Reading, *, now: datetime | None = None) -> Sifted:
+    """Tell the rows that can be used from those that cannot.
+
+    Raises:
+        DataError: a required column is missing, or a named one is not there.
+    """
+    frame = loaded.frame
+    if reading.row_order_as_time:
+        frame = with_order(frame, reading.columns, name)
+    naming = renames(frame.columns, REQUIRED, reading.columns, name)
+    frame = frame.rename(naming)
+    latest = now or datetime.now(UTC) + CLOCKS_DIFFER
+    reasons = pl.Series("reason", [None] * len(frame), dtype=pl.String)
+    for fault in ROW_FAULTS.values():
+        for reason, mask in fault(frame, latest).items():
+            if mask.any():
+                reasons = _marked(reasons, mask, reason)
+    reasons = _repeats(frame, reasons)
+    used = reasons.is_null()
+    aside = pl.DataFrame({"line": loaded.lines, "reason": reasons}).with_columns(_texts(frame, ~used)).filter(~used)
+    left = frame.filter(used)
+    names = tuple(loaded.frame.columns)
+    told = (*loaded.told, *(f"{name}: {old!r} is read as {new!r}" for old, new in naming.items()))
+    whole = pl.concat([aside, loaded.broken]).sort("line", maintain_order=True)
+    assert len(left) + len(whole) == loaded.rows_in, "a row was lost"
+    return Sifted(files.typed(left, {}), loaded.lines.filter(used), whole, loaded.rows_in, names, told)
+
+
+def _marked(reasons: pl.Series, mask: pl.Series, reason: str) -> pl.Series:
+    """The first reason that is found for a row is the one that stands."""
+    fresh = mask & reasons.is_null()
+    return pl.select(pl.when(fresh).then(pl.lit(reason)).otherwise(reasons).alias("reason")).to_series()
+
+
+def _texts(frame: pl.DataFrame, chosen: pl.Series) -> pl.Series:
+    """What stands in the chosen rows, as JSON cut to a readable length; null elsewhere."""
+    places = chosen.arg_true()
+    texts = pl.Series("text", [None] * len(frame), dtype=pl.String)
+    if not len(places):
+        return texts
+    chosen_rows = frame[places].with_columns(cs.binary().bin.encode("hex"))
+    try:
+        rows = chosen_rows.select(pl.struct(pl.all()).struct.json_encode().str.slice(0, _LONGEST_TEXT)).to_series()
+    except pl.exceptions.PanicException:  # polars cannot write bytes inside a list; the line and the reason remain
+        rows = pl.Series([None] * len(places), dtype=pl.String)
+    return texts.scatter(places, rows).rename("text")
+
+
+def _repeats(frame: pl.DataFrame, reasons: pl.Series) -> pl.Series:
+    """Mark rows that are equal to an earlier one in every column, or that bring an event_id again."""
+    good = reasons.is_null()
+    hashes = frame.hash_rows(seed=0)
+    candidates = (hashes.is_duplicated() & good).arg_true()  # two hashes may agree by chance: only then all is compared
+    if len(candidates):
+        again = ~frame[candidates].select(pl.struct(pl.all()).is_first_distinct()).to_series()
+        mask = pl.Series([False]).new_from_index(0, len(frame)).scatter(candidates.filter(again), True)
+        reasons = _marked(reasons, mask, DUPLICATE)
+    if EVENT_ID in frame.columns:
+        column = pl.select(pl.when(reasons.is_null()).then(frame[EVENT_ID])).to_series()
+        reasons = _marked(reasons, ~column.is_first_distinct() & column.is_not_null(), SEEN_BEFORE)
+    return reasons
+
+
+def refuse_if_too_bad(sifted: Sifted, name: str, reading: Reading) -> None:
+    """Stop when more rows are bad than are allowed, or none is left.
+
+    Raises:
+        DataError: it is so; the message names the three most frequent reasons with their first line.
+    """
+    bad = len(sifted.bad)
+    if bad <= reading.most_bad * sifted.rows_in and len(sifted.frame):
+        return
+    reasons = "; ".join(
+        f"{reason}: {count:,}, first at line {line:,}: {cut(text, 80)}"
+        for reason, count, line, text in sifted.counts()[:3]
+        if reason not in REPEATS
+    )
+    share = bad / max(sifted.rows_in, 1)
+    raise DataError(
+        f"{bad:,} of {sifted.rows_in:,} rows of {name} ({share:.1%}) cannot be used, and at most "
+        f"{reading.most_bad:.1%} may be: {reasons}. recsys validate --quarantine FILE writes them all to a file; "
+        "mend them, or allow more with --max-bad."
+    )

@@ -1,0 +1,130 @@
+"""A plan tells what a run needs, right within a factor of 2 where it can be measured, and what does not fit."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from enterprise_recsys.config import ModelConfig
+from enterprise_recsys.data.plan import STEPS, Plan, Size, measure, parsed_memory, plan
+from enterprise_recsys.data.quarantine import Reading
+from enterprise_recsys.errors import ConfigError, DataError
+
+SMALL, LARGE = Size(100_000, 1_000, 2_000), Size(200_000, 2_000, 4_000)
+REAL = Path(os.environ.get("RECSYS_DATA") or "../shared/data")
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_every_step_needs_more_for_more_and_says_why(name: str) -> None:
+    small, large = (STEPS[name](size, ModelConfig()) for size in (SMALL, LARGE))
+    assert small.name == name and small.because
+    assert 0 < small.memory_mb <= large.memory_mb and small.disk_mb <= large.disk_mb
+    assert 0 < small.seconds <= large.seconds
+
+
+def test_the_dials_are_obeyed() -> None:
+    usual = {step.name: step for step in plan(LARGE, ModelConfig()).steps}
+    short = {step.name: step for step in plan(LARGE, ModelConfig(epochs=1, refit=False, candidates=20)).steps}
+    assert short["retriever"].seconds == 200_000 * 0.8 / 20_000  # one pass over the training part
+    assert short["ranker"].memory_mb < usual["ranker"].memory_mb
+    wide = {step.name: step for step in plan(LARGE, ModelConfig(embedding_dim=512)).steps}
+    grown = (2_000 + 4_000) * (512 - 64) * 4 * 4 / 2**20  # weights, gradients and two moments of 32 bits
+    assert wide["retriever"].memory_mb - usual["retriever"].memory_mb == pytest.approx(grown)
+
+
+def test_what_does_not_fit_is_named_with_what_would_be_right() -> None:
+    made = plan(Size(100_000_000, 1_000_000, 500_000), ModelConfig(), memory_mb=8192)
+    assert "prepare" in [step.name for step in made.too_large]
+    assert "DOES NOT FIT: prepare needs 51.4 GB and --memory gives 8.0 GB; use fewer rows (the newest months)" in str(
+        made
+    )
+    assert made.to_json()["fits"] is False
+    assert plan(SMALL, ModelConfig(), memory_mb=8192).too_large == []
+    assert "DOES NOT" not in str(plan(SMALL, ModelConfig()))
+
+
+def test_the_sums_are_those_of_the_steps() -> None:
+    made = plan(SMALL, ModelConfig())
+    assert made.to_json()["seconds"] == pytest.approx(sum(step.seconds for step in made.steps))
+    assert isinstance(made, Plan) and str(made).startswith("100,000 events, 1,000 users and 2,000 items")
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "folder"])
+def test_a_log_is_measured_by_its_own_names(tmp_path: Path, ending: str) -> None:
+    frame = pl.DataFrame({"uid": [1, 2, 1, 3], "movieId": [5, 5, 6, 6], "when": [1, 2, 3, 4]})
+    path = tmp_path / f"log.{ending}"
+    if ending == "csv":
+        frame.write_csv(path)
+    elif ending == "parquet":
+        frame.write_parquet(path)
+    else:
+        (path / "day=1").mkdir(parents=True)
+        frame.head(2).write_parquet(path / "day=1" / "a.parquet")
+        frame.tail(2).write_parquet(path / "b.parquet")
+    assert measure(str(path)) == Size(4, 3, 2)
+    assert measure(str(path), Reading(columns={"movieId": "user_id", "uid": "item_id"})) == Size(4, 2, 3)
+
+
+def test_what_cannot_be_measured_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "log.parquet").write_bytes(b"PAR1")
+    with pytest.raises(DataError, match="log.parquet cannot be scanned: .*; recsys validate says what is wrong"):
+        measure(str(tmp_path / "log.parquet"))
+    pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "log.parquet")
+    with pytest.raises(DataError, match="column 'user_id' is missing in log.parquet; found: a"):
+        measure(str(tmp_path / "log.parquet"))
+    pl.DataFrame({"user": [1], "item": [1]}).clear().write_parquet(tmp_path / "log.parquet")
+    with pytest.raises(DataError, match="log.parquet holds no rows"):
+        measure(str(tmp_path / "log.parquet"))
+
+
+@pytest.mark.parametrize(("text", "megabytes"), [("8g", 8192), ("512M", 512), ("1.5 GiB", 1536), ("1t", 1024**2)])
+def test_sizes_of_memory_are_read(text: str, megabytes: float) -> None:
+    assert parsed_memory(text) == megabytes
+
+
+@pytest.mark.parametrize("text", ["8", "g", "-8g", "0g", "8 apples", ""])
+def test_what_is_no_size_of_memory_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="is no size; right is a number with m, g or t, for instance 8g"):
+        parsed_memory(text)
+
+
+def spent(data: str, out: Path) -> tuple[float, float]:
+    """CPU seconds and peak megabytes of preparing a set in a process of its own, with two threads."""
+    code = (
+        "import sys, time, re; from pathlib import Path; from enterprise_recsys.data.preparation import prepare;"
+        "import enterprise_recsys.data.processor; begin = time.process_time(); prepare(sys.argv[1], Path(sys.argv[2]));"
+        "print(time.process_time() - begin, re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, data, str(out)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={
+            "PATH": "/usr/bin:/bin",
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "POLARS_MAX_THREADS": "2",
+            "RECSYS_DATA": str(REAL.absolute()),
+            "HOME": str(out.parent),
+        },
+    )
+    seconds, kilobytes = done.stdout.split()
+    return float(seconds), int(kilobytes) / 1024
+
+
+@pytest.mark.parametrize("name", ["ml-100k", pytest.param("ml-1m", marks=pytest.mark.slow)])
+def test_preparing_needs_what_the_plan_says_within_a_factor_of_two(name: str, tmp_path: Path) -> None:
+    """By CPU time, which other programs on the machine change less than wall time."""
+    if not (REAL / name).is_dir():
+        pytest.skip(f"MovieLens {name} is not in RECSYS_DATA")
+    expected = STEPS["prepare"](measure(name), ModelConfig())
+    seconds, megabytes = spent(name, tmp_path / "out")
+    written = sum(file.stat().st_size for file in (tmp_path / "out").iterdir()) / 2**20
+    assert expected.seconds / 2 <= seconds <= expected.seconds * 2
+    assert expected.memory_mb / 2 <= megabytes <= expected.memory_mb * 2
+    assert expected.disk_mb / 2 <= written <= expected.disk_mb * 2
