@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import polars as pl
 
-from enterprise_recsys.baselines.simple import Source
+from enterprise_recsys.baselines.sources import Fit, Source
 from enterprise_recsys.data.live import Requests
 from enterprise_recsys.errors import DataError
 from enterprise_recsys.evaluation.protocol import System, measure
 from enterprise_recsys.evaluation.report import NEW_USERS, Evaluation, evaluation_of
 from enterprise_recsys.evaluation.truth import Truth
 from enterprise_recsys.recommender import Recommender
-from enterprise_recsys.records import USER_ID, Events, Interactions, Ints, Ranked
+from enterprise_recsys.records import USER_ID, Events, Interactions, Ints, Queries, Ragged, Ranked
 
 Lists = Callable[[Sequence[str], int], Sequence[Sequence[str]]]
 """User ids and k -> the item ids of each user's list, best first."""
@@ -106,7 +106,8 @@ class Exam:
 
         def rows(at: Ints, k: int) -> Ints:
             request = self.state.of_users(self.slots[at], self.times[at])
-            return source.candidates(request.offsets, request.seen, k).rows
+            queries = Queries(Ragged(request.offsets, request.seen), users=self.slots[at])
+            return source.candidates(queries, k).rows
 
         return rows
 
@@ -117,7 +118,7 @@ def evaluate(
     *,
     ks: Sequence[int],
     extra: Mapping[str, Lists],
-    baselines: Mapping[str, Callable[[Events, int, int], Source]],
+    baselines: Mapping[str, Fit],
     seed: int,
 ) -> Evaluation:
     """Measure every system on the same users; see `ProductionTrainer.evaluate`."""

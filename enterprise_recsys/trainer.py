@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import torch
 
-from enterprise_recsys.baselines.simple import BASELINES
+from enterprise_recsys.baselines.table import BASELINES, QUICK
 from enterprise_recsys.choice import pick
 from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.data.frames import to_interactions
@@ -159,7 +159,7 @@ class ProductionTrainer:
             _log(test, None, None),
             ks=[k] if isinstance(k, int) else list(k),
             extra=extra or {},
-            baselines=BASELINES if baselines else {},
+            baselines={name: BASELINES[name] for name in QUICK} if baselines else {},
             seed=self.config.seed,
         )
 
