@@ -1,7 +1,7 @@
 """What travels between the rooms: one vocabulary of columns, and a few frozen records.
 
 Letters in shapes: B queries (users or requests), K places in a list, R rows (events), U users, I items,
-N negatives, L past items, D width of a vector, H all past items of all queries. Row 0 of every table means "never seen".
+N negatives, L past items, H past items of all queries, D width of a vector. Row 0 of every table means "never seen".
 """
 
 from __future__ import annotations

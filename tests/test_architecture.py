@@ -26,7 +26,7 @@ FLOORS = {
 }
 ROOMS = {
     "training": ["trainer", "learning", "examining"],  # one idea, kept in files that can be read at a sitting
-    "door": ["cli", "demo", "__main__", "__init__"],
+    "door": ["cli", "demo", "benching", "__main__", "__init__"],
 }
 """Files that form one room; any other file or folder at the top of the package is a room of its own."""
 

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 class IALS:
     """Two tables of vectors, fitted in turn by least squares to all pairs: 1 for what was taken, 0 for the rest.
 
-    loss = (1 + unobserved) * sum over taken pairs of (1 - <u, v>)^2 + unobserved * sum over the other pairs of <u, v>^2 +
-    ridge * (|U|^2 + |V|^2).
+    loss = (1 + unobserved) * sum over taken pairs of (1 - <u, v>)^2 + unobserved * sum over other pairs of <u, v>^2
+    + ridge * (|U|^2 + |V|^2).
+
     A user's vector is solved from the history that a query brings, so the user need not have been learnt from.
 
     Args:

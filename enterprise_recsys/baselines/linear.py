@@ -7,7 +7,7 @@ import scipy.linalg
 
 from enterprise_recsys.baselines.sources import histories, popularity_nudge, ranked, taken
 from enterprise_recsys.errors import ConfigError, DataError
-from enterprise_recsys.records import Events, Floats, Queries, Ranked
+from enterprise_recsys.records import Doubles, Events, Floats, Queries, Ranked
 
 MOST_ITEMS = 25_000
 """Catalogue that a dense solution is for: 2.5 GB as float32, and its work grows with the cube."""
@@ -90,13 +90,12 @@ def _solved(events: Events, n_users: int, n_items: int, *, ridge: float, dropout
     places = np.arange(n_items)
     gram[places, places] += ridge + dropout / (1.0 - dropout) * counts
     inverse = _inverse(gram)
-    diagonal = np.diag(inverse).copy()
-    inverse /= -diagonal[None, :]
+    np.divide(inverse, -np.diag(inverse).copy()[None, :], out=inverse)
     inverse[places, places] = 0.0
     return np.ascontiguousarray(inverse, dtype=np.float32), popularity_nudge(counts.astype(np.float32))
 
 
-def _inverse(matrix: np.ndarray) -> np.ndarray:
+def _inverse(matrix: Doubles | Floats) -> Doubles | Floats:
     """The inverse of a symmetric positive matrix, in its own memory, by Cholesky: half the work of a general one."""
     factorise, invert = scipy.linalg.get_lapack_funcs(("potrf", "potri"), (matrix,))
     factor, failed = factorise(matrix, lower=True, overwrite_a=True)

@@ -61,9 +61,9 @@ class ItemKNN:
 class ItemKNNBM25:
     """Neighbours by the product of BM25 weights, which count busy users and popular items less.
 
-    An item is a document of its users: for a user u of item i, weight(i, u) = (k1 + 1) / (k1 * (1 - b + b * n_i / mean n)
-    + 1) * (log I - log(1 + n_u)), n_i users of the item, n_u items of the user, I items; alike(i, j) = sum over users of
-    weight(i, u) * weight(j, u).
+    An item is a document of its users. For a user u of item i,
+    weight(i, u) = (k1 + 1) / (k1 * (1 - b + b * n_i / mean n) + 1) * (log I - log(1 + n_u)),
+    with n_i users of the item, n_u items of the user and I items; alike(i, j) sums the products over users.
 
     Args:
         events, n_users, n_items: see `Source`.

@@ -93,8 +93,8 @@ class Repeats:
     Raises:
         ConfigError: the dial is not over 0.
 
-    Source: Ren et al., "RepeatNet", AAAI 2019, doi:10.1609/aaai.v33i01.33014806 names the repeat mode; the decayed count
-    is the plain form of Anderson et al., "The dynamics of repeat consumption", WWW 2014, doi:10.1145/2566486.2568018.
+    Source: the plain form of what Anderson, Kumar, Tomkins and Vassilvitskii find in "The dynamics of repeat
+    consumption", WWW 2014, doi:10.1145/2566486.2568018: recency, then count.
     """
 
     tag = "repeats"

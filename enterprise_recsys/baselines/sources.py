@@ -28,10 +28,11 @@ class Source(Protocol):
         """The k best rows of each query, [B, K], none of them excluded; ties in the order of rows; 0 = empty."""
 
 
-class Scorer(Protocol):
-    """Queries in, a score for every item [B, I] out; a fresh array, since it is written on. -inf = never given."""
+Scorer = Callable[[Queries], Floats]
+"""Queries in, a score for every item [B, I] out; a fresh array, since it is written on. -inf = never given."""
 
-    def __call__(self, queries: Queries) -> Floats: ...
+Fit = Callable[..., Source]
+"""(events, n_users, n_items, *, dials) -> Source."""
 
 
 def ranked(score: Scorer, queries: Queries, k: int, *, n_items: int) -> Ranked:
@@ -95,7 +96,3 @@ def _ones(rows: Ints, columns: Ints, shape: tuple[int, int]) -> scipy.sparse.csr
 def popularity_nudge(counts: Floats) -> Floats:
     """[I] numbers so small that they only break ties, and answer a user without a past, by popularity."""
     return (counts / max(float(counts.max(initial=0.0)), 1.0) * 1e-6).astype(np.float32)
-
-
-Fit = Callable[..., Source]
-"""(events, n_users, n_items, *, dials) -> Source."""

@@ -22,6 +22,9 @@ BASELINES: Mapping[str, Fit] = {
     "bpr": BPR,
 }
 
+NEEDS_TIMES = ("recent_popularity",)
+"""Those that mean nothing where timestamps are no moments."""
+
 QUICK = ("popularity", "item_knn")
 """Those that every evaluation shows: seconds, and no further package."""
 

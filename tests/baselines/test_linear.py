@@ -17,7 +17,7 @@ def world(seed: int = 1, users: int = 60, items: int = 9):
 
 
 def regressed(events, users: int, items: int, *, ridge: float, dropout: float = 0.0) -> np.ndarray:
-    """For each item: ridge regression of its column on all others, with a penalty of p / q times each column's square."""
+    """For each item: ridge regression of its column on all others, with p / q of each column's square on top."""
     dense = taken(events, users, items).toarray().astype(float)
     weights = np.zeros((items, items))
     for item in range(items):
@@ -50,7 +50,7 @@ def test_edlae_adds_the_penalty_of_the_hidden_items() -> None:
 
 
 def test_edlae_is_what_regression_on_truly_hidden_items_gives() -> None:
-    # Each user many times over with a share of his items hidden: the least squares of that is the formula's expectation.
+    # Each user many times over with a share of his items hidden: the formula is the expectation of that.
     events, users, items = world(users=40, items=6)
     dense = taken(events, users, items).toarray().astype(float)
     generator = np.random.default_rng(0)
