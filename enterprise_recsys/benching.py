@@ -103,7 +103,7 @@ class Order:
     seeds: int | None = None
     trials: int = TRIALS
     dials: Dials | None = None
-    data: str | None = None
+    data: Path | None = None
 
     @property
     def command(self) -> str:
@@ -111,6 +111,7 @@ class Order:
         words = ["recsys bench quality", f"--protocol {self.protocol}", f"--system {self.system}"]
         words += [f"--seeds {self.seeds}"] if self.seeds is not None else []
         words += [f"--trials {self.trials}"] if self.trials != TRIALS and not self.dials else []
+        words += [f"--data {self.data.name}"] if self.data is not None else []
         words += [f"--set {name}={value:g}" for name, value in (self.dials or {}).items()]
         return " ".join(words)
 

@@ -194,7 +194,7 @@ def quality(
         int, typer.Option(min=0, help="Settings that the search tries on validation; 0: the defaults as they are.")
     ] = 12,
     dials: Dials = None,
-    data: Annotated[str | None, typer.Option(help="Where the data lies, if not under $RECSYS_DATA.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Where the data lies, if not under $RECSYS_DATA.")] = None,
     record: Annotated[Path | None, typer.Option(help="Append the figures to this JSONL file.")] = None,
 ) -> None:
     """Run a system through a protocol and print its figures beside the published ones."""

@@ -7,12 +7,12 @@ from collections.abc import Callable
 import numpy as np
 import scipy.sparse
 
-from enterprise_recsys.baselines.sources import histories, popularity_nudge, ranked, taken
+from enterprise_recsys.baselines.sources import best, histories, popularity_nudge, ranked, taken
 from enterprise_recsys.errors import ConfigError
-from enterprise_recsys.records import Events, Floats, Ints, Queries, Ranked
+from enterprise_recsys.records import Events, Floats, Queries, Ranked
 
-Similarity = Callable[[Ints, Ints, Floats], Floats]
-"""(rows, columns, products) [N] -> how alike [N]."""
+Similarity = Callable[[int, Floats], Floats]
+"""(first item of a block, products of the block with all items [C, I]) -> how alike [C, I]."""
 
 BLOCK = 512
 """Items whose neighbours are looked for at a time; bounds the memory of the products."""
@@ -46,8 +46,9 @@ class ItemKNN:
         users = taken(events, n_users, n_items)
         counts = np.asarray(users.sum(axis=0), dtype=np.float32).ravel()
 
-        def cosine(rows: Ints, columns: Ints, together: Floats) -> Floats:
-            alike: Floats = together / (np.sqrt(counts[rows] * counts[columns]) + np.float32(shrink))
+        def cosine(start: int, together: Floats) -> Floats:
+            lengths = np.sqrt(counts[start : start + len(together), None] * counts[None, :]) + np.float32(shrink)
+            alike: Floats = together / np.maximum(lengths, np.float32(1e-9))
             return alike
 
         self._similar = _nearest(users.T.tocsr(), users, cosine, neighbours)
@@ -93,7 +94,7 @@ class ItemKNNBM25:
         length = 1.0 - b + b * of_items / max(float(of_items[of_items > 0].mean()) if items.nnz else 1.0, 1e-12)
         owner = np.repeat(np.arange(n_items), of_items)
         items.data = ((k1 + 1.0) / (k1 * length[owner] + 1.0) * rarity[items.indices]).astype(np.float32)
-        self._similar = _nearest(items, items.T.tocsr(), lambda rows, columns, product: product, neighbours)
+        self._similar = _nearest(items, items.T.tocsr(), lambda start, product: product, neighbours)
         self._popular = popularity_nudge(of_items.astype(np.float32))
 
     def candidates(self, queries: Queries, k: int) -> Ranked:
@@ -102,16 +103,13 @@ class ItemKNNBM25:
 
 
 def _nearest(
-    left: scipy.sparse.csr_matrix,
-    right: scipy.sparse.csr_matrix,
-    similarity: Similarity,
-    neighbours: int,
+    left: scipy.sparse.csr_matrix, right: scipy.sparse.csr_matrix, similarity: Similarity, neighbours: int
 ) -> scipy.sparse.csr_matrix:
     """[I, I] what is most alike to each item, by a product of two matrices taken in blocks of items.
 
     Args:
         left: [I, U], right: [U, I].
-        similarity: (rows, columns, products) [N] -> how alike [N].
+        similarity: (first item of the block, products [C, I]) -> how alike [C, I]; 0 = not at all.
         neighbours: kept in each row; ties in the order of columns.
     """
     if neighbours < 1:
@@ -119,16 +117,13 @@ def _nearest(
     parts = []
     n_items = left.shape[0]
     for start in range(0, n_items, BLOCK):
-        product = (left[start : start + BLOCK] @ right).tocoo()
-        apart = product.row + start != product.col
-        rows, columns = product.row[apart].astype(np.int64), product.col[apart].astype(np.int64)
-        alike = similarity(rows + start, columns, product.data[apart])
-        order = np.lexsort((columns, -alike, rows))
-        starts = np.searchsorted(rows[order], np.arange(product.shape[0]))
-        places = np.arange(len(order)) - starts[rows[order]]
-        kept = order[places < neighbours]
-        shape = (product.shape[0], n_items)
-        parts.append(scipy.sparse.csr_matrix((alike[kept], (rows[kept], columns[kept])), shape=shape))
+        alike = similarity(start, (left[start : start + BLOCK] @ right).toarray())
+        own = np.arange(len(alike))
+        alike[own, start + own] = 0.0
+        columns, values = best(alike, min(neighbours, n_items))
+        kept = values > 0
+        rows = np.repeat(own, kept.sum(axis=1))
+        parts.append(scipy.sparse.csr_matrix((values[kept], (rows, columns[kept])), shape=(len(alike), n_items)))
     return scipy.sparse.vstack(parts, format="csr")
 
 

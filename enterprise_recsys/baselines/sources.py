@@ -53,11 +53,11 @@ def ranked(score: Scorer, queries: Queries, k: int, *, n_items: int) -> Ranked:
         left_out = part.excluded
         block[left_out.owners, left_out.rows] = -np.inf
         block[:, 0] = -np.inf
-        rows[start : start + step], scores[start : start + step] = _best(block, k)
+        rows[start : start + step], scores[start : start + step] = best(block, k)
     return Ranked(rows, scores)
 
 
-def _best(scores: Floats, k: int) -> tuple[Ints, Floats]:
+def best(scores: Floats, k: int) -> tuple[Ints, Floats]:
     """The k highest columns of each row [B, I], falling; ties in the order of columns; -inf is an empty place."""
     width = min(k, scores.shape[1])
     bound = -np.partition(-scores, width - 1, axis=1)[:, width - 1 : width]  # [B, 1] the score of the last place

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 
@@ -10,12 +12,11 @@ from enterprise_recsys.data.holdouts import checksum_of_pairs, fresh, ordered, s
 from enterprise_recsys.data.sources import read
 from enterprise_recsys.data.splits import checksum, global_time
 from enterprise_recsys.errors import DataError
-from enterprise_recsys.protocols.sequential import _path
 from enterprise_recsys.protocols.tasks import ListTask, Protocol, Published, Trial
 from enterprise_recsys.records import ITEM_ID, RATING, USER_ID, Interactions
 
 
-def lightgcn(data: str | None, seed: int) -> ListTask:
+def lightgcn(data: Path | None, seed: int) -> ListTask:
     """Any pair of files train.txt, test.txt with lines `user item item ...`, such as the LightGCN splits.
 
     All is relevant; the catalogue of both files less a user's train items is ranked; Recall divides by all test items,
@@ -24,10 +25,10 @@ def lightgcn(data: str | None, seed: int) -> ListTask:
     """
     if data is None:
         raise DataError("the protocol 'lightgcn' needs --data FOLDER with train.txt and test.txt.")
-    return _files(data, data, seed)
+    return _files(data.name, data, seed)
 
 
-def movielens1m_m1(data: str | None, seed: int) -> ListTask:
+def movielens1m_m1(data: Path | None, seed: int) -> ListTask:
     """Movielens1M_m1: the fixed files of the LCFN, UltraGCN and SimpleX papers (6,022 users, 3,043 items).
 
     As `lightgcn`. The published systems chose on test; ours choose on a tenth of each user's train items.
@@ -35,17 +36,17 @@ def movielens1m_m1(data: str | None, seed: int) -> ListTask:
     return _files("movielens1m_m1", data, seed, rows=(796_244, 99_455))
 
 
-def gowalla(data: str | None, seed: int) -> ListTask:
+def gowalla(data: Path | None, seed: int) -> ListTask:
     """Gowalla in the LightGCN split (29,858 users, 40,981 items); see `lightgcn`."""
     return _files("gowalla", data, seed, rows=(810_128, 217_242))
 
 
-def yelp2018(data: str | None, seed: int) -> ListTask:
+def yelp2018(data: Path | None, seed: int) -> ListTask:
     """Yelp2018 in the LightGCN split (31,668 users, 38,048 items); see `lightgcn`."""
     return _files("yelp2018", data, seed, rows=(1_237_259, 324_147))
 
 
-def ml100k_random75(data: str | None, seed: int) -> ListTask:
+def ml100k_random75(data: Path | None, seed: int) -> ListTask:
     """MovieLens 100K as the Microsoft Recommenders cut it: a random 75 % of each user's ratings is train.
 
     All ratings are relevant, the catalogue less the user's train items is ranked; MAP@10 there divides by all relevant
@@ -54,20 +55,20 @@ def ml100k_random75(data: str | None, seed: int) -> ListTask:
 
     Differences: the published split is that of one seed of pandas; here it is drawn by numpy, for several seeds.
     """
-    log = read("ml-100k", folder=_path(data))
+    log = read("ml-100k", folder=data)
     generator = np.random.default_rng(seed)
     train, test = _cut(log.events, 0.75, generator)
     early, val = _cut(train, 0.75, generator)
     return _without_times(log, early, val, train, test, has_times=True)
 
 
-def lastfm_random80(data: str | None, seed: int) -> ListTask:
+def lastfm_random80(data: Path | None, seed: int) -> ListTask:
     """HetRec Last.fm: a random 80 % of each user's artists is train; listening counts are not used.
 
     Validation: a tenth of each user's train artists, given back after the choice. There is no published figure of this
     very cut here.
     """
-    folder = published.located("hetrec-lastfm-2k", ["user_artists.dat"], _path(data))
+    folder = published.located("hetrec-lastfm-2k", ["user_artists.dat"], data)
     log = published.last_fm(folder / "user_artists.dat")
     generator = np.random.default_rng(seed)
     train, test = _cut(log.events, 0.8, generator)
@@ -75,7 +76,7 @@ def lastfm_random80(data: str | None, seed: int) -> ListTask:
     return _without_times(log, early, val, train, test, has_times=False)
 
 
-def strong_generalisation(data: str | None, seed: int) -> ListTask:
+def strong_generalisation(data: Path | None, seed: int) -> ListTask:
     """Mult-VAE's protocol on any rating log (by default MovieLens 1M): whole users are held out.
 
     Ratings of 4 and more count, users with 5 such items stay. A tenth of the users each (10,000 at most) is held out
@@ -85,7 +86,7 @@ def strong_generalisation(data: str | None, seed: int) -> ListTask:
 
     Differences from the published run on MovieLens 20M: the data, and the draw.
     """
-    log = read(data or "ml-1m")
+    log = read("ml-1m" if data is None else str(data))
     if RATING not in log.events.columns:
         raise DataError(f"strong-generalisation needs a log with ratings; {log.name} has none.")
     liked = log.events.filter(pl.col(RATING) >= 4).unique([USER_ID, ITEM_ID], keep="first", maintain_order=True)
@@ -109,23 +110,23 @@ def strong_generalisation(data: str | None, seed: int) -> ListTask:
     return ListTask(catalogue, trials[0], trials[1], checksum_of_pairs(trials[1].targets), has_times=True)
 
 
-def ml1m_global_time(data: str | None, seed: int) -> ListTask:
+def ml1m_global_time(data: Path | None, seed: int) -> ListTask:
     """MovieLens 1M by time, ours: train up to the 80 % point, validation to 90 %, test after it.
 
     Asked: every user with a test event that is not a repetition, those without a past too. Learnt from, after the dials
     are chosen: train and validation. Relevant: any rating. The catalogue with all 3,883 listed films less the user's
     past is ranked.
     """
-    return _by_time(read("ml-1m", folder=_path(data)))
+    return _by_time(read("ml-1m", folder=data))
 
 
-def ml100k_global_time(data: str | None, seed: int) -> ListTask:
+def ml100k_global_time(data: Path | None, seed: int) -> ListTask:
     """MovieLens 100K by time, ours; as `ml1m-global-time`."""
-    return _by_time(read("ml-100k", folder=_path(data)))
+    return _by_time(read("ml-100k", folder=data))
 
 
-def _files(name: str, data: str | None, seed: int, *, rows: tuple[int, int] | None = None) -> ListTask:
-    folder = published.located(name, ["train.txt", "test.txt"], _path(data))
+def _files(name: str, data: Path | None, seed: int, *, rows: tuple[int, int] | None = None) -> ListTask:
+    folder = published.located(name, ["train.txt", "test.txt"], data)
     log, test = published.lists(folder / "train.txt"), published.lists(folder / "test.txt")
     got = (len(log.events), len(test.events))
     if rows is not None and got != rows:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import polars as pl
 
 from enterprise_recsys.data.sources import read
 from enterprise_recsys.data.splits import checksum, global_time, random
-from enterprise_recsys.protocols.sequential import _path
 from enterprise_recsys.protocols.tasks import Protocol, Published, RowTask
 from enterprise_recsys.records import RATING, Interactions
 
@@ -16,7 +16,7 @@ LIKED = 4.0
 """Stars from which the label is 1; 3 stars are left out, fewer are 0."""
 
 
-def ml1m_ctr_random(data: str | None, seed: int) -> RowTask:
+def ml1m_ctr_random(data: Path | None, seed: int) -> RowTask:
     """MovieLens 1M as clicks: 4 and 5 stars are 1, 1 and 2 are 0, 3 are left out; a random 8:1:1.
 
     591,209 / 73,901 / 73,902 events. Fields: user, film, gender, age band, occupation, the first 3 digits of the zip
@@ -26,28 +26,28 @@ def ml1m_ctr_random(data: str | None, seed: int) -> RowTask:
     has no zip code, and the film's decade for its year. A random cut lets the future teach about the past: read it
     beside `ml1m-ctr-temporal`.
     """
-    log = read("ml-1m", folder=_path(data))
+    log = read("ml-1m", folder=data)
     parts = random(log.with_events(_decided(log.events)), seed=seed)
     return RowTask(parts.train, parts.val, parts.test, LIKED, checksum(parts.test))
 
 
-def ml1m_ctr_temporal(data: str | None, seed: int) -> RowTask:
+def ml1m_ctr_temporal(data: Path | None, seed: int) -> RowTask:
     """MovieLens 1M as clicks, ours: labels and fields of `ml1m-ctr-random`, cut by time at 80 % and 90 % of all events.
 
     No published figure; ReChorus' temporal one has another label (4 and more against the rest) and another filter.
     """
-    parts = global_time(read("ml-1m", folder=_path(data)))
+    parts = global_time(read("ml-1m", folder=data))
     train, val, test = (_of(part) for part in (parts.train, parts.val, parts.test))
     return RowTask(train, val, test, LIKED, checksum(test))
 
 
-def ml1m_rating_random90(data: str | None, seed: int) -> RowTask:
+def ml1m_rating_random90(data: Path | None, seed: int) -> RowTask:
     """MovieLens 1M, the rating itself: a random 90 % is train and validation (a ninth of it), 10 % test.
 
     Differences: GLocal-K and others chose their epoch on test, on one split that is not this one; Surprise's figures
     are of five folds of 80/20. A system may learn from train and validation after it has chosen.
     """
-    parts = random(read("ml-1m", folder=_path(data)), train=0.8, val=0.1, seed=seed)
+    parts = random(read("ml-1m", folder=data), train=0.8, val=0.1, seed=seed)
     return RowTask(parts.train, parts.val, parts.test, None, checksum(parts.test))
 
 

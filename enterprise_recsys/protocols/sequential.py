@@ -22,7 +22,7 @@ from enterprise_recsys.protocols.tasks import ListTask, Protocol, Published, Tri
 from enterprise_recsys.records import ITEM_ID, TIMESTAMP, USER_ID, Interactions
 
 
-def ml1m_loo(data: str | None, seed: int) -> ListTask:
+def ml1m_loo(data: Path | None, seed: int) -> ListTask:
     """MovieLens 1M, each user's last item is the target; the file that SASRec and BERT4Rec share (3,416 items).
 
     Test: the last item of all 6,040 users; validation: the last but one; learnt from: all before. Asked with the whole
@@ -34,21 +34,21 @@ def ml1m_loo(data: str | None, seed: int) -> ListTask:
     (the order of the file stays, times are raised to it); figures of systems that use them are not comparable with
     those of ids alone.
     """
-    folder = published.located("sasrec", ["ml-1m.txt"], _path(data))
+    folder = published.located("sasrec", ["ml-1m.txt"], data)
     return _leave_last(_with_movielens(published.sequences(folder / "ml-1m.txt"), folder))
 
 
-def video_loo(data: str | None, seed: int) -> ListTask:
+def video_loo(data: Path | None, seed: int) -> ListTask:
     """Amazon Video Games, each user's last item is the target (31,013 users, 23,715 items; SASRec's own file).
 
     As `ml1m-loo`, without times and features. The published SASRec figures of this file rank 100 sampled items and are
     not comparable; there is none with a full ranking here.
     """
-    folder = published.located("sasrec", ["Video.txt"], _path(data))
+    folder = published.located("sasrec", ["Video.txt"], data)
     return _leave_last(published.sequences(folder / "Video.txt"))
 
 
-def ml1m_temporal90(data: str | None, seed: int) -> ListTask:
+def ml1m_temporal90(data: Path | None, seed: int) -> ListTask:
     """MovieLens 1M, cut at the 0.9 quantile of time; the target is the last item of every user active after it.
 
     5-core, consecutive repeats of an item dropped, sorted by (user, time, source row). Learnt from: all events up to
@@ -59,7 +59,7 @@ def ml1m_temporal90(data: str | None, seed: int) -> ListTask:
     chosen, systems here learn from all events up to T; T is the time of an event and not interpolated; a user whose
     only event is the target is left out.
     """
-    log = read("ml-1m", folder=_path(data))
+    log = read("ml-1m", folder=data)
     events = without_repetition(ordered(core(log.events, 5)))
     train, past, last = last_after(events, moment_at(events, 0.9))
     early, early_past, early_last = last_after(train, moment_at(train, 0.9))
@@ -91,7 +91,7 @@ def _leave_last(log: Interactions, least: int = 3) -> ListTask:
 
 
 def _with_movielens(log: Interactions, folder: Path) -> Interactions:
-    """Join times and features of MovieLens 1M, by the maps of its ids beside the file; the log as it is without them."""
+    """Join times and features of MovieLens 1M by the maps of ids beside the file; without them the log as it is."""
     maps = [folder / f"ml-1m_{name}_map.csv" for name in ("user", "item")]
     try:
         whole = read("ml-1m")
@@ -118,10 +118,6 @@ def _with_movielens(log: Interactions, folder: Path) -> Interactions:
         items.join(whole.items.rename({ITEM_ID: "item"}), on="item").drop("item"),
         log.name,
     )
-
-
-def _path(data: str | None) -> Path | None:
-    return None if data is None else Path(data)
 
 
 def _both(name: str, hits: float, ndcg: float, source: str) -> Published:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol as Interface
 
 import numpy as np
@@ -118,7 +119,7 @@ class Protocol:
         seeds: runs that a figure is the mean of, unless asked otherwise.
     """
 
-    load: Callable[[str | None, int], ListTask | RowTask]
+    load: Callable[[Path | None, int], ListTask | RowTask]
     metrics: tuple[str, ...]
     published: tuple[Published, ...] = ()
     seeds: int = 1

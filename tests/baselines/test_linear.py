@@ -87,7 +87,7 @@ def test_a_matrix_larger_than_a_block_is_filled_on_both_sides() -> None:
 
 
 def test_a_catalogue_too_large_for_a_dense_solution_is_refused_with_the_way_out() -> None:
-    with pytest.raises(DataError, match=r"40,000 items would take 19 GB; they are for up to 25,000. Take item_knn"):
+    with pytest.raises(DataError, match=r"40,000 items would take 13 GB; they are for up to 25,000. Take item_knn"):
         EASE(events_of([(1, 1)]), 2, 40_000)
 
 
