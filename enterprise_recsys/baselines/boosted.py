@@ -105,15 +105,20 @@ class BoostedRanker:
             (name, int(column.max(initial=0)) if column.ndim == 2 else 0) for name, column in columns.items()
         ]
         categories = [place for place, (name, _) in enumerate(self._flat()) if _is_category(columns, name)]
-        settings = {**self._settings, "categorical_feature": categories}
-        train = lightgbm.Dataset(self._table(columns), np.asarray(labels), group=groups, params=settings)
+        train = lightgbm.Dataset(
+            self._table(columns),
+            np.asarray(labels),
+            group=groups,
+            categorical_feature=categories,
+            params=dict(self._settings),
+        )
         valid: list[lightgbm.Dataset] = []
         stop: list[Callable[..., object]] = []
         if val is not None:
             self._check(val[1], val[2])
             valid = [lightgbm.Dataset(self._table(val[0]), np.asarray(val[1]), group=val[2], reference=train)]
             stop = [lightgbm.early_stopping(50, verbose=False)]
-        self._booster = lightgbm.train(settings, train, self._rounds, valid_sets=valid, callbacks=stop)
+        self._booster = lightgbm.train(dict(self._settings), train, self._rounds, valid_sets=valid, callbacks=stop)
         return self
 
     def score(self, columns: Columns) -> Doubles:

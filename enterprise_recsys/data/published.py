@@ -48,7 +48,7 @@ def lists(path: Path) -> Interactions:
     Raises:
         DataError: a line holds something else than whole numbers.
     """
-    lines = pl.DataFrame({"line": path.read_text(encoding="utf-8").splitlines()}).select(
+    lines = pl.DataFrame({"line": path.read_text(encoding="utf-8").splitlines()}, schema={"line": pl.String}).select(
         pl.col("line").str.strip_chars().str.split(" ")
     )
     pairs = lines.select(pl.col("line").list.first().alias(USER_ID), pl.col("line").list.slice(1).alias(ITEM_ID))
