@@ -61,4 +61,4 @@ def test_a_fault_is_one_sentence_and_exit_code_1(words: tuple[str, ...], told: s
 
 def test_help_names_every_command(tmp_path: Path) -> None:
     done = recsys("--help", cwd=tmp_path)
-    assert all(word in done.stdout for word in ("demo", "prepare", "train", "evaluate", "recommend", "serve"))
+    assert all(word in done.stdout for word in ("demo", "prepare", "train", "evaluate", "recommend", "serve", "bench"))

@@ -38,7 +38,7 @@ def blocks_task(*, has_times: bool = True, users: int = 40, items: int = 20) -> 
 
 
 def stars_task(threshold: float | None, *, users: int = 60, items: int = 40, seed: int = 0) -> RowTask:
-    """Ratings = 3 + bias of the user + bias of the item + a little noise, with a genre that tells half of the item's."""
+    """Ratings = 3 + bias of the user + bias of the item + a little noise; a genre tells half of the item's."""
     generator = np.random.default_rng(seed)
     of_users, of_genres = generator.normal(0, 0.6, users), np.array([-0.8, 0.0, 0.8])
     genre = generator.integers(0, 3, items)
