@@ -1,4 +1,4 @@
-"""Matrix factorisation by the library `implicit`: iALS and BPR."""
+"""BPR by the library `implicit`: of a taken and a drawn item, the taken one should stand higher."""
 
 from __future__ import annotations
 
@@ -12,80 +12,6 @@ from enterprise_recsys.records import Events, Floats, Queries, Ranked
 
 if TYPE_CHECKING:
     from threadpoolctl import threadpool_limits
-
-
-class IALS:
-    """Two tables of vectors, fitted in turn by least squares to all pairs: 1 for what was taken, 0 for the rest.
-
-    loss = (1 + unobserved) * sum over taken pairs of (1 - <u, v>)^2 + unobserved * sum over other pairs of <u, v>^2
-    + ridge * (|U|^2 + |V|^2).
-
-    A user's vector is solved from the history that a query brings, so the user need not have been learnt from.
-
-    Args:
-        events, n_users, n_items: see `Source`.
-        width: of the vectors, 1 or more.
-        ridge: lambda, over 0.
-        unobserved: weight of a pair that was not taken, over 0, against 1 of one that was.
-        epochs: sweeps over both tables.
-        seed: of the first vectors.
-
-    Raises:
-        ConfigError: a dial is out of its range.
-        MissingExtraError: `implicit` is not installed.
-
-    Source: Hu, Koren and Volinsky, ICDM 2008, doi:10.1109/ICDM.2008.22, with the weights of Rendle et al., "Revisiting
-    the performance of iALS on item recommendation benchmarks", RecSys 2022, doi:10.1145/3523227.3548486. Unlike there,
-    the ridge is the same for all, not scaled by how often a user or an item occurs: the library has one ridge.
-    """
-
-    tag = "ials"
-
-    def __init__(
-        self,
-        events: Events,
-        n_users: int,
-        n_items: int,
-        *,
-        width: int = 64,
-        ridge: float = 5.0,
-        unobserved: float = 0.1,
-        epochs: int = 15,
-        seed: int = 0,
-    ) -> None:
-        if not (width >= 1 and ridge > 0 and unobserved > 0 and epochs >= 1):
-            raise ConfigError(
-                f"width={width}, ridge={ridge}, unobserved={unobserved}, epochs={epochs}: "
-                "width and epochs are 1 or more, the others over 0."
-            )
-        try:
-            from implicit.cpu.als import AlternatingLeastSquares
-        except ImportError:
-            raise MissingExtraError(_missing("ials")) from None
-        # The library's unit is the weight of an unobserved pair, so the other weights are divided by ours.
-        self._confidence = np.float32(1.0 + 1.0 / unobserved)
-        users = taken(events, n_users, n_items)
-        self._popular = popularity_nudge(np.asarray(users.sum(axis=0), dtype=np.float32).ravel())
-        with _one_blas_thread():
-            self._model = AlternatingLeastSquares(
-                factors=width,
-                regularization=ridge / unobserved,
-                iterations=epochs,
-                use_cg=False,  # solved, not approached: a row's solution then does not depend on the sweep before
-                random_state=seed,
-            )
-            self._model.fit(users * self._confidence, show_progress=False)
-
-    def candidates(self, queries: Queries, k: int) -> Ranked:
-        """See `Source`."""
-        return ranked(self._scored, queries, k, n_items=len(self._popular))
-
-    def _scored(self, queries: Queries) -> Floats:
-        history = histories(queries.history, len(self._popular)) * self._confidence
-        with _one_blas_thread():
-            vectors = self._model.recalculate_user(np.arange(len(queries)), history)
-        scores: Floats = vectors @ self._model.item_factors.T + self._popular[None, :]
-        return scores
 
 
 class BPR:
@@ -131,7 +57,10 @@ class BPR:
         try:
             from implicit.cpu.bpr import BayesianPersonalizedRanking
         except ImportError:
-            raise MissingExtraError(_missing("bpr")) from None
+            raise MissingExtraError(
+                "the baseline 'bpr' needs the package implicit; install it with "
+                "pip install 'enterprise_recsys[baselines]'."
+            ) from None
         users = taken(events, n_users, n_items)
         self._popular = popularity_nudge(np.asarray(users.sum(axis=0), dtype=np.float32).ravel())
         self._learnt = np.diff(users.indptr) > 0
@@ -160,12 +89,6 @@ class BPR:
             vectors[learnt] = self._users[queries.users[learnt]]
         scores: Floats = vectors @ self._items.T + self._popular[None, :]
         return scores
-
-
-def _missing(name: str) -> str:
-    return (
-        f"the baseline {name!r} needs the package implicit; install it with pip install 'enterprise_recsys[baselines]'."
-    )
 
 
 def _one_blas_thread() -> threadpool_limits:
