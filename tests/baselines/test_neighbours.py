@@ -56,7 +56,7 @@ def test_bm25_by_hand() -> None:
 
 
 def test_bm25_weights_are_those_of_implicit_but_for_the_floor() -> None:
-    library = pytest.importorskip("implicit.nearest_neighbours", reason="the extra `baselines` is not installed")
+    library = pytest.importorskip("implicit.nearest_neighbours", reason="implicit is not installed")
     events = random_events()
     # The library counts an empty row and column as a user and an item; ours are those with events.
     theirs = library.bm25_weight(taken(events, 30, 12)[1:, 1:].T.tocoo(), K1=1.7, B=0.4).toarray()

@@ -14,8 +14,6 @@ EVERYTHING = ("popularity", "recent_popularity", "item_knn", "item_knn_bm25", "e
 
 
 def source(name: str, events: Events = EVENTS, n_users: int = 7, n_items: int = 5):
-    if name == "bpr":
-        pytest.importorskip("implicit", reason="the extra `baselines` is not installed")
     dials = {"width": 3, "epochs": 5, "seed": 1} if name in SEEDED else {}
     return BASELINES[name](events, n_users, n_items, **dials)
 
