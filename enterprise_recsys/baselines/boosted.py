@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
@@ -29,6 +28,7 @@ class BoostedRanker:
         leaves: of a tree, 2 or more.
         learning_rate: weight of a tree, over 0.
         least: examples in a leaf, 1 or more.
+        threads: of the library, 1 or more; the result does not depend on them.
         seed: of the library's draws.
 
     Raises:
@@ -47,14 +47,15 @@ class BoostedRanker:
         leaves: int = 63,
         learning_rate: float = 0.05,
         least: int = 50,
+        threads: int = 2,
         seed: int = 0,
     ) -> None:
         if objective not in _OBJECTIVES:
             raise ConfigError(f"objective={objective!r} is unknown; known: {', '.join(_OBJECTIVES)}.")
-        if not (rounds >= 1 and leaves >= 2 and learning_rate > 0 and least >= 1):
+        if not (rounds >= 1 and leaves >= 2 and learning_rate > 0 and least >= 1 and threads >= 1):
             raise ConfigError(
-                f"rounds={rounds}, leaves={leaves}, learning_rate={learning_rate}, least={least}: "
-                "rounds and least are 1 or more, leaves 2 or more, learning_rate over 0."
+                f"rounds={rounds}, leaves={leaves}, learning_rate={learning_rate}, least={least}, "
+                f"threads={threads}: rounds, least and threads are 1 or more, leaves 2 or more, learning_rate over 0."
             )
         self._objective, self._rounds = objective, rounds
         self._settings = {
@@ -66,7 +67,7 @@ class BoostedRanker:
             "seed": seed,
             "deterministic": True,
             "force_row_wise": True,
-            "num_threads": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0,
+            "num_threads": threads,
             "verbosity": -1,
         }
         self._columns: list[tuple[str, int]] = []

@@ -30,7 +30,7 @@ def made(rows: int, seed: int) -> tuple[Columns, np.ndarray]:
 
 def test_clicks_are_probabilities_that_find_the_rule() -> None:
     columns, labels = made(6000, 0)
-    model = BoostedRanker("click", rounds=80, leaves=15, learning_rate=0.2, least=10).fit(
+    model = BoostedRanker("click", rounds=80, threads=1, leaves=15, learning_rate=0.2, least=10).fit(
         columns, labels, val=(*made(1000, 1), None)
     )
     unseen, truth = made(3000, 2)
@@ -46,7 +46,9 @@ def test_lists_are_ordered_within_their_groups() -> None:
     offset = generator.standard_normal((300, 1)).astype(np.float32) * 5  # tells nothing within a list
     grades = (quality > 0.8).astype(np.float32)
     columns: Columns = {"signal": quality.ravel(), "list": np.repeat(offset, 20)}
-    model = BoostedRanker("list", rounds=30, leaves=7, least=20).fit(columns, grades.ravel(), np.full(300, 20))
+    model = BoostedRanker("list", rounds=30, threads=1, leaves=7, least=20).fit(
+        columns, grades.ravel(), np.full(300, 20)
+    )
     best = model.score(columns).reshape(300, 20).argmax(axis=1)
     assert grades[np.arange(300), best][grades.any(axis=1)].mean() > 0.99
 
@@ -55,7 +57,9 @@ def test_ratings_are_predicted_as_numbers_and_the_same_seed_gives_the_same() -> 
     columns, labels = made(3000, 0)
     stars = 2.0 + 2.0 * labels
     first, again = (
-        BoostedRanker("rating", rounds=60, leaves=15, learning_rate=0.2, least=10, seed=4).fit(columns, stars)
+        BoostedRanker("rating", rounds=60, threads=1, leaves=15, learning_rate=0.2, least=10, seed=4).fit(
+            columns, stars
+        )
         for _ in range(2)
     )
     assert np.sqrt(np.mean((first.score(columns) - stars) ** 2)) < 0.3
@@ -64,7 +68,7 @@ def test_ratings_are_predicted_as_numbers_and_the_same_seed_gives_the_same() -> 
 
 def test_a_token_that_was_never_learnt_and_a_missing_one_are_no_fault() -> None:
     columns, labels = made(500, 0)
-    model = BoostedRanker("click", rounds=5).fit(columns, labels)
+    model = BoostedRanker("click", rounds=5, threads=1).fit(columns, labels)
     strange: Columns = {
         "kind": np.array([99, 0]),
         "tags": np.array([[9, 0, 0], [0, 0, 0]]),
