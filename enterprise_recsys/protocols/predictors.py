@@ -69,8 +69,8 @@ def boosted(task: RowTask, *, metric: str, seed: int, trials: int, dials: Dials)
     labels, judged = task.labels(task.train), task.labels(task.val)
 
     def fitted(dials: Dials) -> BoostedRanker:
-        settings = {"leaves": 255, "learning_rate": 0.1, "rounds": 1000, "least": 20, **dials}
-        whole = {name: int(settings[name]) for name in ("leaves", "rounds", "least")}
+        settings = {"leaves": 255, "learning_rate": 0.1, "rounds": 1000, "least": 20, "threads": 2, **dials}
+        whole = {name: int(settings[name]) for name in ("leaves", "rounds", "least", "threads")}
         objective = "rating" if task.threshold is None else "click"
         model = BoostedRanker(objective, learning_rate=settings["learning_rate"], seed=seed, **whole)  # type: ignore[arg-type]
         return model.fit(train, labels, val=(val, judged, None))
