@@ -64,7 +64,10 @@ def _stages(trainer: object, judge: Trial, catalogue: pl.Series) -> Mapping[str,
 
     assert isinstance(trainer, ProductionTrainer)
     fitted = trainer.recommender
-    asked = Recommender(fitted.engine, judge.log.with_events(judge.past))
+    # The moving statistics are of everybody; the asked users' past may go on beyond what is learnt from.
+    further = judge.past.join(judge.log.events, on=[USER_ID, ITEM_ID, TIMESTAMP], how="anti", maintain_order="left")
+    known = judge.log.with_events(pl.concat([judge.log.events, further], how="diagonal_relaxed"))
+    asked = Recommender(fitted.engine, known)
     exam = Exam(asked, judge.log.with_events(judge.targets))
     ids = fitted.engine.processor.items.ids
     place = np.concatenate([[0], Vocabulary(catalogue).rows(ids)]).astype(np.int64)

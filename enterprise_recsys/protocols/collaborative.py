@@ -153,11 +153,17 @@ def _without_times(
     catalogue = pl.concat([train[ITEM_ID], test[ITEM_ID]]).unique().sort()
     return ListTask(
         catalogue,
-        Trial(log.with_events(early), ordered(early), val),
-        Trial(log.with_events(train), ordered(train), test),
+        _trial(log, early, val),
+        _trial(log, train, test),
         checksum_of_pairs(test),
         has_times=has_times,
     )
+
+
+def _trial(log: Interactions, learnt: pl.DataFrame, targets: pl.DataFrame) -> Trial:
+    """What is learnt from is also the past of those who are asked."""
+    past = ordered(learnt.join(targets.select(USER_ID).unique(), on=USER_ID, how="semi", maintain_order="left"))
+    return Trial(log.with_events(learnt), past, targets)
 
 
 def _by_time(log: Interactions) -> ListTask:
@@ -167,8 +173,8 @@ def _by_time(log: Interactions) -> ListTask:
     listed = [] if log.items is None else [log.items[ITEM_ID]]
     return ListTask(
         pl.concat([both[ITEM_ID], *listed]).unique().sort(),
-        Trial(parts.train, ordered(train), fresh(val, train)),
-        Trial(log.with_events(both), ordered(both), fresh(test, both)),
+        _trial(log, train, fresh(val, train)),
+        _trial(log, both, fresh(test, both)),
         checksum(parts.test),
         has_times=True,
     )
