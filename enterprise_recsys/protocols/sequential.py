@@ -86,7 +86,7 @@ def _leave_last(log: Interactions, least: int = 3) -> ListTask:
         Trial(log.with_events(early), log.events.filter(cut & (place > 1)), val),
         Trial(log.with_events(early), log.events.filter(cut & (place > 0)), test),
         checksum_of_pairs(test),
-        has_times=log.users is not None,
+        has_times=log.users is not None,  # the tables of users come with the times, see _with_movielens
     )
 
 
