@@ -112,3 +112,11 @@ def test_published_figures_are_lines_of_their_own_and_reruns_are_not() -> None:
 
 def test_ours_is_a_system_beside_the_baselines() -> None:
     assert "ours" in SYSTEMS and {"ease", "popularity"} < set(SYSTEMS)
+
+
+def test_what_is_measured_again_by_one_command_exists() -> None:
+    from benchmarks.quality import BASELINES as plan
+    from enterprise_recsys.protocols.predictors import PREDICTORS
+
+    assert set(plan) <= set(PROTOCOLS)
+    assert {system for systems in plan.values() for system in systems} <= set(SYSTEMS) | set(PREDICTORS)
