@@ -26,7 +26,8 @@ class IALS:
         events, n_users, n_items: see `Source`.
         width: of the vectors, 1 or more.
         ridge: lambda, over 0.
-        unobserved: weight of a pair that was not taken, over 0.
+        unobserved: weight of a pair that was not taken, over 0. Sparse logs with a large catalogue need far less than
+            the default, or the ridge, which grows with unobserved * items, presses all vectors to 0.
         scaling: 1 = the ridge grows with how much a row is seen, 0 = the same for all rows.
         epochs: sweeps over both tables.
         seed: of the first vectors.

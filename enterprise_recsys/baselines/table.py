@@ -40,7 +40,7 @@ SPACES: Mapping[str, Mapping[str, Sequence[float]]] = {
     "item_knn_bm25": {"neighbours": (5, 10, 20, 50, 100, 200), "k1": (0.3, 1.2, 5.0, 20.0), "b": (0.0, 0.4, 0.8)},
     "ease": {"ridge": (20.0, 50.0, 100.0, 200.0, 400.0, 600.0, 800.0, 1000.0, 1500.0, 2500.0)},
     "edlae": {"ridge": (20.0, 50.0, 100.0, 200.0, 400.0, 800.0), "dropout": (0.2, 0.4, 0.6)},
-    "ials": {"ridge": (0.003, 0.005, 0.01, 0.02, 0.04, 0.08), "unobserved": (0.05, 0.1, 0.2, 0.4, 0.8)},
+    "ials": {"ridge": (0.003, 0.005, 0.01, 0.02, 0.04, 0.08), "unobserved": (0.003, 0.01, 0.05, 0.1, 0.2, 0.4, 0.8)},
     "bpr": {"learning_rate": (0.02, 0.05, 0.1), "ridge": (0.003, 0.01, 0.03, 0.06), "epochs": (50, 100)},
 }
 """Baseline -> dial -> values to try. A dial that is not listed keeps its default."""
