@@ -381,6 +381,37 @@ def serve(
     answer(replace(Settings.from_environment(), artifact=folder), host, port)
 
 
+bench = typer.Typer(help="Measure against published protocols.", no_args_is_help=True)
+app.add_typer(bench, name="bench")
+
+
+@bench.command()
+def quality(
+    protocol: Annotated[str, typer.Option(help="A published protocol by name, such as ml1m-loo.")],
+    system: Annotated[str, typer.Option(help="ours, or a baseline by name, such as ease.")],
+    seeds: Annotated[int | None, typer.Option(min=1, help="Runs; by default as many as the protocol asks for.")] = None,
+    trials: Annotated[
+        int, typer.Option(min=0, help="Settings that the search tries on validation; 0: the defaults as they are.")
+    ] = 12,
+    dials: Dials = None,
+    data: Annotated[Path | None, typer.Option(help="Where the data lies, if not under $RECSYS_DATA.")] = None,
+    record: Annotated[Path | None, typer.Option(help="Append the figures to this JSONL file.")] = None,
+) -> None:
+    """Run a system through a protocol and print its figures beside the published ones."""
+    from enterprise_recsys.benching import Order
+    from enterprise_recsys.benching import bench as run
+
+    fixed = {}
+    for dial in dials or ():
+        name, _, value = dial.partition("=")
+        try:
+            fixed[name] = float(value) if not value.lstrip("-").isdigit() else int(value)
+        except ValueError:
+            raise ConfigError(f"--set {dial!r} is wrong: here it is name=number, such as --set ridge=500.") from None
+    for line in run(Order(protocol, system, seeds, trials, fixed, data), record=record):
+        print(line)
+
+
 def _config(dials: list[str] | None, file: Path | None = None) -> ModelConfig:
     """A ModelConfig from a JSON file and name=value pairs, the pairs going over the file."""
     from enterprise_recsys.config import ModelConfig

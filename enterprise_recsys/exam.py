@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 
-from enterprise_recsys.baselines.simple import Source
+from enterprise_recsys.baselines.sources import Source
 from enterprise_recsys.data.live import Requests, State
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.errors import DataError
@@ -16,7 +16,18 @@ from enterprise_recsys.evaluation.protocol import System
 from enterprise_recsys.evaluation.slices import by_activity, by_popularity
 from enterprise_recsys.evaluation.truth import Truth
 from enterprise_recsys.listed import Lists
-from enterprise_recsys.records import USER_ID, Bools, Columns, Events, Floats, Interactions, Ints, Ranked
+from enterprise_recsys.records import (
+    USER_ID,
+    Bools,
+    Columns,
+    Events,
+    Floats,
+    Interactions,
+    Ints,
+    Queries,
+    Ragged,
+    Ranked,
+)
 
 
 class Exam:
@@ -106,7 +117,8 @@ class Exam:
 
         def rows(at: Ints, k: int) -> Ints:
             request = self.state.of_users(self.slots[at], self.times[at])
-            return source.candidates(request.offsets, request.seen, k).rows
+            queries = Queries(Ragged(request.offsets, request.seen), users=self.slots[at])
+            return source.candidates(queries, k).rows
 
         return rows
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from enterprise_recsys.baselines.simple import Source
+from enterprise_recsys.baselines.sources import Fit
 from enterprise_recsys.data.splits import checksum
 from enterprise_recsys.evaluation.detail import Detail, curves_of
 from enterprise_recsys.evaluation.protocol import Measured, System, measure
@@ -15,14 +15,12 @@ from enterprise_recsys.evaluation.truth import at_depth
 from enterprise_recsys.exam import Exam
 from enterprise_recsys.listed import Lists
 from enterprise_recsys.recommender import Recommender
-from enterprise_recsys.records import Events, Floats, Interactions, Ints
+from enterprise_recsys.records import Floats, Interactions, Ints
 from enterprise_recsys.reporting.provenance import made_here
 from enterprise_recsys.stages import index_recall, losses_of, predictions_of
 
 DEPTH = 50
 """Longest list in the curves of a report."""
-SHOWN = ("popularity", "item_knn")
-"""Names in BASELINES that stand beside the model in every evaluation; the others are for benchmarks."""
 TITLE = "How good are the lists?"
 """Of the report of an evaluation."""
 
@@ -67,7 +65,7 @@ def examine(
     *,
     ks: Sequence[int],
     extra: Mapping[str, Lists],
-    baselines: Mapping[str, Callable[[Events, int, int], Source]],
+    baselines: Mapping[str, Fit],
     seed: int,
     depth: int = 0,
 ) -> Detail:

@@ -1,7 +1,7 @@
 """What travels between the rooms: one vocabulary of columns, and a few frozen records.
 
 Letters in shapes: B queries (users or requests), K places in a list, R rows (events), U users, I items,
-N negatives, L past items, D width of a vector. Row 0 of every table means "never seen".
+N negatives, L past items, H past items of all queries, D width of a vector. Row 0 of every table means "never seen".
 """
 
 from __future__ import annotations
@@ -147,3 +147,67 @@ class Ranked:
 
     rows: Ints
     scores: Floats
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """As many item rows for each query as it has, one query after the other.
+
+    Attributes:
+        offsets: [B+1] query b owns the places offsets[b] to offsets[b+1].
+        rows: [H] item rows.
+    """
+
+    offsets: Ints
+    rows: Ints
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def owners(self) -> Ints:
+        """[H] the query that each row belongs to."""
+        return np.repeat(np.arange(len(self)), np.diff(self.offsets))
+
+    def part(self, start: int, end: int) -> Ragged:
+        """The queries from start up to end."""
+        first, last = self.offsets[start], self.offsets[min(end, len(self))]
+        return Ragged(self.offsets[start : end + 1] - first, self.rows[first:last])
+
+    def take(self, queries: Ints) -> Ragged:
+        """Some queries, by position, in that order."""
+        counts = np.diff(self.offsets)[queries]
+        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        places = np.arange(offsets[-1]) + np.repeat(self.offsets[queries] - offsets[:-1], counts)
+        return Ragged(offsets, self.rows[places])
+
+
+@dataclass(frozen=True)
+class Queries:
+    """What a source of candidates is asked with; history and exclusions are two things.
+
+    Attributes:
+        history: what each of the B users had, oldest first: what is recommended from.
+        exclude: rows that a list may not hold; None: the history. Repeats are asked with an empty one.
+        users: [B] user rows, for sources that have learnt a vector of each user; 0 = not known. None: nobody is.
+    """
+
+    history: Ragged
+    exclude: Ragged | None = None
+    users: Ints | None = None
+
+    def __len__(self) -> int:
+        return len(self.history)
+
+    @property
+    def excluded(self) -> Ragged:
+        """The rows that are left out."""
+        return self.history if self.exclude is None else self.exclude
+
+    def part(self, start: int, end: int) -> Queries:
+        """The queries from start up to end."""
+        return Queries(
+            self.history.part(start, end),
+            None if self.exclude is None else self.exclude.part(start, end),
+            None if self.users is None else self.users[start:end],
+        )

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from enterprise_recsys.baselines.simple import BASELINES
+from enterprise_recsys.baselines.table import BASELINES, QUICK
 from enterprise_recsys.choice import pick
 from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.data.frames import to_interactions
@@ -23,7 +23,7 @@ from enterprise_recsys.engine.runtime import Encoder, Scorer
 from enterprise_recsys.errors import DataError, NotFittedError
 from enterprise_recsys.evaluation.detail import Detail
 from enterprise_recsys.evaluation.report import Evaluation
-from enterprise_recsys.examining import DEPTH, SHOWN, TITLE, examine, provenance_of
+from enterprise_recsys.examining import DEPTH, TITLE, examine, provenance_of
 from enterprise_recsys.learning import Chosen, Learnt, choose, relearn
 from enterprise_recsys.listed import lists_of
 from enterprise_recsys.loop import Report
@@ -189,7 +189,7 @@ class ProductionTrainer:
             _log(test, None, None),
             ks=[k] if isinstance(k, int) else list(k),
             extra={name: lists_of(given, name) for name, given in (extra or {}).items()},
-            baselines={name: BASELINES[name] for name in SHOWN} if baselines else {},
+            baselines={name: BASELINES[name] for name in QUICK} if baselines else {},
             seed=self.config.seed,
             depth=depth,
         )

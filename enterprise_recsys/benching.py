@@ -1,0 +1,236 @@
+"""`recsys bench quality`: one system through one protocol, its figures beside the published ones."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from enterprise_recsys.choice import pick
+from enterprise_recsys.errors import ConfigError, DataError
+from enterprise_recsys.evaluation import results
+from enterprise_recsys.evaluation.protocol import System
+from enterprise_recsys.evaluation.results import PUBLISHED, ResultLine
+from enterprise_recsys.evaluation.tables import columns_of_text
+from enterprise_recsys.protocols.listers import LISTERS
+from enterprise_recsys.protocols.measuring import Run, run_lists, run_rows
+from enterprise_recsys.protocols.predictors import PREDICTORS
+from enterprise_recsys.protocols.table import PROTOCOLS
+from enterprise_recsys.protocols.tasks import Answer, Dials, Lister, ListTask, Predictor, Protocol, RowTask, Trial
+from enterprise_recsys.records import ITEM_ID, TIMESTAMP, USER_ID, Ints
+
+TRIALS = 12
+"""Settings that the search tries unless told otherwise, the defaults included."""
+
+
+def ours(task: ListTask, *, metric: str, seed: int, trials: int, dials: Dials) -> Answer:
+    """The two-stage recommender with its own defaults, or with dials of ModelConfig; nothing is searched.
+
+    Validation chooses the epochs. What `judge` may learn from beyond `choose` is validation, and is learnt from at the
+    end; where that is nothing, the targets of `choose` are validation and are not learnt from. Asked at the moment of a
+    user's first target.
+
+    Raises:
+        DataError: the data has no times, which histories and statistics go by.
+    """
+    from enterprise_recsys.config import ModelConfig
+    from enterprise_recsys.trainer import ProductionTrainer
+
+    if not task.has_times:
+        raise DataError("ours goes by time, and the data of this protocol has none; take one of the baselines.")
+    train, judge = task.choose.log, task.judge.log
+    later = judge.events.join(train.events, on=[USER_ID, ITEM_ID, TIMESTAMP], how="anti", maintain_order="left")
+    refit = len(later) > 0
+    val = judge.with_events(later if refit else task.choose.targets)
+    trainer = ProductionTrainer(ModelConfig(**{"seed": seed, "refit": refit, **dials}), progress=False)
+    trainer.fit(train, val)
+    return Answer(_stages(trainer, task.judge, task.catalogue), dials)
+
+
+def _stages(trainer: object, judge: Trial, catalogue: pl.Series) -> Mapping[str, System]:
+    """Both stages of what would be served, knowing the past of the asked users, in rows of the task's catalogue."""
+    from enterprise_recsys.data.vocabulary import Vocabulary
+    from enterprise_recsys.exam import Exam
+    from enterprise_recsys.recommender import Recommender
+    from enterprise_recsys.trainer import ProductionTrainer
+
+    assert isinstance(trainer, ProductionTrainer)
+    fitted = trainer.recommender
+    # The moving statistics are of everybody; the asked users' past may go on beyond what is learnt from.
+    further = judge.past.join(judge.log.events, on=[USER_ID, ITEM_ID, TIMESTAMP], how="anti", maintain_order="left")
+    known = judge.log.with_events(pl.concat([judge.log.events, further], how="diagonal_relaxed"))
+    asked = Recommender(fitted.engine, known)
+    exam = Exam(fitted.engine.processor, known, judge.log.with_events(judge.targets))
+    ids = fitted.engine.processor.items.ids
+    place = np.concatenate([[0], Vocabulary(catalogue).rows(ids)]).astype(np.int64)
+
+    def renumbered(system: System) -> System:
+        def rows(at: Ints, k: int) -> Ints:
+            return place[system(at, k)]
+
+        return rows
+
+    return {
+        "retrieval": renumbered(exam.system(asked.retrieve)),
+        "two_stage": renumbered(exam.system(asked.lists)),
+    }
+
+
+SYSTEMS: Mapping[str, Lister] = {**LISTERS, "ours": ours}
+"""What can answer a list task. Row tasks are answered by `PREDICTORS`."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be measured.
+
+    Attributes:
+        protocol: a name in PROTOCOLS.
+        system: a name in SYSTEMS for lists, in PREDICTORS for predictions.
+        seeds: runs, with the seeds 0, 1, ...; None: as many as the protocol says.
+        trials: settings that the search tries, chosen on validation; 0 or 1: the defaults as they are.
+        dials: fixed settings instead of a search.
+        data: path of the data; None: where it is looked for.
+    """
+
+    protocol: str
+    system: str
+    seeds: int | None = None
+    trials: int = TRIALS
+    dials: Dials | None = None
+    data: Path | None = None
+
+    @property
+    def command(self) -> str:
+        """What to type to measure it again."""
+        words = ["recsys bench quality", f"--protocol {self.protocol}", f"--system {self.system}"]
+        words += [f"--seeds {self.seeds}"] if self.seeds is not None else []
+        words += [f"--trials {self.trials}"] if self.trials != TRIALS and not self.dials else []
+        words += [f"--data {self.data.name}"] if self.data is not None else []
+        words += [f"--set {name}={value:g}" for name, value in (self.dials or {}).items()]
+        return " ".join(words)
+
+
+def bench(order: Order, *, record: Path | None = None) -> Iterator[str]:
+    """Run an order seed by seed; gives the lines to print as they come.
+
+    Raises:
+        ConfigError: an unknown name, or no seed.
+        DataError: the data is not there, or the system cannot take the protocol.
+    """
+    protocol = pick(PROTOCOLS, order.protocol, what="protocol")
+    seeds = protocol.seeds if order.seeds is None else order.seeds
+    if seeds < 1:
+        raise ConfigError(f"seeds={seeds} is out of range; it is a number of runs, 1 or more.")
+    lines: list[ResultLine] = []
+    for seed in range(seeds):
+        began = time.monotonic()
+        task = protocol.load(order.data, seed)
+        run = _run(task, order, protocol.metrics, seed)
+        seconds = time.monotonic() - began
+        new = _lines(order, run, task.checksum, seed, seconds)
+        lines += new
+        yield f"seed {seed}: targets {task.checksum}, {_told(run.dials)}, {seconds:.0f} s"
+        if record is not None:
+            results.append(record, new)
+    if record is not None:
+        results.append(record, _absent(published_lines(order.protocol, protocol), record))
+    yield from table(lines, protocol)
+
+
+def _run(task: ListTask | RowTask, order: Order, metrics: Sequence[str], seed: int) -> Run:
+    dials = order.dials or {}
+    if isinstance(task, ListTask):
+        lister = pick(SYSTEMS, order.system, what="system")
+        return run_lists(task, lister, metrics, seed=seed, trials=order.trials, dials=dials)
+    predictor: Predictor = pick(PREDICTORS, order.system, what="system")
+    return run_rows(task, predictor, metrics, seed=seed, trials=order.trials, dials=dials)
+
+
+def _told(dials: Dials) -> str:
+    return ", ".join(f"{name}={value:g}" for name, value in dials.items()) or "default dials"
+
+
+def table(lines: Sequence[ResultLine], protocol: Protocol) -> list[str]:
+    """The measured figures and, under them, the published ones: a row a system, a column a metric.
+
+    In brackets the interval over users for one seed, the lowest and the highest seed for several.
+    """
+    found = {(line.system, line.stage, line.metric): line for line in results.summarise(lines)}
+    cells = [["", *protocol.metrics]]
+    for system, stage in dict.fromkeys((line.system, line.stage) for line in lines):
+        cells.append([f"{system} ({stage})", *(_cell(found.get((system, stage, one))) for one in protocol.metrics)])
+    for one in protocol.published:
+        figures = [f"{one.figures[metric]:.4f}" if metric in one.figures else "" for metric in protocol.metrics]
+        cells.append([f"{one.name} ({'rerun' if one.is_rerun else 'published'})", *figures])
+    sources = [f"  {one.name}: {one.source}" for one in protocol.published]
+    return columns_of_text(cells) + (["", "Figures of others:", *sources] if sources else [])
+
+
+def _cell(line: ResultLine | None) -> str:
+    if line is None or line.value is None:
+        return ""
+    bounds = "" if line.low is None or line.high is None else f" [{line.low:.4f}, {line.high:.4f}]"
+    return f"{line.value:.4f}{bounds}"
+
+
+def _lines(order: Order, run: Run, checksum: str, seed: int, seconds: float) -> list[ResultLine]:
+    dials = json.dumps(dict(run.dials), sort_keys=True)
+    return [
+        ResultLine(
+            protocol=order.protocol,
+            system=order.system,
+            stage=figure.stage,
+            metric=figure.metric,
+            value=figure.value,
+            low=figure.low,
+            high=figure.high,
+            seed=seed,
+            seeds=1,
+            seconds=round(seconds, 1),
+            peak_mb=round(results.peak_mb()),
+            threads=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+            config_hash=hashlib.sha256(dials.encode()).hexdigest()[:12],
+            split_checksum=checksum,
+            commit=results.commit(),
+            command=order.command,
+            machine=results.machine(),
+            date=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        for figure in run.figures
+    ]
+
+
+def published_lines(name: str, protocol: Protocol) -> list[ResultLine]:
+    """The published figures of a protocol as result lines; the source stands in place of the command."""
+    return [
+        ResultLine(
+            protocol=name,
+            system=f"{PUBLISHED}{one.name}",
+            stage="ranking" if metric in ("AUC", "LogLoss", "RMSE", "MAE") else "retrieval",
+            metric=metric,
+            value=value,
+            seed=None,
+            command=one.source,
+        )
+        for one in protocol.published
+        if not one.is_rerun
+        for metric, value in one.figures.items()
+    ]
+
+
+def _absent(lines: Sequence[ResultLine], file: Path) -> list[ResultLine]:
+    """Those lines that a file does not hold yet."""
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    there = {
+        (one["system"], one["metric"], one["value"]) for one in (json.loads(line) for line in text.splitlines() if line)
+    }
+    return [line for line in lines if (line.system, line.metric, line.value) not in there]

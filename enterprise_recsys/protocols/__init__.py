@@ -1,0 +1,1 @@
+"""Published evaluation protocols by name: data, split, what systems may know, metrics, and the figures of others."""

@@ -1,0 +1,61 @@
+"""LISTERS: what can answer a list task by name; each baseline is one, and other parts bring their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from enterprise_recsys.baselines.sources import Fit, Source
+from enterprise_recsys.baselines.table import BASELINES, NEEDS_TIMES, SEEDED, SPACES
+from enterprise_recsys.baselines.tuning import search
+from enterprise_recsys.errors import DataError
+from enterprise_recsys.evaluation.protocol import System, measure
+from enterprise_recsys.protocols.tasks import Answer, Dials, Encoded, Lister, ListTask
+from enterprise_recsys.records import Ints, Queries
+
+
+def system_of(source: Source, asked: Encoded) -> System:
+    """A source of candidates as something that `measure` can ask, with the history left out."""
+
+    def rows(at: Ints, k: int) -> Ints:
+        users = None if asked.queries.users is None else asked.queries.users[at]
+        return source.candidates(Queries(asked.queries.history.take(at), users=users), k).rows
+
+    return rows
+
+
+def of_baseline(name: str) -> Lister:
+    """A baseline as a lister: dials by the search of `baselines.tuning`, then learnt anew on what `judge` allows.
+
+    Raises on a call:
+        DataError: the baseline goes by time, and the data has none.
+    """
+    fit, seeded = BASELINES[name], name in SEEDED
+
+    def answer(task: ListTask, *, metric: str, seed: int, trials: int, dials: Dials) -> Answer:
+        if name in NEEDS_TIMES and not task.has_times:
+            raise DataError(f"{name} goes by time, and the data of this protocol has none; take popularity.")
+        fixed = {"seed": seed} if seeded else {}
+        if not dials and trials > 1 and SPACES[name]:
+            dials = _chosen(fit, name, Encoded.of(task.choose, task.catalogue), metric, seed, trials)
+        judge = Encoded.of(task.judge, task.catalogue)
+        source = fit(judge.events, judge.n_users, judge.n_items, **fixed, **dials)
+        return Answer({"retrieval": system_of(source, judge)}, dials)
+
+    return answer
+
+
+def _chosen(fit: Fit, name: str, choose: Encoded, metric: str, seed: int, trials: int) -> Dials:
+    fixed = {"seed": seed} if name in SEEDED else {}
+    k = int(metric.split("@")[1])
+
+    def score(dials: Dials) -> float:
+        source = fit(choose.events, choose.n_users, choose.n_items, **fixed, **dials)
+        measured = measure(system_of(source, choose), choose.truth, n_items=choose.n_items, ks=(k,))
+        return measured.means().get(metric, float("nan"))
+
+    return search(score, SPACES[name], trials=trials, generator=np.random.default_rng(seed))[0].dials
+
+
+LISTERS: Mapping[str, Lister] = {name: of_baseline(name) for name in BASELINES}

@@ -1,0 +1,138 @@
+"""One run of a protocol becomes figures, each with its interval over users."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from enterprise_recsys.errors import DataError
+from enterprise_recsys.evaluation.intervals import bootstrap
+from enterprise_recsys.evaluation.metrics import PREDICTION_METRICS
+from enterprise_recsys.evaluation.protocol import measure
+from enterprise_recsys.protocols.tasks import Answer, Dials, Encoded, Lister, ListTask, Predictor, RowTask
+from enterprise_recsys.records import USER_ID, Bools, Doubles, Ints
+
+RESAMPLES = 200
+"""Times that the users are drawn anew for figures of predictions, where each draw sorts out a weighted AUC."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of one run; low and high are the bounds of its 95 % interval over users, None for figures of lists."""
+
+    stage: str
+    metric: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one seed gave."""
+
+    figures: Sequence[Figure]
+    dials: Dials
+
+
+def run_lists(task: ListTask, system: Lister, metrics: Sequence[str], *, seed: int, trials: int, dials: Dials) -> Run:
+    """Let a system answer a list task, and measure each of its stages."""
+    answer = system(task, metric=metrics[0], seed=seed, trials=trials, dials=dials)
+    return Run(figures_of(task, answer, metrics, seed=seed), answer.dials)
+
+
+def figures_of(task: ListTask, answer: Answer, metrics: Sequence[str], *, seed: int) -> list[Figure]:
+    """The figures of the lists that a system gives for `judge`."""
+    truth, n_items = Encoded.of(task.judge, task.catalogue).truth, len(task.catalogue) + 1
+    ks = sorted({int(metric.split("@")[1]) for metric in metrics})
+    figures = []
+    for stage, system in answer.stages.items():
+        measured = measure(system, truth, n_items=n_items, ks=ks)
+        for metric in metrics:
+            if metric in measured.of_users:
+                found = bootstrap(measured.of_users[metric], generator=np.random.default_rng(seed))
+                figures.append(Figure(stage, metric, found.mean, found.low, found.high))
+            else:
+                figures.append(Figure(stage, metric, measured.of_lists[metric]))
+    return figures
+
+
+def run_rows(task: RowTask, system: Predictor, metrics: Sequence[str], *, seed: int, trials: int, dials: Dials) -> Run:
+    """Let a system predict the events of a row task, and measure the predictions.
+
+    Raises:
+        DataError: there is not one prediction an event.
+    """
+    predictions = system(task, metric=metrics[0], seed=seed, trials=trials, dials=dials)
+    labels = task.labels(task.test)
+    if predictions.values.shape != labels.shape:
+        raise DataError(
+            f"a system predicts each of the {len(labels)} events of test, got shape {predictions.values.shape}."
+        )
+    figures = [
+        Figure("ranking", metric, PREDICTION_METRICS[metric](labels, predictions.values), *bounds)
+        for metric, bounds in intervals(labels, predictions.values, task.test.events[USER_ID], metrics, seed).items()
+    ]
+    return Run(figures, predictions.dials)
+
+
+def intervals(
+    labels: Doubles, predictions: Doubles, users: pl.Series, metrics: Sequence[str], seed: int
+) -> dict[str, tuple[float, float]]:
+    """Percentile bootstrap over users: all events of a drawn user come along, as often as the user is drawn.
+
+    Events of one user are alike, so drawing events would make the interval too narrow.
+    """
+    owners = users.rank("dense").to_numpy().astype(np.int64) - 1
+    n_users = int(owners.max(initial=-1)) + 1
+    generator = np.random.default_rng(seed)
+    figures = {metric: WEIGHTED[metric](labels, predictions) for metric in metrics}
+    drawn: dict[str, list[float]] = {metric: [] for metric in metrics}
+    for _ in range(RESAMPLES):
+        weights = np.bincount(generator.integers(n_users, size=n_users), minlength=n_users)[owners].astype(np.float64)
+        for metric, figure in figures.items():
+            drawn[metric].append(figure(weights))
+    bounds = {metric: np.nanquantile(values, [0.025, 0.975]) for metric, values in drawn.items()}
+    return {metric: (float(low), float(high)) for metric, (low, high) in bounds.items()}
+
+
+def _weighted_auc(labels: Doubles, predictions: Doubles) -> Callable[[Doubles], float]:
+    """The chance that a positive stands above a negative, by weights of the events [R]; sorted once for all."""
+    order = np.argsort(predictions, kind="stable")
+    positive: Bools = labels[order] == 1
+    starts: Ints = np.flatnonzero(np.diff(predictions[order], prepend=np.nan) != 0)
+
+    def auc(weights: Doubles) -> float:
+        of_positives = np.add.reduceat(np.where(positive, weights[order], 0.0), starts)
+        of_negatives = np.add.reduceat(np.where(positive, 0.0, weights[order]), starts)
+        below = np.cumsum(of_negatives) - of_negatives / 2.0
+        pairs = of_positives.sum() * of_negatives.sum()
+        return float(of_positives @ below / pairs) if pairs else float("nan")
+
+    return auc
+
+
+def _weighted_loss(labels: Doubles, predictions: Doubles) -> Callable[[Doubles], float]:
+    tiny = float(np.finfo(np.float64).eps)
+    losses = -np.log(np.clip(np.where(labels == 1, predictions, 1.0 - predictions), tiny, 1.0))
+    return lambda weights: float(losses @ weights / weights.sum())
+
+
+def _weighted_square(labels: Doubles, predictions: Doubles) -> Callable[[Doubles], float]:
+    return lambda weights: float(np.sqrt(np.square(labels - predictions) @ weights / weights.sum()))
+
+
+def _weighted_distance(labels: Doubles, predictions: Doubles) -> Callable[[Doubles], float]:
+    return lambda weights: float(np.abs(labels - predictions) @ weights / weights.sum())
+
+
+WEIGHTED = {
+    "AUC": _weighted_auc,
+    "LogLoss": _weighted_loss,
+    "RMSE": _weighted_square,
+    "MAE": _weighted_distance,
+}
+"""Metric of predictions -> (labels [R], predictions [R]) -> weights [R] -> figure."""

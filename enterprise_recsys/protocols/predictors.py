@@ -1,0 +1,167 @@
+"""PREDICTORS: what can answer a row task by name; public methods to hold a ranker against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import scipy.sparse
+
+from enterprise_recsys.baselines.boosted import BoostedRanker
+from enterprise_recsys.baselines.tuning import search
+from enterprise_recsys.data.features import encode, infer
+from enterprise_recsys.data.vocabulary import Vocabulary
+from enterprise_recsys.errors import DataError, MissingExtraError
+from enterprise_recsys.evaluation.metrics import PREDICTION_METRICS
+from enterprise_recsys.protocols.tasks import Dials, Predictions, Predictor, RowTask
+from enterprise_recsys.records import ITEM_ID, USER_ID, Columns, Doubles, Interactions, Ints
+
+HIGHER = {"AUC": True, "LogLoss": False, "RMSE": False, "MAE": False}
+"""Metric of predictions -> whether more is better."""
+
+
+def columns_of(task: RowTask) -> tuple[Columns, Columns, Columns]:
+    """The columns of train, val and test: ids by train's vocabulary (0 = not in it), and the tables' features."""
+    train = task.train
+    users, items = Vocabulary.of(train.events[USER_ID]), Vocabulary.of(train.events[ITEM_ID])
+    tables = [(USER_ID, train.users, infer("user", train.users, skip=(USER_ID,)) if train.users is not None else [])]
+    tables += [(ITEM_ID, train.items, infer("item", train.items, skip=(ITEM_ID,)) if train.items is not None else [])]
+
+    def of(part: Interactions) -> Columns:
+        columns: Columns = {USER_ID: users.rows(part.events[USER_ID]), ITEM_ID: items.rows(part.events[ITEM_ID])}
+        for key, table, features in tables:
+            if table is not None:
+                place = Vocabulary(table[key]).rows(part.events[key])
+                encoded = encode(features, table.clear(n=1).vstack(table))  # row 0: not in the table
+                columns |= {name: column[place] for name, column in encoded.items()}
+        return columns
+
+    return of(task.train), of(task.val), of(task.test)
+
+
+def logistic(task: RowTask, *, metric: str, seed: int, trials: int, dials: Dials) -> Predictions:
+    """Logistic regression on all fields, each value a column of its own, by scikit-learn; dial `ridge`.
+
+    Learns from train; the ridge is chosen on val.
+    """
+    try:
+        from sklearn.linear_model import LogisticRegression
+    except ImportError:
+        raise MissingExtraError(_missing("logistic", "scikit-learn")) from None
+    if task.threshold is None:
+        raise DataError("logistic predicts yes or no, and this protocol asks for ratings; take bias or lightgbm.")
+    train, val, test = _one_hot(columns_of(task))
+    labels = task.labels(task.train)
+
+    def fitted(dials: Dials) -> Callable[[scipy.sparse.csr_matrix], Doubles]:
+        model = LogisticRegression(C=1.0 / dials.get("ridge", 3.0), max_iter=300).fit(train, labels)
+        return lambda table: np.asarray(model.predict_proba(table)[:, 1], dtype=np.float64)
+
+    dials = dials or _chosen(
+        lambda one: fitted(one)(val), task, metric, seed, trials, {"ridge": (0.3, 1.0, 3.0, 10.0, 30.0)}
+    )
+    return Predictions(fitted(dials)(test), dials)
+
+
+def boosted(task: RowTask, *, metric: str, seed: int, trials: int, dials: Dials) -> Predictions:
+    """Gradient-boosted trees on all fields, ids as categories; val says when to stop, and chooses the dials."""
+    train, val, test = columns_of(task)
+    labels, judged = task.labels(task.train), task.labels(task.val)
+
+    def fitted(dials: Dials) -> BoostedRanker:
+        settings = {"leaves": 255, "learning_rate": 0.1, "rounds": 1000, "least": 20, "threads": 2, **dials}
+        whole = {name: int(settings[name]) for name in ("leaves", "rounds", "least", "threads")}
+        objective = "rating" if task.threshold is None else "click"
+        model = BoostedRanker(objective, learning_rate=settings["learning_rate"], seed=seed, **whole)  # type: ignore[arg-type]
+        return model.fit(train, labels, val=(val, judged, None))
+
+    space = {"leaves": (63, 255), "learning_rate": (0.05, 0.1), "least": (20, 100)}
+    dials = dials or _chosen(lambda one: fitted(one).score(val), task, metric, seed, trials, space)
+    return Predictions(fitted(dials).score(test), dials)
+
+
+def bias(task: RowTask, *, metric: str, seed: int, trials: int, dials: Dials) -> Predictions:
+    """Mean + bias of the user + bias of the item, by least squares with a ridge each, solved in turn.
+
+    Learns from train and val once the ridges are chosen on val. Predictions are kept within the ratings that occur.
+
+    Source: Koren, Bell and Volinsky, IEEE Computer 42, 2009, doi:10.1109/MC.2009.263, section "adding biases".
+    """
+    if task.threshold is not None:
+        raise DataError("bias predicts ratings, and this protocol asks for yes or no; take logistic or lightgbm.")
+
+    def fitted(parts: Sequence[Interactions], asked: Interactions, dials: Dials) -> Doubles:
+        columns, labels = columns_of_ids([*parts, asked]), np.concatenate([task.labels(part) for part in parts])
+        users, items = (column[: len(labels)] for column in columns)
+        mean = labels.mean()
+        of_users, of_items = np.zeros(columns[0].max() + 1), np.zeros(columns[1].max() + 1)
+        for _ in range(20):
+            of_items = _ridge(items, labels - mean - of_users[users], len(of_items), dials.get("ridge_items", 3.0))
+            of_users = _ridge(users, labels - mean - of_items[items], len(of_users), dials.get("ridge_users", 5.0))
+        user, item = (column[len(labels) :] for column in columns)
+        values: Doubles = np.clip(mean + of_users[user] + of_items[item], labels.min(), labels.max())
+        return values
+
+    space = {"ridge_items": (1.0, 3.0, 10.0), "ridge_users": (1.0, 3.0, 5.0, 10.0)}
+    dials = dials or _chosen(lambda one: fitted([task.train], task.val, one), task, metric, seed, trials, space)
+    return Predictions(fitted([task.train, task.val], task.test, dials), dials)
+
+
+def columns_of_ids(parts: Sequence[Interactions]) -> tuple[Ints, Ints]:
+    """User and item rows of the events of some parts, one after the other, by a vocabulary of them all."""
+    return tuple(  # type: ignore[return-value]
+        np.concatenate([Vocabulary.of(*(part.events[key] for part in parts)).rows(one.events[key]) for one in parts])
+        for key in (USER_ID, ITEM_ID)
+    )
+
+
+def _ridge(rows: Ints, rest: Doubles, size: int, ridge: float) -> Doubles:
+    return np.bincount(rows, rest, minlength=size) / (np.bincount(rows, minlength=size) + ridge)
+
+
+def _chosen(
+    predict: Callable[[Dials], Doubles],
+    task: RowTask,
+    metric: str,
+    seed: int,
+    trials: int,
+    space: Mapping[str, Sequence[float]],
+) -> Dials:
+    """The dials whose predictions of val are best; the defaults if there is nothing to try."""
+    if trials <= 1:
+        return {}
+    labels, sign = task.labels(task.val), 1.0 if HIGHER[metric] else -1.0
+    return search(
+        lambda dials: sign * PREDICTION_METRICS[metric](labels, predict(dials)),
+        space,
+        trials=trials,
+        generator=np.random.default_rng(seed),
+    )[0].dials
+
+
+def _one_hot(parts: Sequence[Columns]) -> list[scipy.sparse.csr_matrix]:
+    """[R, F] a column for each value of each field but 0, numbers as they are; the same columns for all parts."""
+    sizes = {
+        name: max(int(part[name].max(initial=0)) for part in parts)
+        for name, column in parts[0].items()
+        if np.issubdtype(column.dtype, np.integer)
+    }
+    return [
+        scipy.sparse.hstack([_spread(part[name], sizes.get(name)) for name in part], format="csr") for part in parts
+    ]
+
+
+def _spread(column: np.ndarray, size: int | None) -> scipy.sparse.csr_matrix:
+    if size is None:
+        return scipy.sparse.csr_matrix(column.reshape(-1, 1).astype(np.float64))
+    values = column.reshape(len(column), -1)
+    rows, places = np.nonzero(values)
+    ones = np.ones(len(rows))
+    return scipy.sparse.csr_matrix((ones, (rows, values[rows, places] - 1)), shape=(len(column), size))
+
+
+def _missing(name: str, package: str) -> str:
+    return f"{name!r} needs the package {package}; install it with pip install 'enterprise_recsys[baselines]'."
+
+
+PREDICTORS: Mapping[str, Predictor] = {"logistic": logistic, "lightgbm": boosted, "bias": bias}

@@ -1,0 +1,222 @@
+"""What a protocol asks: lists for users, or predictions for events; one round to choose dials, one to judge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol as Interface
+
+import numpy as np
+import polars as pl
+
+from enterprise_recsys.data.vocabulary import Vocabulary
+from enterprise_recsys.evaluation.protocol import System
+from enterprise_recsys.evaluation.truth import Truth
+from enterprise_recsys.records import (
+    ITEM_ID,
+    RATING,
+    TIMESTAMP,
+    USER_ID,
+    Doubles,
+    Events,
+    Interactions,
+    Queries,
+    Ragged,
+)
+
+Dials = Mapping[str, float]
+"""Name of a dial -> value; {} = a system's own defaults."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One round of a list task: learn from a log, then answer users of whom a past is known.
+
+    Attributes:
+        log: what may be learnt from; with the tables of users and items where the data has them.
+        past: events of the asked users before their targets, oldest first within a user; they are left out of lists.
+        targets: what the asked users took; a user without a past may be among them.
+    """
+
+    log: Interactions
+    past: pl.DataFrame
+    targets: pl.DataFrame
+
+    @property
+    def asked(self) -> pl.Series:
+        """[B] ids of the users that are asked, sorted; the order of the truth."""
+        return self.targets[USER_ID].unique().sort()
+
+
+@dataclass(frozen=True)
+class ListTask:
+    """Lists for users, over one catalogue.
+
+    Attributes:
+        catalogue: ids of the items that may be listed.
+        choose: the round on which dials are chosen; made from what may be learnt from, never from the targets of judge.
+        judge: the round whose figures count.
+        checksum: of the targets of judge.
+        has_times: whether timestamps are moments; else they tell at most the order within a user.
+    """
+
+    catalogue: pl.Series
+    choose: Trial
+    judge: Trial
+    checksum: str
+    has_times: bool
+
+
+@dataclass(frozen=True)
+class RowTask:
+    """A label for each event, from the user's, the item's and no other columns.
+
+    Attributes:
+        train: learnt from; `val` chooses dials and epochs; `test` judges. With tables of users and items.
+        threshold: the label is 1 if the rating is at least this, else 0; None: the label is the rating itself.
+        checksum: of the events of test.
+    """
+
+    train: Interactions
+    val: Interactions
+    test: Interactions
+    threshold: float | None
+    checksum: str
+
+    def labels(self, part: Interactions) -> Doubles:
+        """[R] what is to be predicted of the events of a part."""
+        ratings = part.events[RATING].to_numpy().astype(np.float64)
+        return ratings if self.threshold is None else (ratings >= self.threshold).astype(np.float64)
+
+
+@dataclass(frozen=True)
+class Published:
+    """A figure that others have told.
+
+    Attributes:
+        name: the system, as in a result line `published:<name>`.
+        figures: metric -> value.
+        source: where it was read.
+        is_rerun: told by somebody who ran a known method on the same files; shown, and not recorded as published.
+    """
+
+    name: str
+    figures: Mapping[str, float]
+    source: str
+    is_rerun: bool = False
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A protocol by name.
+
+    Attributes:
+        load: (path of the data or None, seed of the split) -> the task; its docstring tells the protocol, and how it
+            differs from the published one.
+        metrics: those that are told; dials are chosen by the first, and it is shown first.
+        published: figures of others.
+        seeds: runs that a figure is the mean of, unless asked otherwise.
+    """
+
+    load: Callable[[Path | None, int], ListTask | RowTask]
+    metrics: tuple[str, ...]
+    published: tuple[Published, ...] = ()
+    seeds: int = 1
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a system gives for a list task.
+
+    Attributes:
+        stages: "retrieval" and, for a system with two stages, "two_stage" -> something that `measure` can ask, by
+            positions of users in `judge.asked`, giving rows of the catalogue (row 1 is its first id).
+        dials: chosen or given, for the record.
+    """
+
+    stages: Mapping[str, System]
+    dials: Dials = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a system gives for a row task: a number for each event of test, and the dials that were chosen or given."""
+
+    values: Doubles
+    dials: Dials = field(default_factory=dict)
+
+
+class Lister(Interface):
+    """A system that answers list tasks: learns what it is allowed to, chooses its dials on `choose`, answers `judge`.
+
+    Args of a call:
+        task: what is asked.
+        metric: by which dials are chosen.
+        seed: of its own randomness.
+        trials: settings that its search may try; 0 = its defaults.
+        dials: fixed settings; then nothing is searched.
+    """
+
+    def __call__(self, task: ListTask, *, metric: str, seed: int, trials: int, dials: Dials) -> Answer:
+        """Learn, choose, answer."""
+
+
+class Predictor(Interface):
+    """A system that answers row tasks; see `Lister` for the arguments."""
+
+    def __call__(self, task: RowTask, *, metric: str, seed: int, trials: int, dials: Dials) -> Predictions:
+        """Learn, choose, predict."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A trial in rows, for systems that work on arrays.
+
+    Attributes:
+        events: the log, ordered by (time, source row), all relevant.
+        n_users, n_items: rows of the tables, row 0 included.
+        queries: the asked users, in the order of `Trial.asked`.
+        truth: what they took; an item outside the catalogue has a row past its end, and can never be hit.
+    """
+
+    events: Events
+    n_users: int
+    n_items: int
+    queries: Queries
+    truth: Truth
+
+    @classmethod
+    def of(cls, trial: Trial, catalogue: pl.Series) -> Encoded:
+        """Number users and items: users by the sorted ids of the log, items by the catalogue."""
+        users, items, asked = Vocabulary.of(trial.log.events[USER_ID]), Vocabulary(catalogue), Vocabulary(trial.asked)
+        frame = trial.log.events.with_row_index("_source").sort(TIMESTAMP, "_source")
+        ones = np.ones(len(frame), dtype=np.float32)
+        ratings = frame[RATING].to_numpy().astype(np.float32) if RATING in frame.columns else ones * np.float32(np.nan)
+        events = Events(
+            users.rows(frame[USER_ID]),
+            items.rows(frame[ITEM_ID]),
+            frame[TIMESTAMP].to_physical().to_numpy().astype(np.int64),
+            ratings,
+            ones,
+            np.ones(len(frame), dtype=np.bool_),
+        )
+        owners = asked.rows(trial.past[USER_ID]) - 1
+        past = items.rows(trial.past[ITEM_ID])
+        known = (owners >= 0) & (past > 0)
+        order = np.argsort(owners[known], kind="stable")
+        offsets = np.concatenate([[0], np.cumsum(np.bincount(owners[known], minlength=len(asked) - 1))])
+        history = Ragged(offsets.astype(np.int64), past[known][order])
+        return cls(
+            events,
+            len(users),
+            len(items),
+            Queries(history, users=users.rows(trial.asked)),
+            _truth(trial.targets, asked, items),
+        )
+
+
+def _truth(targets: pl.DataFrame, asked: Vocabulary, items: Vocabulary) -> Truth:
+    rows = items.rows(targets[ITEM_ID])
+    strangers = targets[ITEM_ID].rank("dense").to_numpy().astype(np.int64) + len(items)
+    return Truth.of(asked.rows(targets[USER_ID]) - 1, np.where(rows > 0, rows, strangers), n_users=len(asked) - 1)

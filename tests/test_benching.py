@@ -1,0 +1,122 @@
+"""`recsys bench quality`: figures beside the published ones, lines on record, faults in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from enterprise_recsys import benching
+from enterprise_recsys.benching import SYSTEMS, Order, bench, ours, published_lines
+from enterprise_recsys.cli import app
+from enterprise_recsys.errors import ConfigError, DataError
+from enterprise_recsys.evaluation.results import read
+from enterprise_recsys.protocols.table import PROTOCOLS
+from enterprise_recsys.protocols.tasks import ListTask, Protocol, Published
+from tests.protocols.worlds import blocks_task, stars_task
+
+PUBLISHED = (Published("best", {"HR@1": 0.9}, "a paper"), Published("again", {"HR@1": 0.8}, "a rerun", is_rerun=True))
+
+
+def made(data: Path | None, seed: int) -> ListTask:
+    return blocks_task(users=30 + seed)
+
+
+@pytest.fixture(autouse=True)
+def _protocols(monkeypatch: pytest.MonkeyPatch) -> None:
+    table: Mapping[str, Protocol] = {
+        "made": Protocol(made, ("HR@1", "Coverage@1"), PUBLISHED),
+        "stars": Protocol(lambda data, seed: stars_task(None, seed=seed), ("RMSE",), seeds=2),
+    }
+    monkeypatch.setattr(benching, "PROTOCOLS", table)
+
+
+def test_the_figures_stand_beside_the_published_ones(tmp_path: Path) -> None:
+    record = tmp_path / "made.jsonl"
+    lines = list(bench(Order("made", "ease", seeds=2, trials=3), record=record))
+    assert lines[0].startswith("seed 0: targets made, ridge=") or "default dials" in lines[0]
+    told = "\n".join(lines)
+    assert "ease (retrieval)  1.0000 [1.0000, 1.0000]" in told
+    assert "best (published)                   0.9000" in told and "again (rerun)" in told
+    assert "  best: a paper" in told
+    found = read(tmp_path)
+    assert {(line.system, line.metric, line.seed) for line in found} == {
+        ("ease", "HR@1", 0),
+        ("ease", "HR@1", 1),
+        ("ease", "Coverage@1", 0),
+        ("ease", "Coverage@1", 1),
+        ("published:best", "HR@1", None),
+    }
+    mine = next(line for line in found if line.system == "ease")
+    assert mine.command == "recsys bench quality --protocol made --system ease --seeds 2 --trials 3"
+    assert mine.split_checksum == "made" and mine.stage == "retrieval" and mine.low == 1.0 and mine.config_hash
+    list(bench(Order("made", "popularity", trials=0), record=record))
+    assert sum(line.system == "published:best" for line in read(tmp_path)) == 1, "told once"
+
+
+def test_predictions_are_measured_for_as_many_seeds_as_the_protocol_asks() -> None:
+    lines = list(bench(Order("stars", "bias", trials=0)))
+    assert [line[:7] for line in lines[:2]] == ["seed 0:", "seed 1:"] and "bias (ranking)" in "\n".join(lines)
+
+
+def test_the_command_line_prints_the_table_and_takes_dials() -> None:
+    words = ["bench", "quality", "--protocol", "made", "--system", "ease", "--set", "ridge=2.5"]
+    done = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert done.exit_code == 0 and "ridge=2.5" in done.stdout and "ease (retrieval)" in done.stdout
+
+
+def test_the_command_can_be_typed_again() -> None:
+    order = Order("made", "ease", dials={"ridge": 2.5}, data=Path("/somewhere/files"))
+    assert order.command == "recsys bench quality --protocol made --system ease --data files --set ridge=2.5"
+
+
+def test_faults_are_told() -> None:
+    with pytest.raises(ConfigError, match="protocol='mede' is unknown; did you mean 'made'"):
+        next(bench(Order("mede", "ease")))
+    with pytest.raises(ConfigError, match="system='eaze' is unknown; did you mean 'ease'"):
+        next(bench(Order("made", "eaze")))
+    with pytest.raises(ConfigError, match="system='ease' is unknown; .*bias"):
+        next(bench(Order("stars", "ease")))
+    with pytest.raises(ConfigError, match="seeds=0 is out of range"):
+        next(bench(Order("made", "ease", seeds=0)))
+    with pytest.raises(ConfigError, match="--set 'ridge' is wrong: here it is name=number"):
+        words = ["bench", "quality", "--protocol", "made", "--system", "ease", "--set", "ridge"]
+        CliRunner().invoke(app, words, catch_exceptions=False)
+    with pytest.raises(DataError, match="ours goes by time, and the data of this protocol has none"):
+        ours(blocks_task(has_times=False), metric="HR@1", seed=0, trials=0, dials={})
+
+
+def test_ours_answers_by_both_stages_in_rows_of_the_catalogue() -> None:
+    fast = {
+        "epochs": 30,
+        "ranker_epochs": 2,
+        "embedding_dim": 16,
+        "candidates": 10,
+        "learning_rate": 0.01,
+        "threads": 1,
+    }
+    lines = list(bench(Order("made", "ours", trials=0, dials=fast)))
+    told = next(line for line in lines if line.startswith("ours (retrieval)"))
+    assert any(line.startswith("ours (two_stage)") for line in lines)
+    assert float(told.split()[2]) > 0.5, "nearly all users' one item that is left of their half"
+
+
+def test_published_figures_are_lines_of_their_own_and_reruns_are_not() -> None:
+    for name, protocol in PROTOCOLS.items():
+        for line in published_lines(name, protocol):
+            assert line.system.startswith("published:") and line.command and line.seed is None
+            assert not any(one.is_rerun and line.system == f"published:{one.name}" for one in protocol.published)
+
+
+def test_ours_is_a_system_beside_the_baselines() -> None:
+    assert "ours" in SYSTEMS and {"ease", "popularity"} < set(SYSTEMS)
+
+
+def test_what_is_measured_again_by_one_command_exists() -> None:
+    from benchmarks.quality import BASELINES as plan
+    from enterprise_recsys.protocols.predictors import PREDICTORS
+
+    assert set(plan) <= set(PROTOCOLS)
+    assert {system for systems in plan.values() for system in systems} <= set(SYSTEMS) | set(PREDICTORS)
