@@ -58,7 +58,7 @@ def ours(task: ListTask, *, metric: str, seed: int, trials: int, dials: Dials) -
 def _stages(trainer: object, judge: Trial, catalogue: pl.Series) -> Mapping[str, System]:
     """Both stages of what would be served, knowing the past of the asked users, in rows of the task's catalogue."""
     from enterprise_recsys.data.vocabulary import Vocabulary
-    from enterprise_recsys.exam import Exam
+    from enterprise_recsys.examining.exam import Exam
     from enterprise_recsys.recommender import Recommender
     from enterprise_recsys.trainer import ProductionTrainer
 

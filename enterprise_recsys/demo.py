@@ -24,7 +24,7 @@ from enterprise_recsys.data.worlds import World, make_world
 from enterprise_recsys.errors import RecsysError
 from enterprise_recsys.evaluation import results
 from enterprise_recsys.evaluation.report import Evaluation
-from enterprise_recsys.listed import Lists
+from enterprise_recsys.examining.listed import Lists
 from enterprise_recsys.records import Interactions
 from enterprise_recsys.trainer import ProductionTrainer, joined
 

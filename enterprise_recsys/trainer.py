@@ -23,9 +23,9 @@ from enterprise_recsys.engine.runtime import Encoder, Scorer
 from enterprise_recsys.errors import DataError, NotFittedError
 from enterprise_recsys.evaluation.detail import Detail
 from enterprise_recsys.evaluation.report import Evaluation
-from enterprise_recsys.examining import DEPTH, TITLE, examine, provenance_of
-from enterprise_recsys.learning import Chosen, Learnt, choose, relearn
-from enterprise_recsys.listed import lists_of
+from enterprise_recsys.examining.examine import DEPTH, TITLE, examine, provenance_of
+from enterprise_recsys.examining.listed import lists_of
+from enterprise_recsys.learning.staging import Chosen, Learnt, choose, relearn
 from enterprise_recsys.loop import Report
 from enterprise_recsys.progress import bar
 from enterprise_recsys.ranking.networks import NETWORKS

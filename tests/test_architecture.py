@@ -25,18 +25,8 @@ FLOORS = {
     8: ["door"],
 }
 ROOMS = {
-    "training": [  # one idea, kept in files that can be read at a sitting
-        "trainer",
-        "learning",
-        "slates",
-        "exam",
-        "stages",
-        "examining",
-        "listed",
-        "comparing",
-        "backtest",
-    ],
-    "door": ["cli", "demo", "benching", "__main__", "__init__"],
+    "training": ["trainer", "learning", "examining"],  # one idea: teach, and see how good it is
+    "door": ["cli", "commands", "demo", "benching", "__main__", "__init__"],
 }
 """Files that form one room; any other file or folder at the top of the package is a room of its own."""
 

@@ -15,7 +15,7 @@ from enterprise_recsys.evaluation.metrics import Catalogue
 from enterprise_recsys.evaluation.protocol import System
 from enterprise_recsys.evaluation.slices import by_activity, by_popularity
 from enterprise_recsys.evaluation.truth import Truth
-from enterprise_recsys.listed import Lists
+from enterprise_recsys.examining.listed import Lists
 from enterprise_recsys.records import (
     USER_ID,
     Bools,

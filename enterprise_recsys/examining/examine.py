@@ -12,12 +12,12 @@ from enterprise_recsys.evaluation.detail import Detail, curves_of
 from enterprise_recsys.evaluation.protocol import Measured, System, measure
 from enterprise_recsys.evaluation.report import evaluation_of
 from enterprise_recsys.evaluation.truth import at_depth
-from enterprise_recsys.exam import Exam
-from enterprise_recsys.listed import Lists
+from enterprise_recsys.examining.exam import Exam
+from enterprise_recsys.examining.listed import Lists
+from enterprise_recsys.examining.stages import index_recall, losses_of, predictions_of
 from enterprise_recsys.recommender import Recommender
 from enterprise_recsys.records import Floats, Interactions, Ints
 from enterprise_recsys.reporting.provenance import made_here
-from enterprise_recsys.stages import index_recall, losses_of, predictions_of
 
 DEPTH = 50
 """Longest list in the curves of a report."""

@@ -16,9 +16,9 @@ from enterprise_recsys.evaluation.detail import Detail
 from enterprise_recsys.evaluation.findings import LISTED_USERS
 from enterprise_recsys.evaluation.protocol import System
 from enterprise_recsys.evaluation.report import evaluation_of
-from enterprise_recsys.exam import Exam
-from enterprise_recsys.examining import measured_together, split_of
-from enterprise_recsys.listed import ListFrame, read_lists
+from enterprise_recsys.examining.exam import Exam
+from enterprise_recsys.examining.examine import measured_together, split_of
+from enterprise_recsys.examining.listed import ListFrame, read_lists
 from enterprise_recsys.recommender import Recommender
 from enterprise_recsys.records import Interactions, Ints
 from enterprise_recsys.reporting.provenance import made_here

@@ -14,7 +14,7 @@ from enterprise_recsys.evaluation.metrics import PREDICTION_METRICS, Judged, Tru
 from enterprise_recsys.evaluation.predictions import reliability
 from enterprise_recsys.evaluation.protocol import Measured
 from enterprise_recsys.evaluation.truth import at_depth
-from enterprise_recsys.exam import Exam
+from enterprise_recsys.examining.exam import Exam
 from enterprise_recsys.recommender import Recommender
 from enterprise_recsys.records import RATING, Bools, Doubles, Floats, Interactions, Ints
 

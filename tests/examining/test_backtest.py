@@ -8,10 +8,10 @@ import polars as pl
 import pytest
 
 from enterprise_recsys import ModelConfig
-from enterprise_recsys.backtest import Backtest, Run, backtest, folds_of
 from enterprise_recsys.data.worlds import World
 from enterprise_recsys.errors import ConfigError, DataError
 from enterprise_recsys.evaluation.report import Evaluation
+from enterprise_recsys.examining.backtest import Backtest, Run, backtest, folds_of
 from enterprise_recsys.records import Interactions
 from tests.conftest import SMALL
 
@@ -103,7 +103,7 @@ class Recorder:
 
 
 def test_each_moment_and_seed_learns_from_the_past_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("enterprise_recsys.backtest.ProductionTrainer", Recorder)
+    monkeypatch.setattr("enterprise_recsys.examining.backtest.ProductionTrainer", Recorder)
     told: list[Run] = []
     result = backtest(ModelConfig(seed=5), log_of(20), folds=2, seeds=2, told=told.append)
     assert told == list(result.runs)

@@ -13,10 +13,10 @@ from enterprise_recsys.data.splits import SPLITS, Split
 from enterprise_recsys.engine.indexes import Index
 from enterprise_recsys.evaluation.report import Evaluation
 from enterprise_recsys.evaluation.truth import Truth
-from enterprise_recsys.exam import Exam
+from enterprise_recsys.examining.exam import Exam
+from enterprise_recsys.examining.stages import index_recall, losses_of, predictions_of
 from enterprise_recsys.recommender import Recommender
 from enterprise_recsys.records import Ranked
-from enterprise_recsys.stages import index_recall, losses_of, predictions_of
 from enterprise_recsys.trainer import ProductionTrainer
 from tests.conftest import SMALL
 

@@ -18,11 +18,11 @@ from enterprise_recsys.engine.indexes import exact
 from enterprise_recsys.errors import DataError
 from enterprise_recsys.evaluation.protocol import measure
 from enterprise_recsys.evaluation.truth import Truth
+from enterprise_recsys.learning.slates import Slates, slates
 from enterprise_recsys.loop import Fit, Plan, Report, run
 from enterprise_recsys.ranking.ranker import Examples, Ranker, fit_together
 from enterprise_recsys.records import Columns, Interactions, Ints
 from enterprise_recsys.retrieval.retriever import Retriever
-from enterprise_recsys.slates import Slates, slates
 
 _FOLDS = 4
 _JUDGES = 500

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from enterprise_recsys.learning.slates import Slates, visits
 from enterprise_recsys.ranking.ranker import Examples
 from enterprise_recsys.records import Events
-from enterprise_recsys.slates import Slates, visits
 
 MINUTE = 60_000_000
 

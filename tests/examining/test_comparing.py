@@ -6,11 +6,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from enterprise_recsys.comparing import compare, opened, provenance_of_comparison
 from enterprise_recsys.data.splits import Split
 from enterprise_recsys.errors import ConfigError, DataError
-from enterprise_recsys.exam import Exam
-from enterprise_recsys.listed import ListFrame
+from enterprise_recsys.examining.comparing import compare, opened, provenance_of_comparison
+from enterprise_recsys.examining.exam import Exam
+from enterprise_recsys.examining.listed import ListFrame
 from enterprise_recsys.trainer import ProductionTrainer
 
 

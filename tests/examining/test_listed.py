@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from enterprise_recsys.errors import DataError
-from enterprise_recsys.listed import ListFrame, lists_of, read_lists
+from enterprise_recsys.examining.listed import ListFrame, lists_of, read_lists
 
 
 def test_a_rank_of_1_and_the_highest_score_come_first() -> None:

@@ -1,0 +1,147 @@
+"""Commands that look at a log before anything is learnt from it: validate, plan, prepare."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from enterprise_recsys.commands.options import (
+    Accept,
+    Columns,
+    Data,
+    Dials,
+    Download,
+    Encoding,
+    EventWeights,
+    Items,
+    Json,
+    Kinds,
+    Log,
+    MaxBad,
+    RowOrder,
+    Separator,
+    Users,
+    config_of,
+    pairs_of,
+    reading_of,
+)
+
+
+def validate(
+    log: Log,
+    users: Users = None,
+    items: Items = None,
+    quarantine: Annotated[
+        Path | None, typer.Option(help="Write the rows that are set aside, with reasons, to this .csv or .parquet.")
+    ] = None,
+    column: Columns = None,
+    kind: Kinds = None,
+    accept: Accept = None,
+    event_weight: EventWeights = None,
+    encoding: Encoding = None,
+    separator: Separator = None,
+    row_order_as_time: RowOrder = False,
+    max_bad: MaxBad = 0.01,
+    as_json: Json = False,
+    download: Download = False,
+) -> None:
+    """Name every fault of a log with its count, an example and what to do; exit code 1 if it is refused."""
+    from enterprise_recsys.data.validation import validate as check
+    from enterprise_recsys.data.validation import write_quarantine
+
+    reading = reading_of(column, event_weight, encoding, separator, row_order_as_time, max_bad)
+    verdict = check(
+        log,
+        users=users,
+        items=items,
+        reading=reading,
+        kinds=pairs_of(kind),
+        accept=accept or (),
+        download=download,
+    )
+    if quarantine is not None:
+        write_quarantine(verdict, quarantine)
+    print(json.dumps(verdict.to_json(), default=str) if as_json else verdict)
+    if quarantine is not None and not as_json:
+        print(f"{quarantine}: {len(verdict.quarantine):,} rows")
+    if verdict.is_refused:
+        raise typer.Exit(1)
+
+
+def plan(
+    log: Log,
+    dials: Dials = None,
+    config: Annotated[Path | None, typer.Option(help="A JSON file with dials of ModelConfig.")] = None,
+    memory: Annotated[str | None, typer.Option(help="What there is, e.g. 8g; exit code 1 if it is too little.")] = None,
+    column: Columns = None,
+    encoding: Encoding = None,
+    separator: Separator = None,
+    as_json: Json = False,
+    download: Download = False,
+) -> None:
+    """Say rows, memory, disk and minutes of each step before anything is run."""
+    from enterprise_recsys.data import plan as planning
+
+    chosen = config_of(dials, config)
+    memory_mb = planning.parsed_memory(memory) if memory is not None else None
+    reading = reading_of(column, None, encoding, separator, False, 0.01)
+    made = planning.plan(planning.measure(log, reading, download=download), chosen, memory_mb=memory_mb)
+    print(json.dumps(made.to_json()) if as_json else made)
+    if made.too_large:
+        raise typer.Exit(1)
+
+
+def prepare(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="A folder for Parquet, or a file that ends in .pkl.")] = Path(
+        "processed_data"
+    ),
+    users: Users = None,
+    items: Items = None,
+    quarantine: Annotated[
+        Path | None, typer.Option(help="Write the rows that are set aside here too (.csv or .parquet).")
+    ] = None,
+    column: Columns = None,
+    kind: Kinds = None,
+    accept: Accept = None,
+    event_weight: EventWeights = None,
+    encoding: Encoding = None,
+    separator: Separator = None,
+    row_order_as_time: RowOrder = False,
+    max_bad: MaxBad = 0.01,
+    force: Annotated[bool, typer.Option("--force", help="Prepare again though nothing has changed.")] = False,
+    download: Download = False,
+) -> None:
+    """Check a log, split it by time and add features as of each event; writes train, val and test."""
+    from enterprise_recsys.data.preparation import prepare as make
+    from enterprise_recsys.data.validation import write_quarantine
+
+    reading = reading_of(column, event_weight, encoding, separator, row_order_as_time, max_bad)
+    made = make(
+        data,
+        out,
+        users=users,
+        items=items,
+        reading=reading,
+        kinds=pairs_of(kind),
+        accept=accept or (),
+        download=download,
+        force=force or quarantine is not None,
+    )
+    counts = ", ".join(f"{name} {rows:,} rows" for name, rows in made.rows.items())
+    if made.sifted is None:
+        print(f"{out}: unchanged, reused: {counts} (--force prepares it again)")
+        return
+    for word in made.sifted.told:
+        print(word)
+    for reason, count, line, _ in made.sifted.counts():
+        print(f"set aside: {reason}: {count:,}, first at line {line:,}")
+    if quarantine is not None:
+        write_quarantine(made.sifted, quarantine)
+    print(
+        f"{out}: {counts}; {made.sifted.rows_in:,} rows in = {len(made.sifted.frame):,} used + "
+        f"{len(made.sifted.aside):,} set aside"
+    )
