@@ -42,7 +42,7 @@ def test_the_image_holds_all_that_serving_needs() -> None:
 
 def test_the_locks_are_within_the_ranges() -> None:
     together = {**LOCKED, **DEV, "torch": torch_pin()}
-    for one in wanted("train", "serve", "dev"):
+    for one in wanted("train", "serve", "report", "baselines", "dev"):
         assert one.specifier.contains(together[canonicalize_name(one.name)]), str(one)
 
 
