@@ -121,7 +121,18 @@ class ModelConfig(BaseModel):
     threads: int = Field(2, ge=1, description="Threads of the numeric libraries; part of what makes a run repeatable.")
 
     # Answers ------------------------------------------------------------------------------------------------------
-    candidates: int = Field(200, ge=1, le=100_000, description="Items that retrieval hands to the ranker.")
+    candidates: int = Field(200, ge=1, le=100_000, description="Items that the two towers hand to the ranker.")
+    neighbour_candidates: int = Field(
+        60,
+        ge=0,
+        le=100_000,
+        description="Items that the ranker is handed besides: those that the users of the past items take most. Up to "
+        "100,000 items in the catalogue; beyond, finding each item's nearest would take longer than training.",
+    )
+    trending_candidates: int = Field(
+        40, ge=0, le=100_000, description="Items that the ranker is handed besides: the most taken of the last week."
+    )
+    neighbours: int = Field(50, ge=1, le=1000, description="Nearest items that are kept of each item.")
     index: str = Field("exact", description="A name in INDEXES: 'exact' or 'hnsw'.")
 
     def __init__(self, **fields: object) -> None:

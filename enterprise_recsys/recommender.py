@@ -17,7 +17,9 @@ from enterprise_recsys import artifact
 from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.data.live import Requests, State
 from enterprise_recsys.data.processor import DataProcessor
+from enterprise_recsys.engine.gathering import Asked, Candidates, Quotas, gather, quotas
 from enterprise_recsys.engine.indexes import Index
+from enterprise_recsys.engine.neighbours import Neighbours
 from enterprise_recsys.engine.runtime import Encoder, Scorer
 from enterprise_recsys.errors import ArtifactError, ConfigError, MissingExtraError, UnknownItemError
 from enterprise_recsys.records import ITEM_ID, USER_ID, Columns, Floats, Interactions, Ints, Ranked
@@ -54,7 +56,7 @@ class Engine:
         encoder, scorer: the exported networks.
         index: over vectors [I, D], which stand here too.
         vectors: [I, D] item vectors, row 0 all zeros.
-        depth: how many candidates the scorer sees.
+        neighbours: of each item.
         version: of the artifact.
     """
 
@@ -63,8 +65,18 @@ class Engine:
     scorer: Scorer
     index: Index
     vectors: Floats
-    depth: int
+    neighbours: Neighbours
     version: str
+
+    @property
+    def quotas(self) -> Quotas:
+        """How many candidates each source gives."""
+        return quotas(self.processor.config, len(self.vectors))
+
+    @property
+    def depth(self) -> int:
+        """How many candidates the scorer sees, at most."""
+        return self.quotas.depth
 
 
 class Recommender:
@@ -197,10 +209,22 @@ class Recommender:
         queries = self.engine.encoder.encode(requests.columns, requests.history)
         return self.engine.index.search(queries, min(k, self.n_items), requests.offsets, requests.seen)
 
+    def gather(self, requests: Requests, k: int) -> Candidates:
+        """What the ranker is handed: candidates of every source, each once, enough for a list of k."""
+        engine, size = self.engine, len(requests.history)
+        return gather(
+            engine.encoder.encode(requests.columns, requests.history),
+            engine.vectors,
+            engine.index.search,
+            engine.neighbours,
+            engine.quotas.at_least(k),
+            Asked(requests.history, requests.offsets, requests.seen, self.state.trending(size)),
+        )
+
     def two_stage(self, requests: Requests, k: int) -> Ranked:
         """Both stages: candidates, scored by the ranker; scores are CTR probabilities."""
-        found = self.retrieve(requests, max(self.engine.depth, k))
-        columns = self.state.pair_columns(requests, self.item_columns, found.rows, found.scores)
+        found = self.gather(requests, k)
+        columns = self.state.pair_columns(requests, self.item_columns, found)
         clicks, _ = self.engine.scorer.score(columns)
         scores = np.where(found.rows > 0, clicks.reshape(found.rows.shape), -np.inf).astype(np.float32)
         order = np.lexsort((found.rows, -scores), axis=1)[:, :k]
@@ -218,12 +242,14 @@ class Recommender:
 
     def candidates(self, requests: Requests, k: int) -> Ranked:
         """What a list of k is drawn from: what the ranker is handed, or popular items where nothing is known."""
-        depth = max(self.engine.depth, k)
-        found = self.retrieve(requests, depth)
+        gathered = self.gather(requests, k)
+        found, depth = Ranked(gathered.rows, gathered.scores), gathered.rows.shape[1]
         nothing = (self._levels(requests, False) == POPULAR)[:, None]
         if not nothing.any():
             return found
         popular = self.popular(requests, depth)
+        missing = depth - popular.rows.shape[1]
+        popular = Ranked(np.pad(popular.rows, ((0, 0), (0, missing))), np.pad(popular.scores, ((0, 0), (0, missing))))
         return Ranked(np.where(nothing, popular.rows, found.rows), np.where(nothing, popular.scores, found.scores))
 
     def lists(self, requests: Requests, k: int) -> Ranked:
@@ -297,12 +323,14 @@ class Recommender:
     def _write_model(self, folder: Path) -> None:
         engine, processor = self.engine, self.engine.processor
         (folder / "config.json").write_text(processor.config.model_dump_json(indent=1))
-        (folder / "schema.json").write_text(json.dumps({**processor.to_json(), "depth": engine.depth}))
+        (folder / "schema.json").write_text(json.dumps(processor.to_json()))
         processor.users.ids.rename(USER_ID).to_frame().write_parquet(folder / "users.parquet")
         processor.catalogue.write_parquet(folder / "items.parquet")
         save_file(
             {
                 "item_vectors": engine.vectors,
+                "neighbour_rows": engine.neighbours.rows,
+                "neighbour_weights": engine.neighbours.weights,
                 "learnt_items": processor.learnt_items,
                 "learnt_users": processor.learnt_users,
             },
@@ -344,7 +372,7 @@ class Recommender:
             Scorer(model / "scorer.onnx", threads=threads),
             Index.load(model / "index.faiss"),
             tensors["item_vectors"],
-            int(schema["depth"]),
+            Neighbours(tensors["neighbour_rows"], tensors["neighbour_weights"]),
             str(manifest.meta["model_version"]),
         )
         users = pl.read_parquet(state / "users.parquet") if (state / "users.parquet").exists() else None

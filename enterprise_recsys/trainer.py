@@ -132,7 +132,7 @@ class ProductionTrainer:
                 Scorer(scorer, threads=self.config.threads),
                 INDEXES[self.config.index](vectors),
                 vectors,
-                self.config.candidates,
+                learnt.neighbours,
                 f"{self.config.training}-{_version()}",
             )
 

@@ -9,7 +9,7 @@ import scipy.sparse
 
 from enterprise_recsys.baselines.sources import best, histories, popularity_nudge, ranked, taken
 from enterprise_recsys.errors import ConfigError
-from enterprise_recsys.records import Events, Floats, Queries, Ranked
+from enterprise_recsys.records import Events, Floats, Ints, Queries, Ranked
 
 Similarity = Callable[[int, Floats], Floats]
 """(first item of a block, products of the block with all items [C, I]) -> how alike [C, I]."""
@@ -57,6 +57,18 @@ class ItemKNN:
     def candidates(self, queries: Queries, k: int) -> Ranked:
         """See `Source`."""
         return _from_neighbours(self._similar, self._popular, queries, k)
+
+    def table(self) -> tuple[Ints, Floats]:
+        """The nearest items [I, M] of each item, nearest first, 0 = no more, and how alike they are [I, M]."""
+        similar = self._similar
+        counts = np.diff(similar.indptr)
+        owners = np.repeat(np.arange(len(counts)), counts)
+        order = np.lexsort((similar.indices, -similar.data, owners))
+        rows = np.zeros((len(counts), max(int(counts.max(initial=0)), 1)), dtype=np.int64)
+        weights = np.zeros(rows.shape, dtype=np.float32)
+        place = np.arange(len(owners)) - np.repeat(similar.indptr[:-1], counts)
+        rows[owners, place], weights[owners, place] = similar.indices[order], similar.data[order]
+        return rows, weights
 
 
 class ItemKNNBM25:

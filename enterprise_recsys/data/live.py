@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import polars as pl
@@ -13,7 +14,7 @@ from enterprise_recsys.data.features import time_columns
 from enterprise_recsys.data.histories import Histories
 from enterprise_recsys.data.processor import DataProcessor, statistics_of
 from enterprise_recsys.data.vocabulary import Vocabulary
-from enterprise_recsys.records import WINDOWS_DAYS, Columns, Floats, Interactions, Ints
+from enterprise_recsys.records import WINDOWS_DAYS, Columns, Doubles, Floats, Interactions, Ints
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,22 @@ class Requests:
     seen: Ints
 
 
+class Pairs(Protocol):
+    """Candidates of B requests: item rows (0 = empty), cosines (-inf = empty) and what neighbours say, each [B, K]."""
+
+    @property
+    def rows(self) -> Ints:
+        """[B, K]."""
+
+    @property
+    def scores(self) -> Floats:
+        """[B, K]."""
+
+    @property
+    def said(self) -> Floats:
+        """[B, K], 0 or more."""
+
+
 class State:
     """All that moves: who did what, kept by outside user id; the artifact itself holds no history.
 
@@ -56,6 +73,7 @@ class State:
         self.item_counts = np.bincount(events.items, minlength=len(processor.items)).astype(np.float64)
         self.item_counts[0] = 0.0
         self.newest = int(events.times[-1]) if len(events) else 0
+        self._trending: tuple[int, Ints] | None = None
         self._columns = processor.user_columns(log.users, self.users)
         self._user_statistics, self._item_statistics = Running(len(self.users)), Running(len(processor.items))
         self._user_statistics.update(events.users, events.ratings, events.times)
@@ -121,10 +139,22 @@ class State:
             out[feature.name] = np.repeat(missing, size, axis=0)
         return {**out, **(given or {})}
 
-    def pair_columns(self, requests: Requests, items: Columns, rows: Ints, scores: np.ndarray) -> Columns:
-        """The ranker's columns for candidates: item rows (0 = empty) and retrieval scores [B, K] -> [B*K]."""
+    def pair_columns(self, requests: Requests, items: Columns, pairs: Pairs) -> Columns:
+        """The ranker's columns [B*K] for candidates of requests; see `ranker_columns`."""
+        rows = pairs.rows
         statistics = self._item_statistics.read(rows.ravel(), np.repeat(requests.times, rows.shape[1]))
-        return ranker_columns(self.processor, requests, items, statistics, rows, scores)
+        return ranker_columns(self.processor, requests, items, statistics, pairs)
+
+    def trending(self, size: int) -> Ints:
+        """[B, T] what is taken of late, most first, the same for B requests; 0 = no more.
+
+        Counted anew once the newest event is a minute younger than at the last count: a pass over the catalogue.
+        """
+        if self._trending is None or self.newest - self._trending[0] > 60_000_000:
+            everything = np.arange(len(self.processor.items))
+            late = self._item_statistics.read(everything, np.full(len(everything), self.newest + 1))
+            self._trending = (self.newest, most_taken(late.recent, late.count))
+        return np.repeat(self._trending[1][None, :], size, axis=0)
 
 
 def ranker_columns(
@@ -132,8 +162,7 @@ def ranker_columns(
     requests: Requests,
     items: Columns,
     item_statistics: Statistics,
-    rows: Ints,
-    scores: np.ndarray,
+    pairs: Pairs,
 ) -> Columns:
     """What the ranker sees of B requests with K candidates each: one table of B*K rows, for learning and serving alike.
 
@@ -142,16 +171,30 @@ def ranker_columns(
         requests: the B requests.
         items: static columns [I, ...] of the catalogue.
         item_statistics: [B*K], as of each request's moment.
-        rows, scores: [B, K] candidates and their retrieval scores (cosine).
+        pairs: the candidates.
     """
-    width, flat = rows.shape[1], rows.ravel()
+    width, flat = pairs.rows.shape[1], pairs.rows.ravel()
     told = {**requests.columns, **requests.context}
     return {
         **{name: np.repeat(column, width, axis=0) for name, column in told.items()},
         **{name: column[flat] for name, column in items.items()},
         **processor.scale(statistics_of(requests.statistics.repeat(width), item_statistics)),
-        "retrieval_score": _logits(scores, processor.config.temperature),
+        "retrieval_score": _logits(pairs.scores, processor.config.temperature),
+        "neighbour_score": np.log1p(pairs.said).astype(np.float32).ravel(),
     }
+
+
+def most_taken(recent: Doubles, count: Doubles, *, most: int = 500) -> Ints:
+    """[T] item rows by what was taken in the last week, then month, then ever; items never taken are left out.
+
+    Args:
+        recent: [I, W] counts of the last `WINDOWS_DAYS`.
+        count: [I] of all time.
+        most: rows at most.
+    """
+    _, week, month = recent.T
+    order = np.lexsort((count, month, week))[::-1][:most]
+    return order[(count[order] > 0) & (order > 0)].astype(np.int64)
 
 
 def _logits(scores: Floats, temperature: float) -> Floats:

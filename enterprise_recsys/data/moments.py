@@ -7,10 +7,12 @@ import numpy as np
 from enterprise_recsys.data.aggregates import Timeline
 from enterprise_recsys.data.features import time_columns
 from enterprise_recsys.data.histories import Histories
-from enterprise_recsys.data.live import Requests, ranker_columns
+from enterprise_recsys.data.live import Pairs, Requests, most_taken, ranker_columns
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.vocabulary import Vocabulary
 from enterprise_recsys.records import Columns, Interactions, Ints
+
+_DAY = 86_400_000_000
 
 
 class Moments:
@@ -45,7 +47,19 @@ class Moments:
             seen=seen,
         )
 
-    def pair_columns(self, requests: Requests, items: Columns, rows: Ints, scores: np.ndarray) -> Columns:
-        """The ranker's columns [B*K] for candidates [B, K] at the requests' moments; see `ranker_columns`."""
+    def pair_columns(self, requests: Requests, items: Columns, pairs: Pairs) -> Columns:
+        """The ranker's columns [B*K] for candidates at the requests' moments; see `ranker_columns`."""
+        rows = pairs.rows
         statistics = self._item_timeline.read(rows.ravel(), np.repeat(requests.times, rows.shape[1]))
-        return ranker_columns(self.processor, requests, items, statistics, rows, scores)
+        return ranker_columns(self.processor, requests, items, statistics, pairs)
+
+    def trending(self, times: Ints) -> Ints:
+        """[B, T] what had been taken of late at the start of each moment's day, most first; 0 = no more."""
+        days, place = np.unique(times // _DAY, return_inverse=True)
+        everything = np.arange(len(self.processor.items))
+        lists = []
+        for day in days:
+            late = self._item_timeline.read(everything, np.full(len(everything), day * _DAY))
+            lists.append(most_taken(late.recent, late.count))
+        width = max((len(one) for one in lists), default=0)
+        return np.stack([np.pad(one, (0, width - len(one))) for one in lists])[place]

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from enterprise_recsys.data.moments import Moments
+from enterprise_recsys.engine.gathering import Candidates
 from enterprise_recsys.engine.indexes import exact
 from enterprise_recsys.evaluation.detail import Bin, best_order
 from enterprise_recsys.evaluation.metrics import PREDICTION_METRICS, Judged, Truth, judge, ndcg, recall
@@ -54,7 +55,7 @@ def losses_of(recommender: Recommender, exam: Exam, two_stage: Measured, *, ks: 
     users = np.flatnonzero(truth.counts)
     for begin in range(0, len(users), CHUNK):
         part = users[begin : begin + CHUNK]
-        judged = judge(at_depth(asked(part, depth), depth), part, truth, depth=depth)
+        judged = judge(at_depth(asked(part, max(ks)), depth), part, truth, depth=depth)
         perfect = Judged(judge(np.zeros((len(part), 1), np.int64), part, known, depth=depth).ideal, *_wanted(judged))
         result[f"retrieval/CandidateRecall@{depth}"][part] = recall(judged, k=depth)
         for k in ks:
@@ -89,12 +90,14 @@ def _share(reached: Doubles, possible: Doubles) -> Doubles:
 
 
 def index_recall(recommender: Recommender, exam: Exam, *, seed: int) -> dict[str, float]:
-    """Of the D nearest items by exact search, the share that the index finds, mean over users: "index/Recall@D".
+    """Share of the D nearest items by exact search that the index finds, mean over users: "index/Recall@D".
+
+    D is how many candidates the towers give.
 
     An item counts as found if its score reaches the D-th exact one, so that ties do not matter. Source: the
     "epsilon-recall" of Aumueller, Bernhardsson and Faithfull, Information Systems 2020, doi:10.1016/j.is.2019.02.006.
     """
-    depth = min(recommender.engine.depth, recommender.n_items)
+    depth = recommender.engine.quotas.two_tower
     users = _sample(np.flatnonzero(exam.truth.counts), SAMPLED_USERS, np.random.default_rng(seed))
     vectors, flat = recommender.engine.vectors, exact(recommender.engine.vectors)
     shares = []
@@ -147,8 +150,8 @@ def _clicks(recommender: Recommender, exam: Exam, generator: np.random.Generator
     for begin in range(0, len(users), CHUNK // 4):
         part = users[begin : begin + CHUNK // 4]
         requests = exam.requests(part)
-        found = recommender.retrieve(requests, depth)
-        columns = recommender.state.pair_columns(requests, recommender.item_columns, found.rows, found.scores)
+        found = recommender.gather(requests, 1)
+        columns = recommender.state.pair_columns(requests, recommender.item_columns, found)
         probabilities, _ = recommender.engine.scorer.score(columns)
         held = found.rows.ravel() > 0
         keys = (part[:, None] * exam.n_items + found.rows).ravel()[held]
@@ -188,7 +191,9 @@ def _ratings(recommender: Recommender, exam: Exam, generator: np.random.Generato
         requests = moments.requests(slots, times, context)
         queries: Floats = engine.encoder.encode(requests.columns, requests.history)
         scores = np.einsum("bd,bd->b", queries, engine.vectors[rows])
-        columns = moments.pair_columns(requests, recommender.item_columns, rows[:, None], scores[:, None])
+        said_of = engine.neighbours.said(requests.history).of(rows[:, None])
+        pairs = Candidates(rows[:, None], scores[:, None], said_of, np.zeros((len(part), 1), dtype=np.int64))
+        columns = moments.pair_columns(requests, recommender.item_columns, pairs)
         said.append(engine.scorer.score(columns)[1].astype(np.float64))
     return events.ratings[judged].astype(np.float64), np.concatenate(said)
 

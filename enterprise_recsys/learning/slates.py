@@ -1,4 +1,4 @@
-"""What the staged ranker learns from: the retriever's candidates at visits of a later slice, and what was taken."""
+"""What the staged ranker learns from: candidates at visits of a later slice, and what was taken of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import numpy as np
 
 from enterprise_recsys.data.moments import Moments
 from enterprise_recsys.data.processor import DataProcessor
+from enterprise_recsys.engine.gathering import Asked, gather, quotas
 from enterprise_recsys.engine.indexes import exact
+from enterprise_recsys.engine.neighbours import Neighbours
 from enterprise_recsys.errors import DataError
 from enterprise_recsys.ranking.ranker import Examples
 from enterprise_recsys.records import Bools, Doubles, Events, Ints
@@ -59,8 +61,10 @@ class Slates:
         return np.where(ideal > 0, gains / np.where(ideal > 0, ideal, 1.0), np.nan)
 
 
-def slates(processor: DataProcessor, moments: Moments, retriever: Retriever, start: int) -> Slates:
-    """Ask the retriever at the visits of each user in the later slice, and label what it finds by what was taken.
+def slates(
+    processor: DataProcessor, moments: Moments, retriever: Retriever, neighbours: Neighbours, start: int
+) -> Slates:
+    """Ask all sources at the visits of each user in the later slice, and label what they find by what was taken.
 
     A list is asked for when somebody comes, and judged by all that they go on to take. So a moment is the opening of a
     visit and not any event: in the middle of a long sitting the newest events tell what the sitting is about, which no
@@ -69,7 +73,7 @@ def slates(processor: DataProcessor, moments: Moments, retriever: Retriever, sta
     Args:
         processor: as the retriever knows it.
         moments: over the earlier and the later log.
-        retriever: taught by the earlier log.
+        retriever, neighbours: taught by the earlier log.
         start: first moment of the later slice, in microseconds since 1970.
 
     Raises:
@@ -83,7 +87,7 @@ def slates(processor: DataProcessor, moments: Moments, retriever: Retriever, sta
             "the validation log holds no relevant event, so the ranker has nothing to learn from; see "
             "positive_rating and positive_event_types."
         )
-    depth = min(config.candidates, len(processor.items) - 1)
+    depth = quotas(config, len(processor.items)).depth
     if len(asked) * depth > _ROWS_AT_MOST:
         asked = np.sort(np.random.default_rng(config.seed).permutation(asked)[: max(_ROWS_AT_MOST // depth, 1)])
     users = events.users[asked]
@@ -91,10 +95,16 @@ def slates(processor: DataProcessor, moments: Moments, retriever: Retriever, sta
         users, events.times[asked], {name: column[asked] for name, column in events.context.items()}
     )
     known = {**requests.columns, "user_id": processor.learnt_users[requests.columns["user_id"]]}
-    found = exact(retriever.item_vectors()).search(
-        retriever.encode(known, requests.history), depth, requests.offsets, requests.seen
+    vectors = retriever.item_vectors()
+    found = gather(
+        retriever.encode(known, requests.history),
+        vectors,
+        exact(vectors).search,
+        neighbours,
+        quotas(config, len(vectors)),
+        Asked(requests.history, requests.offsets, requests.seen, moments.trending(requests.times)),
     )
-    columns = moments.pair_columns(requests, moments.processor.item_columns(), found.rows, found.scores)
+    columns = moments.pair_columns(requests, moments.processor.item_columns(), found)
     clicks, ratings = _labels(moments, late, users, found.rows)
     weights = np.repeat(1.0 / np.bincount(users)[users], depth).astype(np.float32)
     return Slates(Examples(columns, clicks, ratings, weights, depth), users)

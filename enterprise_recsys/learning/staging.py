@@ -11,19 +11,23 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from enterprise_recsys.baselines.neighbours import ItemKNN
 from enterprise_recsys.data.live import State
 from enterprise_recsys.data.moments import Moments
 from enterprise_recsys.data.processor import DataProcessor
+from enterprise_recsys.engine.gathering import Candidates
 from enterprise_recsys.engine.indexes import exact
+from enterprise_recsys.engine.neighbours import Neighbours
 from enterprise_recsys.errors import DataError
 from enterprise_recsys.evaluation.protocol import measure
 from enterprise_recsys.evaluation.truth import Truth
 from enterprise_recsys.learning.slates import Slates, slates
 from enterprise_recsys.loop import Fit, Plan, Report, run
 from enterprise_recsys.ranking.ranker import Examples, Ranker, fit_together
-from enterprise_recsys.records import Columns, Interactions, Ints
+from enterprise_recsys.records import Columns, Dataset, Interactions, Ints
 from enterprise_recsys.retrieval.retriever import Retriever
 
+_MOST_NEIGHBOURED = 100_000
 _FOLDS = 4
 _JUDGES = 500
 
@@ -39,11 +43,12 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Learnt:
-    """Both stages, ready for export; `sample` is a few rows of the ranker's columns."""
+    """Both stages and the items' neighbours, ready for export; `sample` is a few rows of the ranker's columns."""
 
     processor: DataProcessor
     retriever: Retriever
     ranker: Ranker
+    neighbours: Neighbours
     sample: Columns
 
 
@@ -73,12 +78,14 @@ def choose(
     if config.training == "joint":
         pair = _Joint(retriever, ranker, Moments(limited, early))
         fit = pair.fit(_plan(processor, "both stages", config.epochs, folder, report), validate)
-        return Chosen(fit.epoch, fit.epoch, fit.scores), Learnt(limited, retriever, ranker, pair.sample())
+        return Chosen(fit.epoch, fit.epoch, fit.scores), pair.learnt()
     fit = retriever.fit(_plan(processor, "retriever", config.epochs, folder, report), validate=validate)
-    later = slates(limited, moments, retriever, start)
+    neighbours = nearest(limited, retriever.dataset)
+    later = slates(limited, moments, retriever, neighbours, start)
     epochs = _ranker_epochs(processor, moments, later, folder, report)
     ranker.fit(later.examples, _plan(processor, "ranker", epochs, folder, report))
-    return Chosen(fit.epoch, epochs, fit.scores), Learnt(limited, retriever, ranker, later.examples.columns)
+    learnt = Learnt(limited, retriever, ranker, neighbours, later.examples.columns)
+    return Chosen(fit.epoch, epochs, fit.scores), learnt
 
 
 def relearn(
@@ -95,11 +102,21 @@ def relearn(
     plan = _plan(processor, "retriever, all data", chosen.retriever_epochs, folder, report)
     if processor.config.training == "staged":
         retriever.fit(plan)
-        return Learnt(processor, retriever, before.ranker, before.sample)
+        neighbours = nearest(processor, retriever.dataset)
+        return Learnt(processor, retriever, before.ranker, neighbours, before.sample)
     ranker = Ranker(processor, processor.config, moments.events.ratings)
     pair = _Joint(retriever, ranker, moments)
     pair.fit(_plan(processor, "both stages, all data", chosen.retriever_epochs, folder, report), None)
-    return Learnt(processor, retriever, ranker, pair.sample())
+    return pair.learnt()
+
+
+def nearest(processor: DataProcessor, dataset: Dataset) -> Neighbours:
+    """Each item's nearest by the users who took both; none where the catalogue is too large to look through."""
+    config, n_items = processor.config, dataset.n_items
+    if config.neighbour_candidates == 0 or n_items > _MOST_NEIGHBOURED:
+        return Neighbours.none(n_items)
+    width = min(config.neighbours, max(n_items - 1, 1))
+    return Neighbours.of(*ItemKNN(dataset.events, dataset.n_users, n_items, neighbours=width).table())
 
 
 def _plan(processor: DataProcessor, stage: str, epochs: int, folder: Path | None, report: Report | None) -> Plan:
@@ -194,7 +211,9 @@ class _Joint:
         requests = self.moments.requests(
             own.users[index], own.times[index], {name: column[index] for name, column in own.context.items()}
         )
-        columns = self.moments.pair_columns(requests, self._items, rows, scores)
+        # Neighbours of these very events would know which of the two was taken: they say nothing here.
+        pairs = Candidates(rows, scores, np.zeros(rows.shape, dtype=np.float32), np.zeros(rows.shape, dtype=np.int64))
+        columns = self.moments.pair_columns(requests, self._items, pairs)
         ratings = np.stack([events.ratings[index], np.full(len(index), np.nan, dtype=np.float32)], axis=1).ravel()
         threshold = self.retriever.config.ctr_positive_rating
         liked = np.ones(len(index)) if threshold is None else ~(events.ratings[index] < threshold)
@@ -202,6 +221,8 @@ class _Joint:
         weights = np.repeat(events.weights[index], 2)
         return Examples(columns, clicks.astype(np.float32), ratings.astype(np.float32), weights, 2)
 
-    def sample(self) -> Columns:
-        """A few rows of the ranker's columns."""
-        return self._examples(self.retriever.examples[:2]).columns
+    def learnt(self) -> Learnt:
+        """Both stages, without neighbours, of which the ranker has learnt nothing."""
+        sample = self._examples(self.retriever.examples[:2]).columns
+        nobody = Neighbours.none(self.retriever.dataset.n_items)
+        return Learnt(self.moments.processor, self.retriever, self.ranker, nobody, sample)

@@ -20,6 +20,9 @@ from enterprise_recsys.ranking.losses import LOSSES
 from enterprise_recsys.ranking.networks import NETWORKS
 from enterprise_recsys.records import ITEM_ID, Columns, Floats
 
+SCORES = ("retrieval_score", "neighbour_score")
+"""What the sources say of a candidate: the towers in the unit of their softmax, neighbours as log(1 + sum)."""
+
 
 @dataclass(frozen=True)
 class Examples:
@@ -57,7 +60,7 @@ class RankingNetwork(nn.Module):
         self.embedding = FeatureEmbedding(
             {**ids, **categories, **TIME_SIZES},
             {one.name: one.size for one in declared if one.kind == "multi_value"},
-            [*numbers, "retrieval_score"],
+            [*numbers, *SCORES],
             config.ranking_dim,
             dropped=list(ids),
             id_dropout=config.id_dropout,
@@ -70,16 +73,22 @@ class RankingNetwork(nn.Module):
         width = int(self.network.width_out)  # type: ignore[arg-type]
         self.heads = nn.Linear(width, 2)
         self.register_buffer("rating_scale", torch.tensor([rating_mean, rating_std]))
-        self.register_buffer("score_scale", torch.tensor([0.0, 1.0]))
+        self.register_buffer("score_scale", torch.tensor([[0.0, 1.0]] * len(SCORES)))
 
-    def centre(self, scores: Floats) -> None:
-        """Take over mean and deviation of the retrieval scores [R] that will be learnt from."""
-        self.score_scale.copy_(torch.tensor([scores.mean(), max(scores.std(), 1e-3)]))  # type: ignore[operator]
+    def centre(self, columns: Columns) -> None:
+        """Take over mean and deviation of the sources' scores that will be learnt from."""
+        scale: Tensor = self.score_scale  # type: ignore[assignment]
+        for place, name in enumerate(SCORES):
+            scores = np.asarray(columns[name], dtype=np.float64)
+            scale[place] = torch.tensor([scores.mean(), max(scores.std(), 1e-3)])
 
     def forward(self, columns: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """See the class."""
-        centre, spread = self.score_scale.unbind()  # type: ignore[operator]
-        scaled = {**columns, "retrieval_score": (columns["retrieval_score"] - centre) / spread}
+        scaled = dict(columns)
+        scale: Tensor = self.score_scale  # type: ignore[assignment]
+        for place, name in enumerate(SCORES):
+            centre, spread = scale[place].unbind()
+            scaled[name] = (columns[name] - centre) / spread
         out = self.heads(self.network(self.embedding(scaled)))
         mean, std = self.rating_scale.unbind()  # type: ignore[operator]
         return out[:, 0], out[:, 1] * std + mean
@@ -172,7 +181,7 @@ def fit_together(
     """Train several rankers of one config side by side, each on its own examples, and stop them together."""
     torch.manual_seed(rankers[0].config.seed + 3)
     for ranker, part in zip(rankers, examples, strict=True):
-        ranker.model.centre(np.asarray(part.columns["retrieval_score"], dtype=np.float32))
+        ranker.model.centre(part.columns)
 
     def steps() -> Iterator[tuple[int, Callable[[], Tensor]]]:
         for ranker, part in zip(rankers, examples, strict=True):

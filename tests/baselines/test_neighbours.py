@@ -78,3 +78,13 @@ def test_dials_out_of_range_are_refused() -> None:
         ItemKNN(EVENTS, 7, 5, shrink=-1)
     with pytest.raises(ConfigError, match="k1=1.2, b=2: k1 is over 0 and b from 0 to 1"):
         ItemKNNBM25(EVENTS, 7, 5, b=2)
+
+
+def test_the_table_of_neighbours_holds_what_the_scores_are_made_of() -> None:
+    knn = ItemKNN(random_events(), 30, 12, neighbours=4)
+    rows, weights = knn.table()
+    assert rows.shape == weights.shape == (12, 4) and (np.diff(weights, axis=1) <= 0).all()
+    for item in range(1, 12):
+        found = knn.candidates(asked([item]), 4)
+        assert found.rows[0].tolist() == rows[item].tolist()
+        assert np.allclose(found.scores[0], weights[item], atol=1e-5)  # what is beyond is popularity, for ties

@@ -1,0 +1,148 @@
+"""Candidates of several sources in one list: the towers, items that the same users take, what is taken of late."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from enterprise_recsys.config import ModelConfig
+from enterprise_recsys.engine.neighbours import Neighbours, Said
+from enterprise_recsys.records import Bools, Floats, Ints, Ranked
+
+SOURCES = ("two_tower", "neighbours", "trending")
+"""Names of the sources, in the order that they are asked; a candidate is tagged with the first that gives it."""
+
+Search = Callable[[Floats, int, Ints, Ints], Ranked]
+"""(queries [B, D], k, offsets, left out) -> the k best rows of each; see `Index.search`."""
+
+
+@dataclass(frozen=True)
+class Quotas:
+    """How many candidates each source adds to those found before it."""
+
+    two_tower: int
+    neighbours: int
+    trending: int
+
+    @property
+    def depth(self) -> int:
+        """Places of a list."""
+        return self.two_tower + self.neighbours + self.trending
+
+    def at_least(self, k: int) -> Quotas:
+        """The same, with enough places of the towers alone to fill a list of k."""
+        return Quotas(max(self.two_tower, k), self.neighbours, self.trending)
+
+
+def quotas(config: ModelConfig, n_items: int) -> Quotas:
+    """The quotas of a config, cut to a catalogue of `n_items` rows, row 0 included: what is first comes first."""
+    left, parts = max(n_items - 1, 1), []
+    # Joint training lets neighbours say nothing, so that they have nothing to add.
+    near = config.neighbour_candidates if config.training == "staged" else 0
+    for wanted in (config.candidates, near, config.trending_candidates):
+        parts.append(min(wanted, left))
+        left -= parts[-1]
+    return Quotas(*parts)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What the ranker is handed.
+
+    Attributes:
+        rows: [B, K] item rows, each once; 0 = this place is empty.
+        scores: [B, K] cosine of user and item; -inf where the place is empty.
+        said: [B, K] what the neighbours of the history say of the item, 0 or more.
+        sources: [B, K] place in SOURCES of the first source that gave the item.
+    """
+
+    rows: Ints
+    scores: Floats
+    said: Floats
+    sources: Ints
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the sources are told of B requests.
+
+    Attributes:
+        history: [B, L] newest item rows, 0 = none.
+        offsets, left_out: item rows that may not be given, of request b at left_out[offsets[b]:offsets[b+1]].
+        trending: [B, T] item rows that are taken of late, most first, 0 = none.
+    """
+
+    history: Ints
+    offsets: Ints
+    left_out: Ints
+    trending: Ints
+
+
+def gather(
+    queries: Floats,
+    vectors: Floats,
+    search: Search,
+    neighbours: Neighbours,
+    quotas: Quotas,
+    asked: Asked,
+) -> Candidates:
+    """Ask every source; each adds its best that no source before it has given.
+
+    Args:
+        queries: [B, D] user vectors.
+        vectors: [I, D] item vectors.
+        search: the index over them.
+        neighbours: of the catalogue.
+        quotas: of the sources.
+        asked: the histories, and what may not be given.
+    """
+    n_items, size = len(vectors), len(queries)
+    found = search(queries, min(quotas.two_tower, n_items - 1), asked.offsets, asked.left_out)
+    said = neighbours.said(asked.history)
+    owners = np.repeat(np.arange(size), np.diff(asked.offsets))
+    held, held_owners = found.rows > 0, np.repeat(np.arange(size), found.rows.shape[1]).reshape(found.rows.shape)
+    taken = np.concatenate([owners * n_items + asked.left_out, (held_owners * n_items + found.rows)[held]])
+    near = _best_said(said, taken, size, quotas.neighbours)
+    held = near > 0
+    taken = np.concatenate([taken, (np.arange(size)[:, None] * n_items + near)[held]])
+    late = _first(asked.trending, taken, n_items, quotas.trending)
+    rows = np.concatenate([found.rows, near, late], axis=1)
+    further = rows[:, found.rows.shape[1] :]
+    cosines = np.einsum("bd,bkd->bk", queries, vectors[further]).astype(np.float32)
+    scores = np.concatenate([found.scores, np.where(further > 0, cosines, -np.inf)], axis=1).astype(np.float32)
+    tags = np.repeat([0, 1, 2], [found.rows.shape[1], near.shape[1], late.shape[1]])
+    return Candidates(rows, scores, said.of(rows), np.broadcast_to(tags, rows.shape))
+
+
+def _best_said(said: Said, taken: Ints, size: int, most: int) -> Ints:
+    """[B, most] rows of the largest sums that are not taken; ties in the order of rows; 0 = no more."""
+    out = np.zeros((size, most), dtype=np.int64)
+    free = ~_among(said.keys, np.sort(taken))
+    keys, sums = said.keys[free], said.sums[free]
+    owners = keys // said.n_items
+    order = np.lexsort((keys, -sums, owners))
+    keys, owners = keys[order], owners[order]
+    place = np.arange(len(owners)) - np.searchsorted(owners, owners)
+    kept = place < most
+    out[owners[kept], place[kept]] = keys[kept] % said.n_items
+    return out
+
+
+def _first(trending: Ints, taken: Ints, n_items: int, most: int) -> Ints:
+    """[B, most] the first rows of each line that are not taken; 0 = no more."""
+    size = len(trending)
+    keys = np.arange(size)[:, None] * n_items + trending
+    free = (trending > 0) & ~_among(keys, np.sort(taken))
+    order = np.argsort(~free, axis=1, kind="stable")[:, :most]
+    rows = np.where(np.take_along_axis(free, order, axis=1), np.take_along_axis(trending, order, axis=1), 0)
+    return np.pad(rows, ((0, 0), (0, most - rows.shape[1])))
+
+
+def _among(keys: Ints, ordered: Ints) -> Bools:
+    """Whether each key is among some that rise."""
+    if not len(ordered):
+        return np.zeros(keys.shape, dtype=bool)
+    place = np.minimum(np.searchsorted(ordered, keys), len(ordered) - 1)
+    return np.asarray(ordered[place] == keys)

@@ -1,0 +1,100 @@
+"""Neighbours of a history, and the candidates of all sources in one list."""
+
+import numpy as np
+import pytest
+
+from enterprise_recsys.config import ModelConfig
+from enterprise_recsys.engine.gathering import Asked, Quotas, gather, quotas
+from enterprise_recsys.engine.indexes import exact
+from enterprise_recsys.engine.neighbours import Neighbours
+
+# Items 1 to 6; 1 is near to 2 (.5) and 3 (.25), 2 is near to 3 (.5), the others to nothing.
+NEAR = Neighbours.of(
+    np.array([[0, 0], [2, 3], [3, 0], [0, 0], [0, 0], [0, 0], [0, 0]]),
+    np.array([[0, 0], [0.5, 0.25], [0.5, 0], [0, 0], [0, 0], [0, 0], [0, 0]], dtype=np.float32),
+)
+
+
+def test_what_neighbours_say_is_summed_over_the_history() -> None:
+    said = NEAR.said(np.array([[0, 1, 2], [0, 0, 0], [1, 1, 4]]))
+    rows = np.array([[2, 3, 5], [2, 3, 5], [2, 3, 0]])
+    assert said.of(rows).tolist() == [[0.5, 0.75, 0.0], [0.0, 0.0, 0.0], [1.0, 0.5, 0.0]]
+
+
+def test_nobody_is_near_where_there_are_no_neighbours() -> None:
+    said = Neighbours.none(7).said(np.array([[1, 2]]))
+    assert said.of(np.array([[1, 2, 3]])).tolist() == [[0.0, 0.0, 0.0]]
+
+
+def test_a_sum_does_not_depend_on_what_it_is_batched_with() -> None:
+    generator = np.random.default_rng(0)
+    near = Neighbours.of(generator.integers(0, 50, (50, 8)), generator.random((50, 8)).astype(np.float32))
+    histories, rows = generator.integers(0, 50, (20, 12)), np.tile(np.arange(50), (20, 1))
+    together = near.said(histories).of(rows)
+    alone = np.concatenate([near.said(histories[[one]]).of(rows[[one]]) for one in range(20)])
+    assert np.array_equal(together, alone)
+
+
+def _gathered(history: list[int], left_out: list[int], late: list[int], wanted: Quotas) -> list[list[int]]:
+    vectors = np.array([[0, 0], [1, 0], [0.9, 0.1], [0.5, 0.5], [0, 1], [0, 0.9], [0.1, 0.8]], dtype=np.float32)
+    asked = Asked(
+        np.array([history]), np.array([0, len(left_out)]), np.array(left_out, dtype=np.int64), np.array([late])
+    )
+    found = gather(np.array([[1.0, 0.0]], np.float32), vectors, exact(vectors).search, NEAR, wanted, asked)
+    held = found.rows[0] > 0
+    cosines = vectors[found.rows[0]] @ np.array([1.0, 0.0])
+    assert np.allclose(found.scores[0][held], cosines[held]) and np.isinf(found.scores[0][~held]).all()
+    return [found.rows[0].tolist(), found.sources[0].tolist()]
+
+
+def test_each_source_adds_its_best_that_none_before_has_given() -> None:
+    rows, sources = _gathered([1, 2], [1, 2], [4, 3, 5], Quotas(1, 1, 1))
+    # Of what may be given the towers like 3 best; neighbours would give 3 too and have nothing else; 4 trends.
+    assert rows == [3, 0, 4] and sources == [0, 1, 2]
+    rows, _ = _gathered([1], [1], [2, 6, 5], Quotas(1, 2, 2))
+    assert rows == [2, 3, 0, 6, 5]
+
+
+def test_what_is_left_out_comes_from_no_source() -> None:
+    rows, _ = _gathered([1, 2], [1, 2, 3, 4], [3, 4, 5], Quotas(1, 2, 2))
+    assert rows == [6, 0, 0, 5, 0]
+
+
+def test_no_item_stands_twice_and_none_is_left_out_by_chance() -> None:
+    generator = np.random.default_rng(1)
+    size, n_items = 40, 60
+    vectors = generator.normal(size=(n_items, 4)).astype(np.float32)
+    near = Neighbours.of(
+        generator.integers(0, n_items, (n_items, 5)), generator.random((n_items, 5)).astype(np.float32)
+    )
+    counts = generator.integers(0, 20, size)
+    left_out = np.concatenate([generator.choice(n_items - 1, count, replace=False) + 1 for count in counts])
+    asked = Asked(
+        generator.integers(0, n_items, (size, 6)),
+        np.concatenate([[0], np.cumsum(counts)]),
+        left_out,
+        np.stack([generator.permutation(n_items)[:30] for _ in range(size)]),
+    )
+    queries = generator.normal(size=(size, 4)).astype(np.float32)
+    found = gather(queries, vectors, exact(vectors).search, near, Quotas(10, 8, 8), asked)
+    for place, rows in enumerate(found.rows):
+        held = rows[rows > 0]
+        banned = left_out[asked.offsets[place] : asked.offsets[place + 1]]
+        assert len(set(held.tolist())) == len(held) and not set(held.tolist()) & set(banned.tolist())
+        assert (rows[:10] > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("n_items", "expected"), [(1000, Quotas(200, 60, 40)), (231, Quotas(200, 30, 0)), (11, Quotas(10, 0, 0))]
+)
+def test_quotas_are_cut_to_the_catalogue_from_the_end(n_items: int, expected: Quotas) -> None:
+    assert quotas(ModelConfig(), n_items) == expected
+    assert expected.depth == min(300, n_items - 1)
+
+
+def test_joint_training_has_no_neighbours() -> None:
+    assert quotas(ModelConfig(training="joint"), 1000).neighbours == 0
+
+
+def test_a_list_longer_than_the_quota_is_filled_by_the_towers() -> None:
+    assert Quotas(200, 60, 40).at_least(500) == Quotas(500, 60, 40)
