@@ -146,6 +146,14 @@ def _wait(process: subprocess.Popen[bytes], url: str) -> None:
     raise RecsysError(f"the service did not become ready: {told.strip()[-500:] or 'it said nothing'}")
 
 
+def _command(data: str, config: ModelConfig) -> str:
+    """What to type to do the same again: the dials that are not the defaults go with it."""
+    usual = ModelConfig()
+    turned = [name for name in ModelConfig.model_fields if getattr(config, name) != getattr(usual, name)]
+    words = [f"--set {name}={json.dumps(getattr(config, name))}" for name in turned]
+    return " ".join([f"recsys demo --data {data}", *words])
+
+
 def _lines(
     data: str, figures: Evaluation, config: ModelConfig, parts: Split, seconds: float
 ) -> list[results.ResultLine]:
@@ -175,7 +183,7 @@ def _lines(
                 config_hash=hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:12],
                 split_checksum=checksum(parts.test),
                 commit=results.commit(),
-                command=f"recsys demo --data {data}",
+                command=_command(data, config),
                 machine=results.machine(),
                 date=datetime.now(UTC).isoformat(timespec="seconds"),
             )
