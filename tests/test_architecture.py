@@ -16,7 +16,7 @@ PACKAGE = "enterprise_recsys"
 
 FLOORS = {
     1: ["layers", "errors"],
-    2: ["records", "choice", "loop", "artifact"],
+    2: ["records", "choice", "loop", "artifact", "rules"],
     3: ["evaluation", "reranking", "config", "progress"],
     4: ["data", "reporting"],
     5: ["retrieval", "ranking", "baselines", "engine"],
@@ -25,6 +25,7 @@ FLOORS = {
     8: ["door"],
 }
 ROOMS = {
+    "recommender": ["recommender", "finding", "wishes", "answers"],
     "training": [  # one idea, kept in files that can be read at a sitting
         "trainer",
         "learning",
@@ -48,6 +49,7 @@ SIDEWAYS = {("loop", "records")}
 TORCH_FREE = [
     "recommender",
     "engine",
+    "reranking",
     "data",
     "service",
     "evaluation",

@@ -13,7 +13,7 @@ from enterprise_recsys.data.features import time_columns
 from enterprise_recsys.data.histories import Histories
 from enterprise_recsys.data.processor import DataProcessor, statistics_of
 from enterprise_recsys.data.vocabulary import Vocabulary
-from enterprise_recsys.records import WINDOWS_DAYS, Columns, Floats, Interactions, Ints
+from enterprise_recsys.records import WINDOWS_DAYS, Columns, Doubles, Floats, Interactions, Ints
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,11 @@ class State:
             missing = feature.encode(pl.Series(feature.name, [None]))
             out[feature.name] = np.repeat(missing, size, axis=0)
         return {**out, **(given or {})}
+
+    def item_counts_of_late(self, time: int) -> Doubles:
+        """[I, W] events of each item in the last days before a moment, one column for each of `WINDOWS_DAYS`."""
+        rows = np.arange(len(self.processor.items))
+        return self._item_statistics.read(rows, np.full(len(rows), min(time, self.newest + 1))).recent
 
     def pair_columns(self, requests: Requests, items: Columns, rows: Ints, scores: np.ndarray) -> Columns:
         """The ranker's columns for candidates: item rows (0 = empty) and retrieval scores [B, K] -> [B*K]."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache, reduce
 
@@ -10,9 +10,11 @@ import numpy as np
 import polars as pl
 
 from enterprise_recsys.choice import known
+from enterprise_recsys.data.vocabulary import Vocabulary
 from enterprise_recsys.engine.grammar import Both, Comparison, Not, Tree, Value, parse, wrong
 from enterprise_recsys.engine.indexes import Allowed
-from enterprise_recsys.records import Bools
+from enterprise_recsys.errors import ConfigError
+from enterprise_recsys.records import ITEM_ID, Bools, Ints
 
 REMEMBERED_BYTES = 32_000_000
 """Of the masks of filters asked for before, the last ones used are kept."""
@@ -22,16 +24,18 @@ class Filters:
     """Filters over one catalogue.
 
     >>> films = pl.DataFrame({"item_id": ["a", "b"], "item_year": [1994, 2001], "item_genres": [["Drama"], None]})
-    >>> Filters(films).allowed("year < 2000 and genres contains 'Drama'").mask.tolist()
+    >>> filters = Filters(films, Vocabulary(films["item_id"]))
+    >>> filters.allowed("year < 2000 and genres contains 'Drama'").mask.tolist()
     [False, True, False]
 
     Args:
         catalogue: one row an item, row 1 first, as `DataProcessor.catalogue` has it. A field is a column's name; the
             prefix `item_` may be left out.
+        items: the rows of its ids.
     """
 
-    def __init__(self, catalogue: pl.DataFrame) -> None:
-        self.catalogue = catalogue
+    def __init__(self, catalogue: pl.DataFrame, items: Vocabulary) -> None:
+        self.catalogue, self.items = catalogue, items
         self._columns: dict[str, pl.Series] = {}
         entries = max(8, min(512, REMEMBERED_BYTES // (len(catalogue) + 1)))
         self.allowed: Callable[[str], Allowed] = lru_cache(maxsize=entries)(self._allowed)
@@ -45,6 +49,29 @@ class Filters:
     def name(self, field: str) -> str | None:
         """The catalogue's column for a field; None if it has none."""
         return next((name for name in (field, f"item_{field}") if name in self.catalogue.columns), None)
+
+    def mask(self, text: str) -> Bools:
+        """[I] the items that a filter's text lets through."""
+        return self.allowed(text).mask
+
+    def values(self, field: str) -> pl.Series:
+        """A field's values [I-1] as filters see them, row 1 first.
+
+        Raises:
+            ConfigError: the items have no such field.
+        """
+        name = self.name(field)
+        if name is None:
+            raise ConfigError(f"the items have no field {field!r}; {known(self.fields(), field)}.")
+        return self.column(name)
+
+    def rows(self, ids: Iterable[str]) -> Ints:
+        """Item rows [R] of outside ids; 0 for those unknown."""
+        return self.items.rows(ids)
+
+    def fields(self) -> list[str]:
+        """The names that a filter may use, without their prefix."""
+        return [column if column == ITEM_ID else column.removeprefix("item_") for column in self.catalogue.columns]
 
     def column(self, name: str) -> pl.Series:
         """A column as filters see it: numbers without NaN, categories as texts, times as microseconds UTC."""
@@ -64,10 +91,7 @@ class Filters:
     def _compared(self, text: str, one: Comparison) -> Bools:
         name = self.name(one.field)
         if name is None:
-            fields = [column.removeprefix("item_") for column in self.catalogue.columns if column != "item_id"]
-            raise wrong(
-                text, one.place, f"the items have no field {one.field!r}; {known(['item_id', *fields], one.field)}"
-            )
+            raise wrong(text, one.place, f"the items have no field {one.field!r}; {known(self.fields(), one.field)}")
         column = self.column(name)
         try:
             held = _held_by(column, one)

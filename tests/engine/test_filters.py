@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from enterprise_recsys import ConfigError
+from enterprise_recsys.data.vocabulary import Vocabulary
 from enterprise_recsys.engine.filters import Filters
 from enterprise_recsys.engine.grammar import Comparison, Either, Not, Tree, parse
 
@@ -29,9 +30,11 @@ FILMS = pl.DataFrame(
     }
 )
 
+ITEMS = Vocabulary(FILMS["item_id"])
+
 
 def found(text: str) -> str:
-    mask = Filters(FILMS).allowed(text).mask
+    mask = Filters(FILMS, ITEMS).allowed(text).mask
     assert not mask[0]
     return "".join(item for item, held in zip("abcd", mask[1:], strict=True) if held)
 
@@ -88,11 +91,11 @@ def test_a_filter_holds_for_these_items(text: str, items: str) -> None:
 )
 def test_a_filter_that_does_not_fit_the_items_is_refused(text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        Filters(FILMS).allowed(text)
+        Filters(FILMS, ITEMS).allowed(text)
 
 
 def test_a_filter_asked_for_twice_is_worked_out_once() -> None:
-    filters = Filters(FILMS)
+    filters = Filters(FILMS, ITEMS)
     assert filters.allowed("year = 1994") is filters.allowed("year = 1994")
 
 
