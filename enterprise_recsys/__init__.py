@@ -16,8 +16,9 @@ from enterprise_recsys.errors import (
 )
 
 if TYPE_CHECKING:
+    from enterprise_recsys.answers import Recommendations
     from enterprise_recsys.data.processor import DataProcessor
-    from enterprise_recsys.recommender import Recommendations, Recommender
+    from enterprise_recsys.recommender import Recommender
     from enterprise_recsys.trainer import ProductionTrainer
 
 __version__ = "0.1.0"

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from enterprise_recsys.choice import known
 from enterprise_recsys.errors import ConfigError
+from enterprise_recsys.rules import Rule
 
 
 class ModelConfig(BaseModel):
@@ -133,7 +134,20 @@ class ModelConfig(BaseModel):
         40, ge=0, le=100_000, description="Items that the ranker is handed besides: the most taken of the last week."
     )
     neighbours: int = Field(50, ge=1, le=1000, description="Nearest items that are kept of each item.")
-    index: str = Field("exact", description="A name in INDEXES: 'exact' or 'hnsw'.")
+    index: str = Field("exact", description="A name in INDEXES: 'exact', 'hnsw' or 'ivf'.")
+    diversity: float = Field(
+        0.0,
+        ge=0.0,
+        le=1.0,
+        description="0: lists by score alone. Above: each place also goes to what is unlike those above it (MMR), at 1 "
+        "to that alone. Requests may ask for another value.",
+    )
+    rules: tuple[Rule, ...] = Field(
+        (),
+        max_length=100,
+        description="Named rules, objects of name, kind (only, pin, boost, cap, window, decay) and that kind's "
+        "fields; `always` ones hold for every list, others for requests that name them.",
+    )
 
     def __init__(self, **fields: object) -> None:
         try:
@@ -148,6 +162,10 @@ class ModelConfig(BaseModel):
             )
         if min(self.user_tower_dims + self.item_tower_dims + self.ranking_dims) < 1:
             raise ConfigError("layer widths must be at least 1: see user_tower_dims, item_tower_dims, ranking_dims.")
+        names = [rule.name for rule in self.rules]
+        if len(names) != len(set(names)):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ConfigError(f"rules: the name {twice!r} is given twice; each rule needs a name of its own.")
 
 
 def _sentence(error: ValidationError) -> str:
@@ -155,7 +173,7 @@ def _sentence(error: ValidationError) -> str:
     parts = []
     for fault in error.errors()[:3]:
         name = ".".join(str(step) for step in fault["loc"])
-        if fault["type"] == "extra_forbidden":
+        if fault["type"] == "extra_forbidden" and len(fault["loc"]) == 1:
             parts.append(f"ModelConfig has no field {name!r}; {known(ModelConfig.model_fields, name)}")
         else:
             wish = fault["msg"].removeprefix("Input ")

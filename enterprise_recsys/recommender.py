@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -14,69 +14,22 @@ import polars as pl
 from safetensors.numpy import load_file, save_file
 
 from enterprise_recsys import artifact
+from enterprise_recsys.answers import Recommendations, check_k, field_names, items_of, table_of
 from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.data.live import Requests, State
 from enterprise_recsys.data.processor import DataProcessor
-from enterprise_recsys.engine.gathering import Asked, Candidates, Quotas, gather, quotas
 from enterprise_recsys.engine.indexes import Index
 from enterprise_recsys.engine.neighbours import Neighbours
 from enterprise_recsys.engine.runtime import Encoder, Scorer
 from enterprise_recsys.errors import ArtifactError, ConfigError, MissingExtraError, UnknownItemError
-from enterprise_recsys.records import ITEM_ID, USER_ID, Columns, Floats, Interactions, Ints, Ranked
+from enterprise_recsys.finding import Engine, Finder, at_least, in_order
+from enterprise_recsys.records import USER_ID, WINDOWS_DAYS, Columns, Doubles, Interactions, Ints, Ranked
+from enterprise_recsys.wishes import Wish, Wishes, shaped, widened
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PERSONAL, FROM_REQUEST, POPULAR = 0, 1, 2
-
-
-class Recommendations(list[dict[str, object]]):
-    """A list of `{"item_id", "score", "rank", ...}`, best first, which also says how it came about.
-
-    Attributes:
-        user_id: who it is for; None for a list without a user.
-        fallback_level: 0 = personal; 1 = the model does not know the user, the answer rests on the history or the
-            features at hand; 2 = nothing is known: popular items.
-        model_version: the artifact that answered.
-    """
-
-    def __init__(
-        self, items: Sequence[dict[str, object]], *, user_id: str | None, fallback_level: int, model_version: str
-    ) -> None:
-        super().__init__(items)
-        self.user_id, self.fallback_level, self.model_version = user_id, fallback_level, model_version
-
-
-@dataclass(frozen=True)
-class Engine:
-    """All that answers: frozen, of one version.
-
-    Attributes:
-        processor: vocabularies and features.
-        encoder, scorer: the exported networks.
-        index: over vectors [I, D], which stand here too.
-        vectors: [I, D] item vectors, row 0 all zeros.
-        neighbours: of each item.
-        version: of the artifact.
-    """
-
-    processor: DataProcessor
-    encoder: Encoder
-    scorer: Scorer
-    index: Index
-    vectors: Floats
-    neighbours: Neighbours
-    version: str
-
-    @property
-    def quotas(self) -> Quotas:
-        """How many candidates each source gives."""
-        return quotas(self.processor.config, len(self.vectors))
-
-    @property
-    def depth(self) -> int:
-        """How many candidates the scorer sees, at most."""
-        return self.quotas.depth
 
 
 class Recommender:
@@ -91,7 +44,8 @@ class Recommender:
         self.engine, self.log = engine, log
         self.state = State(engine.processor, log)
         self.item_columns: Columns = engine.processor.item_columns()
-        self._popular = self.state.item_counts.astype(np.float32)
+        self.finder = Finder(engine, self.state, self.item_columns)
+        self.wishes = Wishes(engine.processor)
 
     @property
     def model_version(self) -> str:
@@ -116,11 +70,16 @@ class Recommender:
         history: Sequence[str] | None = None,
         user_features: Mapping[str, object] | None = None,
         context: Mapping[str, object] | None = None,
+        filter: str | None = None,
+        include: Collection[str] = (),
         exclude: Collection[str] = (),
         exclude_seen: bool = True,
+        diversity: float | None = None,
+        rules: Sequence[str] = (),
+        reasons: bool = False,
         fields: Sequence[str] = (),
     ) -> Recommendations:
-        """The k best items for one user, fewer only where the catalogue has no more.
+        """The k best items for one user, fewer only where no more are allowed.
 
         Args:
             user_id: an outside id; unknown ones are answered too (see `Recommendations.fallback_level`).
@@ -128,15 +87,21 @@ class Recommender:
             history: item ids, oldest first; replaces the history on record. Unknown ids are passed over.
             user_features: by column name (`user_age` ...); go over those on record.
             context: by column name (`device` ...).
+            filter: what the items must be, such as `"year >= 1990 and genres contains 'Drama'"`; see
+                `engine/grammar.py`.
+            include: item ids that must be in the list, seen or not, as far as filter and exclude allow them.
             exclude: item ids to leave out.
             exclude_seen: leave out what the user has had.
+            diversity: 0..1, see `ModelConfig.diversity`; None = as the config has it.
+            rules: names in `ModelConfig.rules`.
+            reasons: add to each item which rules moved it, and from where to where.
             fields: columns of the catalogue to add to each item (`item_title`, or `title` for short).
 
         Raises:
-            ConfigError: k < 1, or a field that the catalogue does not have.
+            ConfigError: k < 1, a wrong filter, or a field or rule that there is not.
         """
-        self._check_k(k)
-        names = self._fields(fields)
+        check_k(k)
+        names = field_names(fields, self.engine.processor)
         known = str(user_id) if user_id is not None else None
         request = self.state.of_one(
             known,
@@ -147,33 +112,41 @@ class Recommender:
             exclude=exclude,
             exclude_seen=exclude_seen,
         )
-        level = self._levels(request, bool(user_features))[0]
-        ranked = self.popular(request, k) if level == POPULAR else self.two_stage(request, k)
-        return self._answer(ranked, known, int(level), names)
+        asked = self._rows(item for item in include if item not in exclude)
+        if len(asked):
+            seen = request.seen[~np.isin(request.seen, asked)]
+            request = replace(request, seen=seen, offsets=np.array([0, len(seen)]))
+        wish = self.wishes.wish(
+            int(request.times[0]), filter=filter, include=asked.tolist(), diversity=diversity, rules=rules
+        )
+        level = int(self._levels(request, bool(user_features))[0])
+        find = self.finder.most_taken if level == POPULAR else self.finder.scored
+        if not reasons:
+            return self._answer(shaped(request, k, wish, at_least(find, k), self.engine.vectors), known, level, names)
+        pool = widened(request, k, wish, at_least(find, k), self.engine.vectors, at_least(find, k)(request, wish))
+        ranked = wish.shape.shown(pool, self.engine.vectors, k)
+        return self._answer(ranked, known, level, names, reasons=wish.shape.reasons(pool, self.engine.vectors, k))
 
     def recommend_many(
-        self, user_ids: Sequence[str], k: int = 10, *, frame: Literal["pandas", "polars"] = "pandas"
+        self,
+        user_ids: Sequence[str],
+        k: int = 10,
+        *,
+        filter: str | None = None,
+        diversity: float | None = None,
+        rules: Sequence[str] = (),
+        frame: Literal["pandas", "polars"] = "pandas",
     ) -> pd.DataFrame | pl.DataFrame:
         """The lists of many users as a data frame `user_id, item_id, score, rank`, in the order of the users."""
-        self._check_k(k)
+        check_k(k)
         outside = [str(user_id) for user_id in user_ids]
-        slots = self.state.users.rows(outside)
+        slots, now = self.state.users.rows(outside), time.time_ns() // 1000
+        wish = self.wishes.wish(min(now, self.state.newest + 1), filter=filter, diversity=diversity, rules=rules)
         parts = []
         for begin in range(0, len(slots), 1024):
             part = slots[begin : begin + 1024]
-            parts.append(self.lists(self.state.of_users(part, np.full(len(part), time.time_ns() // 1000)), k))
-        rows = np.concatenate([part.rows for part in parts]) if parts else np.zeros((0, k), dtype=np.int64)
-        scores = np.concatenate([part.scores for part in parts]) if parts else np.zeros((0, k), dtype=np.float32)
-        held = rows > 0
-        users, ranks = np.nonzero(held)
-        out = pl.DataFrame(
-            {
-                USER_ID: pl.Series(outside, dtype=pl.String).gather(users),
-                ITEM_ID: self.engine.processor.items.of_rows(rows[held]),
-                "score": scores[held],
-                "rank": ranks + 1,
-            }
-        )
+            parts.append(self.lists(self.state.of_users(part, np.full(len(part), now)), k, wish))
+        out = table_of(parts, outside, k, self.engine.processor)
         if frame == "polars":
             return out
         try:
@@ -183,86 +156,136 @@ class Recommender:
                 "pandas is not installed: pip install 'enterprise_recsys[train]', or ask for frame='polars'."
             ) from error
 
-    def similar_items(self, item_id: str, k: int = 10, *, fields: Sequence[str] = ()) -> Recommendations:
-        """The k items whose vectors are nearest to an item's (cosine).
+    def similar_items(
+        self, item_id: str, k: int = 10, *, filter: str | None = None, fields: Sequence[str] = ()
+    ) -> Recommendations:
+        """The k items, among those that a filter lets through, whose vectors are nearest to an item's (cosine).
 
         Raises:
             UnknownItemError: the catalogue does not hold the item.
         """
-        self._check_k(k)
-        names = self._fields(fields)
+        check_k(k)
+        names = field_names(fields, self.engine.processor)
         row = self.engine.processor.items.row(str(item_id))
         if row == 0:
             raise UnknownItemError(
                 f"item {item_id!r} is not in the catalogue of {self.n_items} items; ids are strings "
                 "as in the training log."
             )
+        allowed = None if filter is None else self.wishes.filters.allowed(filter)
         found = self.engine.index.search(
-            self.engine.vectors[[row]], min(k, self.n_items), np.array([0, 1]), np.array([row])
+            self.engine.vectors[[row]], min(k, self.n_items), np.array([0, 1]), np.array([row]), allowed
         )
         return self._answer(found, None, PERSONAL, names)
+
+    def popular_items(self, k: int = 10, *, filter: str | None = None, fields: Sequence[str] = ()) -> Recommendations:
+        """The k most taken items of all time, for nobody in particular; scores are shares of the largest count."""
+        return self._counted(self.state.item_counts, k, filter, fields)
+
+    def trending_items(
+        self, k: int = 10, *, days: int = 7, filter: str | None = None, fields: Sequence[str] = ()
+    ) -> Recommendations:
+        """The k most taken items of the last days (1, 7 or 30) up to now, or to the log's end if that is earlier.
+
+        Raises:
+            ConfigError: other days than those that are counted.
+        """
+        if days not in WINDOWS_DAYS:
+            raise ConfigError(f"days={days!r} is wrong; counted are the last {', '.join(map(str, WINDOWS_DAYS))}.")
+        counts = self.state.item_counts_of_late(time.time_ns() // 1000)[:, WINDOWS_DAYS.index(days)]
+        return self._counted(counts, k, filter, fields)
+
+    def rank(
+        self,
+        user_id: str | None,
+        items: Sequence[str],
+        *,
+        history: Sequence[str] | None = None,
+        user_features: Mapping[str, object] | None = None,
+        context: Mapping[str, object] | None = None,
+        diversity: float | None = None,
+        fields: Sequence[str] = (),
+    ) -> Recommendations:
+        """Given items in the order that suits a user, each once, seen or not; see `Recommendations.unknown`."""
+        names = field_names(fields, self.engine.processor)
+        known = str(user_id) if user_id is not None else None
+        rows = self._rows(items)
+        held = self.engine.processor.items
+        unknown = [item for item in dict.fromkeys(map(str, items)) if item not in held]
+        request = self.state.of_one(
+            known,
+            time.time_ns() // 1000,
+            history=history,
+            features=user_features,
+            context=context,
+            exclude_seen=False,
+        )
+        level = int(self._levels(request, bool(user_features))[0])
+        wish = Wish(replace(self.wishes.wish(0, diversity=diversity).shape, effects=()))
+        find = self.finder.popularity_of if level == POPULAR else self.finder.scores_of
+        ranked = wish.shape.shown(find(request, rows[None, :]), self.engine.vectors, len(rows))
+        return self._answer(ranked, known, level, names, unknown=unknown)
 
     # The stages, for B requests at once: what is evaluated is what is served. ---------------------------------------
 
     def retrieve(self, requests: Requests, k: int) -> Ranked:
-        """The first stage alone: the k nearest items [B, k] by cosine."""
+        """The first stage alone: the k nearest items [B, k] by cosine, with no rules."""
         queries = self.engine.encoder.encode(requests.columns, requests.history)
         return self.engine.index.search(queries, min(k, self.n_items), requests.offsets, requests.seen)
 
-    def gather(self, requests: Requests, k: int) -> Candidates:
-        """What the ranker is handed: candidates of every source, each once, enough for a list of k."""
-        engine, size = self.engine, len(requests.history)
-        return gather(
-            engine.encoder.encode(requests.columns, requests.history),
-            engine.vectors,
-            engine.index.search,
-            engine.neighbours,
-            engine.quotas.at_least(k),
-            Asked(requests.history, requests.offsets, requests.seen, self.state.trending(size)),
-        )
+    def two_stage(self, requests: Requests, k: int, wish: Wish | None = None) -> Ranked:
+        """Both stages and the rules: candidates, scored by the ranker; scores are CTR probabilities.
 
-    def two_stage(self, requests: Requests, k: int) -> Ranked:
-        """Both stages: candidates, scored by the ranker; scores are CTR probabilities."""
-        found = self.gather(requests, k)
-        columns = self.state.pair_columns(requests, self.item_columns, found)
-        clicks, _ = self.engine.scorer.score(columns)
-        scores = np.where(found.rows > 0, clicks.reshape(found.rows.shape), -np.inf).astype(np.float32)
-        order = np.lexsort((found.rows, -scores), axis=1)[:, :k]
-        return Ranked(np.take_along_axis(found.rows, order, axis=1), np.take_along_axis(scores, order, axis=1))
+        Args:
+            wish: None = the rules that always hold, at the last moment of the requests.
+        """
+        wish = self._usual(requests) if wish is None else wish
+        return shaped(requests, k, wish, at_least(self.finder.scored, k), self.engine.vectors)
 
-    def popular(self, requests: Requests, k: int) -> Ranked:
+    def popular(self, requests: Requests, k: int, wish: Wish | None = None) -> Ranked:
         """The most taken items, without what each request leaves out; scores are shares of the largest count."""
-        size = len(requests.offsets) - 1
-        scores = np.repeat((self._popular / max(float(self._popular.max()), 1.0))[None, :], size, axis=0)
-        scores[np.repeat(np.arange(size), np.diff(requests.offsets)), requests.seen] = -np.inf
-        scores[:, 0] = -np.inf
-        rows = np.argsort(-scores, axis=1, kind="stable")[:, : min(k, self.n_items)]
-        best = np.take_along_axis(scores, rows, axis=1)
-        return Ranked(np.where(np.isfinite(best), rows, 0), best)
+        wish = self._usual(requests) if wish is None else wish
+        return shaped(requests, k, wish, at_least(self.finder.most_taken, k), self.engine.vectors)
 
     def candidates(self, requests: Requests, k: int) -> Ranked:
         """What a list of k is drawn from: what the ranker is handed, or popular items where nothing is known."""
-        gathered = self.gather(requests, k)
+        gathered = self.finder.gather(requests, k)
         found, depth = Ranked(gathered.rows, gathered.scores), gathered.rows.shape[1]
         nothing = (self._levels(requests, False) == POPULAR)[:, None]
         if not nothing.any():
             return found
-        popular = self.popular(requests, depth)
+        popular = self.popular(requests, depth, Wish())
         missing = depth - popular.rows.shape[1]
         popular = Ranked(np.pad(popular.rows, ((0, 0), (0, missing))), np.pad(popular.scores, ((0, 0), (0, missing))))
         return Ranked(np.where(nothing, popular.rows, found.rows), np.where(nothing, popular.scores, found.scores))
 
-    def lists(self, requests: Requests, k: int) -> Ranked:
+    def lists(self, requests: Requests, k: int, wish: Wish | None = None) -> Ranked:
         """What each request is answered: both stages, or popular items where nothing is known."""
         levels = self._levels(requests, False)
-        ranked = self.two_stage(requests, k)
+        ranked = self.two_stage(requests, k, wish)
         if (levels == POPULAR).any():
-            popular = self.popular(requests, k)
+            popular = self.popular(requests, k, wish)
             nothing = (levels == POPULAR)[:, None]
             return Ranked(
                 np.where(nothing, popular.rows, ranked.rows), np.where(nothing, popular.scores, ranked.scores)
             )
         return ranked
+
+    def _usual(self, requests: Requests) -> Wish:
+        return self.wishes.wish(int(requests.times.max(initial=0)))
+
+    def _counted(self, counts: Doubles, k: int, filter: str | None, fields: Sequence[str]) -> Recommendations:
+        check_k(k)
+        names = field_names(fields, self.engine.processor)
+        mask = counts > 0 if filter is None else self.wishes.filters.mask(filter) & (counts > 0)
+        rows = np.flatnonzero(mask)
+        ranked = in_order(rows[None, :], (counts[rows] / max(float(counts.max()), 1.0))[None, :])
+        return self._answer(Ranked(ranked.rows[:, :k], ranked.scores[:, :k]), None, POPULAR, names)
+
+    def _rows(self, items: Iterable[str]) -> Ints:
+        """The rows of the items that are known, each once, in the order given."""
+        rows = self.engine.processor.items.rows(list(dict.fromkeys(map(str, items))))
+        return rows[rows > 0]
 
     def _levels(self, requests: Requests, told: bool) -> Ints:
         known = np.asarray(requests.columns[USER_ID], dtype=np.int64) > 0
@@ -272,32 +295,23 @@ class Recommender:
                 hints |= np.asarray(requests.columns[feature.name], dtype=np.int64) > 0
         return np.where(known, PERSONAL, np.where(hints, FROM_REQUEST, POPULAR)).astype(np.int64)
 
-    def _check_k(self, k: int) -> None:
-        if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-            raise ConfigError(f"k={k!r} is wrong: it should be a whole number of at least 1.")
-
-    def _fields(self, fields: Sequence[str]) -> list[str]:
-        columns = self.engine.processor.catalogue.columns
-        names = [name if name in columns else f"item_{name}" for name in fields]
-        for name, asked in zip(names, fields, strict=True):
-            if name not in columns:
-                raise ConfigError(f"field {asked!r} is unknown; the catalogue has: {', '.join(sorted(columns))}.")
-        return names
-
-    def _answer(self, ranked: Ranked, user_id: str | None, level: int, names: list[str]) -> Recommendations:
-        held = ranked.rows[0] > 0
-        rows, scores = ranked.rows[0][held], ranked.scores[0][held]
-        ids = self.engine.processor.items.of_rows(rows).to_list()
-        items: list[dict[str, object]] = [
-            {"item_id": item, "score": float(score), "rank": rank}
-            for rank, (item, score) in enumerate(zip(ids, scores, strict=True), start=1)
-        ]
-        for name in names:
-            for item, value in zip(
-                items, self.engine.processor.catalogue[name].gather(rows - 1).to_list(), strict=True
-            ):
-                item[name.removeprefix("item_") if name != ITEM_ID else name] = value
-        return Recommendations(items, user_id=user_id, fallback_level=level, model_version=self.model_version)
+    def _answer(
+        self,
+        ranked: Ranked,
+        user_id: str | None,
+        level: int,
+        names: Sequence[str],
+        *,
+        reasons: Mapping[int, Sequence[str]] | None = None,
+        unknown: Sequence[str] = (),
+    ) -> Recommendations:
+        return Recommendations(
+            items_of(ranked, self.engine.processor, names, reasons),
+            user_id=user_id,
+            fallback_level=level,
+            model_version=self.model_version,
+            unknown=unknown,
+        )
 
     # On disk ---------------------------------------------------------------------------------------------------------
 

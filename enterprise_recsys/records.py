@@ -142,7 +142,8 @@ class Ranked:
 
     Attributes:
         rows: [B, K] item rows; 0 = this place is empty (the catalogue had no more).
-        scores: [B, K] falling from left to right; -inf where the place is empty.
+        scores: [B, K] falling from left to right, unless rules or diversity have moved items; -inf where the place is
+            empty.
     """
 
     rows: Ints

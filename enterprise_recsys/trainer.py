@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from enterprise_recsys.answers import Recommendations
 from enterprise_recsys.baselines.table import BASELINES, QUICK
 from enterprise_recsys.choice import pick
 from enterprise_recsys.config import ModelConfig
@@ -25,11 +26,12 @@ from enterprise_recsys.evaluation.detail import Detail
 from enterprise_recsys.evaluation.report import Evaluation
 from enterprise_recsys.examining.examine import DEPTH, TITLE, examine, provenance_of
 from enterprise_recsys.examining.listed import lists_of
+from enterprise_recsys.finding import Engine
 from enterprise_recsys.learning.staging import Chosen, Learnt, choose, relearn
 from enterprise_recsys.loop import Report
 from enterprise_recsys.progress import bar
 from enterprise_recsys.ranking.networks import NETWORKS
-from enterprise_recsys.recommender import Engine, Recommendations, Recommender
+from enterprise_recsys.recommender import Recommender
 from enterprise_recsys.records import Interactions
 from enterprise_recsys.reporting.drawing import require_drawing
 from enterprise_recsys.reporting.write import check_target, write_report
@@ -202,8 +204,13 @@ class ProductionTrainer:
         history: Sequence[str] | None = None,
         user_features: Mapping[str, object] | None = None,
         context: Mapping[str, object] | None = None,
+        filter: str | None = None,
+        include: Collection[str] = (),
         exclude: Collection[str] = (),
         exclude_seen: bool = True,
+        diversity: float | None = None,
+        rules: Sequence[str] = (),
+        reasons: bool = False,
         fields: Sequence[str] = (),
     ) -> Recommendations:
         """The k best items for one user; see `Recommender.recommend`."""
@@ -213,20 +220,36 @@ class ProductionTrainer:
             history=history,
             user_features=user_features,
             context=context,
+            filter=filter,
+            include=include,
             exclude=exclude,
             exclude_seen=exclude_seen,
+            diversity=diversity,
+            rules=rules,
+            reasons=reasons,
             fields=fields,
         )
 
     def recommend_many(
-        self, user_ids: Sequence[str], k: int = 10, *, frame: Literal["pandas", "polars"] = "pandas"
+        self,
+        user_ids: Sequence[str],
+        k: int = 10,
+        *,
+        filter: str | None = None,
+        diversity: float | None = None,
+        rules: Sequence[str] = (),
+        frame: Literal["pandas", "polars"] = "pandas",
     ) -> object:
         """The lists of many users as one data frame; see `Recommender.recommend_many`."""
-        return self.recommender.recommend_many(user_ids, k, frame=frame)
+        return self.recommender.recommend_many(
+            user_ids, k, filter=filter, diversity=diversity, rules=rules, frame=frame
+        )
 
-    def similar_items(self, item_id: str, k: int = 10, *, fields: Sequence[str] = ()) -> Recommendations:
+    def similar_items(
+        self, item_id: str, k: int = 10, *, filter: str | None = None, fields: Sequence[str] = ()
+    ) -> Recommendations:
         """The k nearest items; see `Recommender.similar_items`."""
-        return self.recommender.similar_items(str(item_id), k, fields=fields)
+        return self.recommender.similar_items(str(item_id), k, filter=filter, fields=fields)
 
     def save(self, folder: Path | str) -> None:
         """Write the model and its state to a folder; see `Recommender.save`."""

@@ -16,7 +16,7 @@ PACKAGE = "enterprise_recsys"
 
 FLOORS = {
     1: ["layers", "errors"],
-    2: ["records", "choice", "loop", "artifact"],
+    2: ["records", "choice", "loop", "artifact", "rules"],
     3: ["evaluation", "reranking", "config", "progress"],
     4: ["data", "reporting"],
     5: ["retrieval", "ranking", "baselines", "engine"],
@@ -27,6 +27,7 @@ FLOORS = {
 ROOMS = {
     "training": ["trainer", "learning", "examining"],  # one idea: teach, and see how good it is
     "door": ["cli", "commands", "demo", "benching", "__main__", "__init__"],
+    "recommender": ["recommender", "finding", "wishes", "answers"],
 }
 """Files that form one room; any other file or folder at the top of the package is a room of its own."""
 
@@ -38,6 +39,7 @@ SIDEWAYS = {("loop", "records")}
 TORCH_FREE = [
     "recommender",
     "engine",
+    "reranking",
     "data",
     "service",
     "evaluation",

@@ -72,12 +72,16 @@ def recommend(
     field: Annotated[
         list[str] | None, typer.Option(help="A column of the items to show, e.g. title; repeatable.")
     ] = None,
+    filter: Annotated[str | None, typer.Option(help='What items must be, e.g. "year >= 1990".')] = None,
+    diversity: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="0: by score alone; up to 1: no two alike.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """A user's list from a trained model."""
     from enterprise_recsys.recommender import Recommender
 
-    answer = Recommender.load(folder).recommend(user_id, k, fields=field or ())
+    answer = Recommender.load(folder).recommend(user_id, k, filter=filter, diversity=diversity, fields=field or ())
     if as_json:
         print(
             json.dumps(

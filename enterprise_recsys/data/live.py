@@ -139,6 +139,11 @@ class State:
             out[feature.name] = np.repeat(missing, size, axis=0)
         return {**out, **(given or {})}
 
+    def item_counts_of_late(self, time: int) -> Doubles:
+        """[I, W] events of each item in the last days before a moment, one column for each of `WINDOWS_DAYS`."""
+        rows = np.arange(len(self.processor.items))
+        return self._item_statistics.read(rows, np.full(len(rows), min(time, self.newest + 1))).recent
+
     def pair_columns(self, requests: Requests, items: Columns, pairs: Pairs) -> Columns:
         """The ranker's columns [B*K] for candidates of requests; see `ranker_columns`."""
         rows = pairs.rows

@@ -63,6 +63,11 @@ class Candidates:
     said: Floats
     sources: Ints
 
+    def beside(self, others: Candidates) -> Candidates:
+        """These, and others after them."""
+        pairs = ((one, getattr(others, name)) for name, one in vars(self).items())
+        return Candidates(*(np.concatenate(pair, axis=1) for pair in pairs))
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -72,12 +77,14 @@ class Asked:
         history: [B, L] newest item rows, 0 = none.
         offsets, left_out: item rows that may not be given, of request b at left_out[offsets[b]:offsets[b+1]].
         trending: [B, T] item rows that are taken of late, most first, 0 = none.
+        allowed: [I] which items may be given; None = all. The search must hold to it too.
     """
 
     history: Ints
     offsets: Ints
     left_out: Ints
     trending: Ints
+    allowed: Bools | None = None
 
 
 def gather(
@@ -104,10 +111,11 @@ def gather(
     owners = np.repeat(np.arange(size), np.diff(asked.offsets))
     held, held_owners = found.rows > 0, np.repeat(np.arange(size), found.rows.shape[1]).reshape(found.rows.shape)
     taken = np.concatenate([owners * n_items + asked.left_out, (held_owners * n_items + found.rows)[held]])
-    near = _best_said(said, taken, size, quotas.neighbours)
+    may = np.ones(n_items, dtype=bool) if asked.allowed is None else asked.allowed
+    near = _best_said(said, taken, may, size, quotas.neighbours)
     held = near > 0
     taken = np.concatenate([taken, (np.arange(size)[:, None] * n_items + near)[held]])
-    late = _first(asked.trending, taken, n_items, quotas.trending)
+    late = _first(np.where(may[asked.trending], asked.trending, 0), taken, n_items, quotas.trending)
     rows = np.concatenate([found.rows, near, late], axis=1)
     further = rows[:, found.rows.shape[1] :]
     cosines = np.einsum("bd,bkd->bk", queries, vectors[further]).astype(np.float32)
@@ -116,10 +124,10 @@ def gather(
     return Candidates(rows, scores, said.of(rows), np.broadcast_to(tags, rows.shape))
 
 
-def _best_said(said: Said, taken: Ints, size: int, most: int) -> Ints:
-    """[B, most] rows of the largest sums that are not taken; ties in the order of rows; 0 = no more."""
+def _best_said(said: Said, taken: Ints, may: Bools, size: int, most: int) -> Ints:
+    """[B, most] rows of the largest sums that may be given; ties in the order of rows; 0 = no more."""
     out = np.zeros((size, most), dtype=np.int64)
-    free = ~_among(said.keys, np.sort(taken))
+    free = may[said.keys % said.n_items] & ~_among(said.keys, np.sort(taken))
     keys, sums = said.keys[free], said.sums[free]
     owners = keys // said.n_items
     order = np.lexsort((keys, -sums, owners))

@@ -150,7 +150,7 @@ def _clicks(recommender: Recommender, exam: Exam, generator: np.random.Generator
     for begin in range(0, len(users), CHUNK // 4):
         part = users[begin : begin + CHUNK // 4]
         requests = exam.requests(part)
-        found = recommender.gather(requests, 1)
+        found = recommender.finder.gather(requests, 1)
         columns = recommender.state.pair_columns(requests, recommender.item_columns, found)
         probabilities, _ = recommender.engine.scorer.score(columns)
         held = found.rows.ravel() > 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
@@ -29,6 +29,16 @@ Fields = Annotated[
     Field(max_length=MOST_VALUES, description="Item columns to show beside each item, for instance `item_title`."),
 ]
 
+Filter = Annotated[
+    str,
+    StringConstraints(strict=True, min_length=1, max_length=2_000, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$"),
+    Field(description="What the items must be: `year >= 1990 and genres contains 'Drama'`; docs/reference.md."),
+]
+Dial = Annotated[
+    float,
+    Field(ge=0.0, le=1.0, strict=True, description="0 = by score alone, 1 = no two alike; null: as configured."),
+]
+
 
 def check_value(value: object) -> object:
     """Let a feature's value through if it is one the recommender can take.
@@ -52,6 +62,11 @@ def check_value(value: object) -> object:
     )
 
 
+def _whole(value: object) -> object:
+    """A number that stands behind a question mark is a text."""
+    return int(value) if isinstance(value, str) and re.fullmatch(r"\d{1,3}", value, re.ASCII) else value
+
+
 def _is_text(value: object) -> bool:
     return isinstance(value, str) and VALUE_TEXT.fullmatch(value) is not None
 
@@ -63,6 +78,20 @@ Values = Annotated[dict[Text, Value], Field(max_length=MOST_VALUES)]
 class _Strict(BaseModel):
     # Unknown names are refused: a misspelt `excluded` would otherwise change nothing and say nothing.
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class PopularQuery(_Strict):
+    """What stands behind the question mark of `GET /v1/popular`."""
+
+    k: Count = 10
+    filter: Filter | None = None
+    fields: Fields = []
+
+
+class TrendingQuery(PopularQuery):
+    """What stands behind the question mark of `GET /v1/trending`."""
+
+    days: Annotated[Literal[1, 7, 30], BeforeValidator(_whole)] = Field(7, description="Counted are the last days.")
 
 
 class SimpleQuery(_Strict):
@@ -82,8 +111,15 @@ class RecommendRequest(_Strict):
     )
     user_features: Values | None = Field(None, description="Features of the user; they win over stored ones.")
     context: Values | None = Field(None, description="Features of this moment: device, hour, place.")
+    filter: Filter | None = None
+    include: list[Text] = Field(
+        [], max_length=MOST_VALUES, description="Item ids that must appear, as far as filter and exclude allow them."
+    )
     exclude: list[Text] = Field([], max_length=MOST_EVENTS, description="Item ids that must not appear.")
     exclude_seen: Annotated[bool, Field(strict=True)] = Field(True, description="Leave out the items of the history.")
+    diversity: Dial | None = None
+    rules: list[Text] = Field([], max_length=MOST_VALUES, description="Names of configured rules to apply.")
+    reasons: Annotated[bool, Field(strict=True)] = Field(False, description="Tell which rules moved each item.")
     fields: Fields = []
 
 
@@ -92,11 +128,26 @@ class SimilarRequest(_Strict):
 
     item_id: Text
     k: Annotated[Count, Field(strict=True)] = 10
+    filter: Filter | None = None
+    fields: Fields = []
+
+
+class RankRequest(_Strict):
+    """A list, and whom it should suit."""
+
+    user_id: Text | None = Field(None, description="Outside id of the user; null or unknown is fine.")
+    items: list[Text] = Field(max_length=MOST_ITEMS, description="Item ids, in any order; each is answered once.")
+    history: list[Text] | None = Field(
+        None, max_length=MOST_EVENTS, description="Item ids, oldest first. Null: what the service knows of the user."
+    )
+    user_features: Values | None = Field(None, description="Features of the user; they win over stored ones.")
+    context: Values | None = Field(None, description="Features of this moment: device, hour, place.")
+    diversity: Dial | None = None
     fields: Fields = []
 
 
 class Item(BaseModel):
-    """One place of a list; the fields asked for stand beside these three."""
+    """One place of a list; the fields asked for, and `reasons`, stand beside these three."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -121,6 +172,14 @@ class SimilarAnswer(BaseModel):
     took_ms: float
 
 
+class PopularAnswer(BaseModel):
+    """What is taken most, by anybody."""
+
+    items: list[Item]
+    model_version: str
+    took_ms: float
+
+
 class RecommendAnswer(BaseModel):
     """A list, and how much of it is personal."""
 
@@ -132,6 +191,12 @@ class RecommendAnswer(BaseModel):
     )
     model_version: str
     took_ms: float = Field(description="Milliseconds inside the recommender, without HTTP.")
+
+
+class RankAnswer(RecommendAnswer):
+    """The given items in the order that suits the user."""
+
+    unknown: list[str] = Field(description="Given ids that the catalogue does not hold.")
 
 
 class Health(BaseModel):

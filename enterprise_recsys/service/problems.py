@@ -20,6 +20,10 @@ MEDIA_TYPE = "application/problem+json"
 LARGEST_BODY_BYTES = 1 << 20
 
 SHAPE_HINT = "The shape of every request and its limits stand at /docs; send JSON as `Content-Type: application/json`."
+FILTER_HINT = (
+    "A filter compares fields of the items: price <= 50 and genres contains 'Drama' and not (year in [1999, 2000]); "
+    "texts stand in quotes."
+)
 
 # status -> (last part of `type`, hint) for faults that no handler below knows better.
 KINDS: dict[int, tuple[str, str]] = {
@@ -88,7 +92,8 @@ async def _on_unknown_item(request: Request, error: Exception) -> Response:
 
 
 async def _on_config(request: Request, error: Exception) -> Response:
-    return problem(422, "invalid", str(error), SHAPE_HINT)
+    hint = FILTER_HINT if str(error).startswith("the filter") else SHAPE_HINT
+    return problem(422, "invalid", str(error), hint)
 
 
 async def _on_not_ready(request: Request, error: Exception) -> Response:

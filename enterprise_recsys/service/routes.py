@@ -10,10 +10,15 @@ import orjson
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
+from enterprise_recsys.answers import Recommendations
 from enterprise_recsys.errors import NotFittedError
 from enterprise_recsys.recommender import Recommender
 from enterprise_recsys.service.messages import (
     Health,
+    PopularAnswer,
+    PopularQuery,
+    RankAnswer,
+    RankRequest,
     RecommendAnswer,
     RecommendRequest,
     SimilarAnswer,
@@ -21,6 +26,7 @@ from enterprise_recsys.service.messages import (
     SimpleAnswer,
     SimpleQuery,
     Text,
+    TrendingQuery,
     Value,
 )
 from enterprise_recsys.service.problems import documented
@@ -70,19 +76,47 @@ async def recommend(message: RecommendRequest, recommender: Ready) -> Response:
         history=message.history,
         user_features=_given(message.user_features),
         context=_given(message.context),
+        filter=message.filter,
+        include=message.include,
         exclude=message.exclude,
         exclude_seen=message.exclude_seen,
+        diversity=message.diversity,
+        rules=message.rules,
+        reasons=message.reasons,
         fields=message.fields,
     )
-    return _answer(
-        {
-            "user_id": message.user_id,
-            "items": found,
-            "fallback_level": found.fallback_level,
-            "model_version": found.model_version,
-            "took_ms": _milliseconds_since(start),
-        }
+    return _answer(_personal(message.user_id, found, start))
+
+
+@router.post("/v1/rank", response_model=None, responses={200: {"model": RankAnswer}, **REFUSALS})
+async def rank(message: RankRequest, recommender: Ready) -> Response:
+    """Given items in the order that suits a user; ids that the catalogue does not hold are told."""
+    start = time.perf_counter()
+    found = recommender.rank(
+        message.user_id,
+        message.items,
+        history=message.history,
+        user_features=_given(message.user_features),
+        context=_given(message.context),
+        diversity=message.diversity,
+        fields=message.fields,
     )
+    return _answer({**_personal(message.user_id, found, start), "unknown": found.unknown})
+
+
+@router.get("/v1/popular", response_model=None, responses={200: {"model": PopularAnswer}, **REFUSALS})
+async def popular(query: Annotated[PopularQuery, Query()], recommender: Ready) -> Response:
+    """What was taken most of all time, by anybody; scores are shares of the largest count."""
+    start = time.perf_counter()
+    return _answer(_common(recommender.popular_items(query.k, filter=query.filter, fields=query.fields), start))
+
+
+@router.get("/v1/trending", response_model=None, responses={200: {"model": PopularAnswer}, **REFUSALS})
+async def trending(query: Annotated[TrendingQuery, Query()], recommender: Ready) -> Response:
+    """What was taken most in the last 1, 7 or 30 days, by anybody."""
+    start = time.perf_counter()
+    found = recommender.trending_items(query.k, days=query.days, filter=query.filter, fields=query.fields)
+    return _answer(_common(found, start))
 
 
 @router.post(
@@ -91,15 +125,8 @@ async def recommend(message: RecommendRequest, recommender: Ready) -> Response:
 async def similar(message: SimilarRequest, recommender: Ready) -> Response:
     """Items that resemble an item, most alike first."""
     start = time.perf_counter()
-    found = recommender.similar_items(message.item_id, message.k, fields=message.fields)
-    return _answer(
-        {
-            "item_id": message.item_id,
-            "items": found,
-            "model_version": found.model_version,
-            "took_ms": _milliseconds_since(start),
-        }
-    )
+    found = recommender.similar_items(message.item_id, message.k, filter=message.filter, fields=message.fields)
+    return _answer({"item_id": message.item_id, **_common(found, start)})
 
 
 @router.get("/health/live", response_model=None, responses={200: {"model": Health}})
@@ -118,6 +145,14 @@ def _answer(content: Mapping[str, object], headers: Mapping[str, str] | None = N
     """JSON; scores may be numpy numbers, which only orjson's option writes."""
     body = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
     return Response(body, headers={**PRIVATE, **(headers or {})}, media_type="application/json")
+
+
+def _common(found: Recommendations, start: float) -> dict[str, object]:
+    return {"items": found, "model_version": found.model_version, "took_ms": _milliseconds_since(start)}
+
+
+def _personal(user_id: str | None, found: Recommendations, start: float) -> dict[str, object]:
+    return {"user_id": user_id, "fallback_level": found.fallback_level, **_common(found, start)}
 
 
 def _given(values: Mapping[str, Value] | None) -> dict[str, object] | None:

@@ -26,6 +26,7 @@ class FakeAnswers(list[dict[str, object]]):
     def __init__(self, items: list[dict[str, object]], fallback_level: int, model_version: str) -> None:
         super().__init__(items)
         self.fallback_level = fallback_level
+        self.unknown: list[str] = []
         self.model_version = model_version
 
 
@@ -46,18 +47,41 @@ class FakeRecommender:
         history: Sequence[str] | None = None,
         user_features: Mapping[str, object] | None = None,
         context: Mapping[str, object] | None = None,
+        filter: str | None = None,
+        include: Collection[str] = (),
         exclude: Collection[str] = (),
         exclude_seen: bool = True,
+        diversity: float | None = None,
+        rules: Sequence[str] = (),
+        reasons: bool = False,
         fields: Sequence[str] = (),
     ) -> FakeAnswers:
         """The catalogue in order, without what is excluded."""
         self.calls.append({name: value for name, value in locals().items() if name != "self"})
         if user_id == "breaks":
             raise RuntimeError("secret inside")
+        if filter is not None and "colour" in filter:
+            raise ConfigError("the filter is wrong at character 1, 'colour': the items have no field 'colour'.")
         level = 0 if user_id == "42" else 1 if history or user_features else 2
         return self._list([item for item in CATALOGUE if item not in exclude][:k], level, fields)
 
-    def similar_items(self, item_id: str, k: int = 10, *, fields: Sequence[str] = ()) -> FakeAnswers:
+    def rank(self, user_id: str | None, items: Sequence[str], **told: object) -> FakeAnswers:
+        """The items that are known, in the order of the catalogue."""
+        self.calls.append({"user_id": user_id, "items": items, **told})
+        found = self._list([item for item in CATALOGUE if item in items], 0, cast(Sequence[str], told["fields"]))
+        found.unknown = [item for item in items if item not in CATALOGUE]
+        return found
+
+    def popular_items(self, k: int = 10, **told: object) -> FakeAnswers:
+        """The catalogue in order."""
+        self.calls.append({"k": k, **told})
+        return self._list(CATALOGUE[:k], 2, cast(Sequence[str], told["fields"]))
+
+    trending_items = popular_items
+
+    def similar_items(
+        self, item_id: str, k: int = 10, *, filter: str | None = None, fields: Sequence[str] = ()
+    ) -> FakeAnswers:
         """All other items in order."""
         if item_id not in CATALOGUE:
             raise UnknownItemError(f"item {item_id!r} is not in the catalogue of {self.n_items} items.")

@@ -57,6 +57,9 @@ def test_the_walk_finds_every_route(app: FastAPI) -> None:
         "/recommend/42",
         "/v1/recommend",
         "/v1/similar",
+        "/v1/rank",
+        "/v1/popular",
+        "/v1/trending",
         "/health/live",
         "/health/ready",
     }
@@ -130,7 +133,7 @@ def test_a_key_in_bytes_that_are_no_text_is_wrong_and_no_fault(
 def test_without_keys_every_route_answers_on_loopback(recommender: Recommender) -> None:
     client = client_of(recommender, Settings())
     for method, path in routes_of(cast(FastAPI, client.app)):
-        message = {"item_id": "i1"} if path == "/v1/similar" else {}
+        message = {"/v1/similar": {"item_id": "i1"}, "/v1/rank": {"items": ["i1"]}}.get(path, {})
         assert client.request(method, path, json=message).status_code == 200, path
 
 

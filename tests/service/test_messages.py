@@ -17,8 +17,13 @@ def test_an_empty_request_is_a_stranger_who_wants_ten() -> None:
         "history": None,
         "user_features": None,
         "context": None,
+        "filter": None,
+        "include": [],
         "exclude": [],
         "exclude_seen": True,
+        "diversity": None,
+        "rules": [],
+        "reasons": False,
         "fields": [],
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 
 from starlette.routing import Route
 from starlette.testclient import TestClient
@@ -10,6 +11,7 @@ from starlette.testclient import TestClient
 from enterprise_recsys.recommender import Recommender
 from enterprise_recsys.service.routes import router
 
+Check = Callable[[str, bytes, int], dict[str, object]]
 FIRST_TWO = [{"item_id": "i1", "score": 1.0, "rank": 1}, {"item_id": "i2", "score": 0.5, "rank": 2}]
 
 
@@ -59,8 +61,13 @@ def test_recommend_passes_on_every_field(client: TestClient, calls: list[dict[st
         "history": ["i2", "i9"],
         "user_features": {"age": 30, "unknown": None},
         "context": {"device": "phone", "tags": ["a", "b"]},
+        "filter": "year >= 1990",
+        "include": ["i3"],
         "exclude": ["i1"],
         "exclude_seen": False,
+        "diversity": 0.3,
+        "rules": ["promo"],
+        "reasons": True,
         "fields": ["title"],
     }
     answer = client.post("/v1/recommend", json=message)
@@ -96,6 +103,46 @@ def test_similar_gives_the_others(client: TestClient) -> None:
     }
 
 
+def test_rank_orders_the_given_items_and_tells_the_unknown_ones(
+    client: TestClient, calls: list[dict[str, object]]
+) -> None:
+    message = {"user_id": "42", "items": ["i2", "zz", "i1"], "history": ["i5"], "context": {"device": "tv"}}
+    body = client.post("/v1/rank", json={**message, "diversity": 0.5, "user_features": {"age": 3}}).json()
+    assert body.pop("took_ms") >= 0
+    assert body == {"user_id": "42", "fallback_level": 0, "model_version": "v7", "items": FIRST_TWO, "unknown": ["zz"]}
+    assert calls == [{**message, "diversity": 0.5, "user_features": {"age": 3}, "fields": []}]
+
+
+def test_popular_and_trending_pass_on_the_query(client: TestClient, calls: list[dict[str, object]]) -> None:
+    body = client.get("/v1/popular?k=2&filter=year%20%3E%3D%201990&fields=title").json()
+    assert [item["item_id"] for item in body["items"]] == ["i1", "i2"] and set(body) == {
+        "items",
+        "model_version",
+        "took_ms",
+    }
+    assert client.get("/v1/trending?k=2&days=30").json()["items"] == FIRST_TWO
+    client.get("/v1/trending")
+    assert calls == [
+        {"k": 2, "filter": "year >= 1990", "fields": ["title"]},
+        {"k": 2, "days": 30, "filter": None, "fields": []},
+        {"k": 10, "days": 7, "filter": None, "fields": []},
+    ]
+
+
+def test_trending_counts_certain_days_only(client: TestClient, is_problem: Check) -> None:
+    for days in ("2", "x", "7.0", "-1", "٧"):
+        answer = client.get(f"/v1/trending?days={days}")
+        told = is_problem(answer.headers["content-type"], answer.content, 422)
+        assert "query.days: input should be 1, 7 or 30" in str(told["detail"])
+
+
+def test_a_wrong_filter_is_a_problem_with_an_example_as_its_hint(client: TestClient, is_problem: Check) -> None:
+    answer = client.post("/v1/recommend", json={"filter": "colour = 'red'"})
+    told = is_problem(answer.headers["content-type"], answer.content, 422)
+    assert told["detail"] == "the filter is wrong at character 1, 'colour': the items have no field 'colour'."
+    assert "genres contains 'Drama'" in str(told["hint"])
+
+
 def test_live_and_ready(client: TestClient) -> None:
     assert client.get("/health/live").json() == {"status": "live"}
     assert client.get("/health/ready").json() == {"status": "ready"}
@@ -106,6 +153,9 @@ def test_openapi_lists_the_endpoints_their_answers_and_the_keys(client: TestClie
     assert set(schema["paths"]) == {
         "/recommend/{user_id}",
         "/v1/recommend",
+        "/v1/rank",
+        "/v1/popular",
+        "/v1/trending",
         "/v1/similar",
         "/health/live",
         "/health/ready",
@@ -130,5 +180,5 @@ def test_the_docs_page_is_there(client: TestClient) -> None:
 
 def test_every_endpoint_runs_in_the_event_loop() -> None:
     endpoints = [route.endpoint for route in router.routes if isinstance(route, Route)]
-    assert len(endpoints) == 5
+    assert len(endpoints) == 8
     assert all(inspect.iscoroutinefunction(endpoint) for endpoint in endpoints)

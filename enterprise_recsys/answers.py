@@ -1,0 +1,95 @@
+"""Answers: rows and scores become what is told outside; ids, fields, and how the list came about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import polars as pl
+
+from enterprise_recsys.data.processor import DataProcessor
+from enterprise_recsys.errors import ConfigError
+from enterprise_recsys.records import ITEM_ID, USER_ID, Ranked
+
+
+class Recommendations(list[dict[str, object]]):
+    """A list of `{"item_id", "score", "rank", ...}`, best first, which also says how it came about.
+
+    Attributes:
+        user_id: who it is for; None for a list without a user.
+        fallback_level: 0 = personal; 1 = the model does not know the user, the answer rests on the history or the
+            features at hand; 2 = nothing is known: popular items.
+        model_version: the artifact that answered.
+        unknown: of `Recommender.rank`: ids that were given and that the catalogue does not hold.
+    """
+
+    def __init__(
+        self,
+        items: Sequence[dict[str, object]],
+        *,
+        user_id: str | None,
+        fallback_level: int,
+        model_version: str,
+        unknown: Sequence[str] = (),
+    ) -> None:
+        super().__init__(items)
+        self.user_id, self.fallback_level, self.model_version = user_id, fallback_level, model_version
+        self.unknown = list(unknown)
+
+
+def items_of(
+    ranked: Ranked, processor: DataProcessor, names: Sequence[str], reasons: Mapping[int, Sequence[str]] | None = None
+) -> list[dict[str, object]]:
+    """The first list of a batch as dicts.
+
+    Args:
+        ranked: [1, K].
+        processor: whose ids and catalogue are meant.
+        names: columns of the catalogue to add, see `field_names`.
+        reasons: item row -> what moved it; None = say nothing.
+    """
+    held = ranked.rows[0] > 0
+    rows, scores = ranked.rows[0][held], ranked.scores[0][held]
+    items: list[dict[str, object]] = [
+        {"item_id": item, "score": float(score), "rank": rank}
+        for rank, (item, score) in enumerate(zip(processor.items.of_rows(rows), scores, strict=True), start=1)
+    ]
+    for name in names:
+        for item, value in zip(items, processor.catalogue[name].gather(rows - 1).to_list(), strict=True):
+            item[name.removeprefix("item_") if name != ITEM_ID else name] = value
+    if reasons is not None:
+        for item, row in zip(items, rows.tolist(), strict=True):
+            item["reasons"] = list(reasons.get(row, ()))
+    return items
+
+
+def table_of(parts: Sequence[Ranked], user_ids: Sequence[str], k: int, processor: DataProcessor) -> pl.DataFrame:
+    """The lists of many users, batch by batch, as `user_id, item_id, score, rank`."""
+    rows = np.concatenate([part.rows for part in parts]) if parts else np.zeros((0, k), dtype=np.int64)
+    scores = np.concatenate([part.scores for part in parts]) if parts else np.zeros((0, k), dtype=np.float32)
+    held = rows > 0
+    users, ranks = np.nonzero(held)
+    return pl.DataFrame(
+        {
+            USER_ID: pl.Series(user_ids, dtype=pl.String).gather(users),
+            ITEM_ID: processor.items.of_rows(rows[held]),
+            "score": scores[held],
+            "rank": ranks + 1,
+        }
+    )
+
+
+def check_k(k: int) -> None:
+    """Refuse a length of list that is no whole number of at least 1."""
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+        raise ConfigError(f"k={k!r} is wrong: it should be a whole number of at least 1.")
+
+
+def field_names(fields: Sequence[str], processor: DataProcessor) -> list[str]:
+    """The catalogue's columns for fields, in which the prefix `item_` may be left out; others are refused."""
+    columns = processor.catalogue.columns
+    names = [name if name in columns else f"item_{name}" for name in fields]
+    for name, asked in zip(names, fields, strict=True):
+        if name not in columns:
+            raise ConfigError(f"field {asked!r} is unknown; the catalogue has: {', '.join(sorted(columns))}.")
+    return names

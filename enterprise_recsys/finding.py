@@ -1,0 +1,147 @@
+"""Finding: scored candidates for requests, from the model or by popularity, and the scores of given items."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from enterprise_recsys.data.live import Requests, State
+from enterprise_recsys.data.processor import DataProcessor
+from enterprise_recsys.engine.gathering import Asked, Candidates, Quotas, gather, quotas
+from enterprise_recsys.engine.indexes import Index
+from enterprise_recsys.engine.neighbours import Neighbours
+from enterprise_recsys.engine.runtime import Encoder, Scorer
+from enterprise_recsys.records import Columns, Floats, Ints, Ranked
+from enterprise_recsys.reranking.shaping import best_first
+from enterprise_recsys.wishes import Find, Wish, brought
+
+
+@dataclass(frozen=True)
+class Engine:
+    """All that answers: frozen, of one version.
+
+    Attributes:
+        processor: vocabularies and features.
+        encoder, scorer: the exported networks.
+        index: over vectors [I, D], which stand here too.
+        vectors: [I, D] item vectors, row 0 all zeros.
+        neighbours: of each item.
+        version: of the artifact.
+    """
+
+    processor: DataProcessor
+    encoder: Encoder
+    scorer: Scorer
+    index: Index
+    vectors: Floats
+    neighbours: Neighbours
+    version: str
+
+    @property
+    def quotas(self) -> Quotas:
+        """How many candidates each source gives."""
+        return quotas(self.processor.config, len(self.vectors))
+
+    @property
+    def depth(self) -> int:
+        """How many candidates the scorer sees, at most."""
+        return self.quotas.depth
+
+
+class Finder:
+    """Both stages over one engine and what is known now.
+
+    Args:
+        engine: the model.
+        state: histories and statistics, read anew for each request.
+        item_columns: static columns [I, ...] of the catalogue.
+    """
+
+    def __init__(self, engine: Engine, state: State, item_columns: Columns) -> None:
+        self.engine, self.state, self.item_columns = engine, state, item_columns
+
+    @property
+    def n_items(self) -> int:
+        """Items of the catalogue."""
+        return len(self.engine.processor.items) - 1
+
+    def gather(self, requests: Requests, k: int, wish: Wish | None = None) -> Candidates:
+        """What the ranker is handed: candidates of every source, each once, enough for a list of k."""
+        engine, allowed = self.engine, None if wish is None else wish.allowed
+
+        def search(queries: Floats, depth: int, offsets: Ints, left_out: Ints) -> Ranked:
+            return engine.index.search(queries, depth, offsets, left_out, allowed)
+
+        trending, mask = self.state.trending(len(requests.history)), None if allowed is None else allowed.mask
+        return gather(
+            engine.encoder.encode(requests.columns, requests.history),
+            engine.vectors,
+            search,
+            engine.neighbours,
+            engine.quotas.at_least(k),
+            Asked(requests.history, requests.offsets, requests.seen, trending, mask),
+        )
+
+    def scored(self, requests: Requests, wish: Wish, k: int) -> Ranked:
+        """The ranker's candidates, enough for lists of k, in the order of its scores."""
+        found = self.gather(requests, k, wish)
+        if wish.shape.brought:
+            rows = brought(requests, found.rows, wish)
+            found = found.beside(self._given(requests, rows))
+        return self._clicks(requests, found)
+
+    def most_taken(self, requests: Requests, wish: Wish, k: int) -> Ranked:
+        """Candidates by popularity, as many as `scored` has."""
+        size = len(requests.offsets) - 1
+        counts = self.state.item_counts.astype(np.float32)
+        scores = np.repeat((counts / max(float(counts.max()), 1.0))[None, :], size, axis=0)
+        scores[np.repeat(np.arange(size), np.diff(requests.offsets)), requests.seen] = -np.inf
+        scores[:, 0] = -np.inf
+        if wish.allowed is not None:
+            scores[:, ~wish.allowed.mask] = -np.inf
+        # What must be in the list stands among the candidates if it is allowed at all.
+        order = scores.copy()
+        order[:, wish.shape.brought] += 2.0
+        rows = np.argsort(-order, axis=1, kind="stable")[:, : min(max(self.engine.depth, k), self.n_items)]
+        rows = np.sort(rows, axis=1)
+        rows = np.take_along_axis(rows, best_first(rows, np.take_along_axis(scores, rows, axis=1)), axis=1)
+        best = np.take_along_axis(scores, rows, axis=1)
+        return Ranked(np.where(np.isfinite(best), rows, 0), best)
+
+    def _given(self, requests: Requests, rows: Ints) -> Candidates:
+        """Given items [B, P] as the sources would score them."""
+        queries = self.engine.encoder.encode(requests.columns, requests.history)
+        near = np.einsum("bd,bpd->bp", queries, self.engine.vectors[rows])
+        scores = np.where(rows > 0, near, -np.inf).astype(np.float32)
+        said = self.engine.neighbours.said(requests.history).of(rows)
+        return Candidates(rows, scores, said, np.zeros(rows.shape, dtype=np.int64))
+
+    def _clicks(self, requests: Requests, found: Candidates) -> Ranked:
+        """Candidates [B, K] in the order of the ranker's scores."""
+        columns = self.state.pair_columns(requests, self.item_columns, found)
+        clicks, _ = self.engine.scorer.score(columns)
+        return in_order(found.rows, np.where(found.rows > 0, clicks.reshape(found.rows.shape), -np.inf))
+
+    def scores_of(self, requests: Requests, rows: Ints) -> Ranked:
+        """Given items [B, P] in the order of the ranker's scores."""
+        if not rows.size:
+            return Ranked(rows, np.zeros(rows.shape, dtype=np.float32))
+        return self._clicks(requests, self._given(requests, rows))
+
+    def popularity_of(self, requests: Requests, rows: Ints) -> Ranked:
+        """Given items [B, P] in the order of popularity."""
+        return in_order(rows, self.state.item_counts[rows] / max(float(self.state.item_counts.max()), 1.0))
+
+
+def at_least(find: Callable[[Requests, Wish, int], Ranked], k: int) -> Find:
+    """One of a Finder's ways to candidates, for lists of k."""
+    return lambda requests, wish: find(requests, wish, k)
+
+
+def in_order(rows: Ints, scores: np.ndarray) -> Ranked:
+    """Rows [B, K] in the order of their scores."""
+    scores = scores.astype(np.float32)
+    order = best_first(rows, scores)
+    return Ranked(np.take_along_axis(rows, order, axis=1), np.take_along_axis(scores, order, axis=1))

@@ -1,0 +1,1 @@
+"""Reranking: lists in, lists out; diversity and rules after scoring."""

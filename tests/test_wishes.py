@@ -1,0 +1,161 @@
+"""Filters, rules and diversity hold for what a trained model answers, and k is filled as far as they allow."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from enterprise_recsys import ConfigError, ModelConfig
+from enterprise_recsys.recommender import Recommender
+from enterprise_recsys.trainer import ProductionTrainer
+
+STRANGER = "never seen"
+
+
+@pytest.fixture(scope="module")
+def recommender(trainer: ProductionTrainer) -> Recommender:
+    return trainer.recommender
+
+
+@pytest.fixture(scope="module")
+def catalogue(recommender: Recommender) -> pl.DataFrame:
+    return recommender.engine.processor.catalogue
+
+
+def ruled(recommender: Recommender, *rules: dict[str, object], **dials: object) -> Recommender:
+    """The same model with rules."""
+    processor = recommender.engine.processor
+    before = processor.config
+    try:
+        processor.config = ModelConfig(**{**before.model_dump(), "rules": list(rules), **dials})
+        return Recommender(recommender.engine, recommender.log)
+    finally:
+        processor.config = before
+
+
+def ids(answer: list[dict[str, object]]) -> list[object]:
+    return [item["item_id"] for item in answer]
+
+
+@pytest.mark.parametrize("user", ["42", STRANGER])
+def test_a_filter_fills_k_with_what_it_allows(recommender: Recommender, catalogue: pl.DataFrame, user: str) -> None:
+    name = catalogue.columns[1]
+    wanted = catalogue[name].drop_nulls()[0]
+    value = wanted if catalogue[name].dtype.is_numeric() else f"'{wanted}'"
+    allowed = set(catalogue.filter(pl.col(name) == wanted)["item_id"])
+    answer = recommender.recommend(user, 500, filter=f"{name} = {value}", exclude_seen=False)
+    assert set(ids(answer)) == allowed
+    assert set(ids(recommender.recommend(user, 2, filter=f"`{name}` = {value}"))) <= allowed
+    assert recommender.recommend(user, 5, filter=f"{name} is null and {name} is not null") == []
+
+
+def test_included_items_are_there_seen_or_not_and_exclude_goes_over_them(recommender: Recommender) -> None:
+    seen = recommender.state.histories
+    slot = recommender.state.users.row("42")
+    had = recommender.engine.processor.items.of_rows(seen.items[seen.starts[slot] : seen.starts[slot] + 1])[0]
+    last = ids(recommender.recommend("42", 500))[-1]
+    answer = recommender.recommend("42", 5, include=[had, last, "nowhere"], reasons=True)
+    assert len(answer) == 5 and {had, last} <= set(ids(answer))
+    assert next(item["reasons"] for item in answer if item["item_id"] == last) == ["include: asked for"]
+    assert last not in ids(recommender.recommend("42", 5, include=[last], exclude=[last]))
+
+
+def test_a_pin_stands_at_its_place_for_those_who_ask_for_it(recommender: Recommender) -> None:
+    last = ids(recommender.recommend("42", 500))[-1]
+    pinned = ruled(recommender, {"name": "promo", "kind": "pin", "items": [last], "place": 3})
+    assert ids(pinned.recommend("42", 5)) == ids(recommender.recommend("42", 5))
+    answer = pinned.recommend("42", 5, rules=["promo"], reasons=True)
+    assert ids(answer)[2] == last and answer[2]["reasons"] == ["promo: pinned"]
+    assert ids(pinned.recommend(STRANGER, 5, rules=["promo"]))[2] == last
+    with pytest.raises(ConfigError, match="rule 'prom' is unknown; did you mean 'promo'"):
+        pinned.recommend("42", 5, rules=["prom"])
+    with pytest.raises(ConfigError, match="rule 'x' is unknown; the config has no rules"):
+        recommender.recommend("42", rules=["x"])
+
+
+@pytest.mark.parametrize("user", ["42", STRANGER])
+def test_a_cap_is_kept_and_the_list_is_searched_on_until_it_is_full(
+    recommender: Recommender, catalogue: pl.DataFrame, user: str
+) -> None:
+    # Every item but the last few is of one kind: only a second search finds the others.
+    answer = ids(recommender.recommend(user, 500, exclude_seen=False))
+    first, rest = answer[:60], answer[60:64]
+    processor = recommender.engine.processor
+    before, configured = processor.catalogue, processor.config
+    processor.catalogue = catalogue.with_columns(
+        item_group=pl.when(pl.col("item_id").is_in(first)).then(pl.lit("many")).otherwise(pl.col("item_id"))
+    )
+    try:
+        rule = {"name": "two", "kind": "cap", "field": "group", "most": 2, "always": True}
+        capped = ruled(recommender, rule)
+        few = {"candidates": 20, "neighbour_candidates": 0, "trending_candidates": 0}
+        processor.config = configured.model_copy(update=few)
+        found = ids(capped.recommend(user, 6, exclude_seen=False))
+        assert len(found) == 6 and len(set(found) & set(first)) == 2 and set(found[:2]) <= set(first)
+        assert set(found[2:]) & set(rest)  # the best of the others, as far as the towers bring them
+        many = capped.recommend_many([user, "7"], 6, frame="polars")
+        assert (many.group_by("user_id").len()["len"] == 6).all()
+    finally:
+        processor.catalogue, processor.config = before, configured
+
+
+def test_diversity_lowers_the_likeness_of_a_list_and_none_leaves_it(recommender: Recommender) -> None:
+    def likeness(diversity: float | None) -> float:
+        rows = recommender.engine.processor.items.rows(ids(recommender.recommend("42", 10, diversity=diversity)))
+        vectors = recommender.engine.vectors[rows]
+        return float((vectors @ vectors.T)[np.triu_indices(10, 1)].mean())
+
+    assert likeness(1.0) < min(likeness(0.5), likeness(0.0)) and likeness(0.0) == likeness(None)
+    with pytest.raises(ConfigError, match="diversity=1.5 is out of range; it should be from 0 to 1"):
+        recommender.recommend("42", diversity=1.5)
+
+
+def test_the_config_s_diversity_holds_for_every_list(recommender: Recommender) -> None:
+    varied = ruled(recommender, diversity=0.7)
+    assert ids(varied.recommend("42")) == ids(recommender.recommend("42", diversity=0.7))
+    many = varied.recommend_many(["42"], frame="polars")
+    assert many["item_id"].to_list() == ids(varied.recommend("42"))
+    assert varied.recommend_many(["42"], diversity=0.0, frame="polars")["item_id"].to_list() == ids(
+        recommender.recommend("42")
+    )
+
+
+def test_a_plain_list_is_what_it_was(recommender: Recommender) -> None:
+    answer = recommender.recommend("42", 10)
+    assert [item["score"] for item in answer] == sorted((item["score"] for item in answer), reverse=True)  # type: ignore[type-var]
+    assert set(answer[0]) == {"item_id", "score", "rank"}
+
+
+def test_a_given_list_is_ranked_and_unknown_ids_are_told(recommender: Recommender) -> None:
+    order = ids(recommender.recommend("42", 50, exclude_seen=False))
+    given = [order[9], "nowhere", order[2], order[5], order[2]]
+    answer = recommender.rank("42", [str(item) for item in given])
+    assert ids(answer) == [order[2], order[5], order[9]] and answer.unknown == ["nowhere"]
+    assert answer.fallback_level == 0
+    stranger = recommender.rank(STRANGER, [str(item) for item in given])
+    assert stranger.fallback_level == 2 and set(ids(stranger)) == {order[2], order[5], order[9]}
+    assert recommender.rank("42", []) == [] and recommender.rank("42", ["x"]).unknown == ["x"]
+
+
+def test_popular_and_trending_count_all_time_and_the_last_days(recommender: Recommender) -> None:
+    events = recommender.log.events
+    ever = events["item_id"].value_counts(sort=True)
+    popular = recommender.popular_items(3)
+    assert popular[0]["score"] == 1.0 and ever.filter(pl.col("item_id") == popular[0]["item_id"])["count"][0] == (
+        ever["count"].max()
+    )
+    for days in (1, 7, 30):
+        cut = events["timestamp"].max() - pl.duration(days=days)  # type: ignore[operator]
+        late = events.filter(pl.col("timestamp") >= cut)["item_id"].value_counts()
+        counts = dict(late.iter_rows())
+        found = ids(recommender.trending_items(5, days=days))
+        assert [counts[item] for item in found] == sorted(counts.values(), reverse=True)[: len(found)]
+    only = recommender.trending_items(5, filter=f"item_id = '{popular[1]['item_id']}'")
+    assert ids(only) in ([popular[1]["item_id"]], [])
+    with pytest.raises(ConfigError, match="days=2 is wrong; counted are the last 1, 7, 30"):
+        recommender.trending_items(5, days=2)
+
+
+def test_similar_items_keep_to_a_filter(recommender: Recommender) -> None:
+    first = recommender.engine.processor.items.id(1)
+    other = ids(recommender.similar_items(first, 5))[3]
+    assert ids(recommender.similar_items(first, 5, filter=f"item_id in ['{other}', '{first}']")) == [other]
