@@ -38,6 +38,7 @@ from enterprise_recsys.reporting.write import check_target, write_report
 from enterprise_recsys.retrieval.history import HISTORIES
 from enterprise_recsys.retrieval.losses import LOSSES
 from enterprise_recsys.retrieval.negatives import SAMPLERS
+from enterprise_recsys.wishes import Wishes
 
 
 class ProductionTrainer:
@@ -110,6 +111,7 @@ class ProductionTrainer:
         early, late = _halve(early, self.config.ranker_slice) if val is None else (early, _log(val, users, items))
         both = joined(early, late)
         processor = DataProcessor(self.config).fit(both)
+        Wishes(processor)  # a rule that does not fit the catalogue is refused before the training, not after
         moments = Moments(processor, both)
         folder = Path(checkpoint) if checkpoint is not None else None
         with bar(self._progress) as report:

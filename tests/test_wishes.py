@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from enterprise_recsys import ConfigError, ModelConfig
+from enterprise_recsys.data.splits import Split
 from enterprise_recsys.recommender import Recommender
 from enterprise_recsys.trainer import ProductionTrainer
 
@@ -159,3 +160,11 @@ def test_similar_items_keep_to_a_filter(recommender: Recommender) -> None:
     first = recommender.engine.processor.items.id(1)
     other = ids(recommender.similar_items(first, 5))[3]
     assert ids(recommender.similar_items(first, 5, filter=f"item_id in ['{other}', '{first}']")) == [other]
+
+
+def test_a_rule_that_does_not_fit_the_items_is_refused_before_the_training(parts: Split) -> None:
+    config = ModelConfig(rules=[{"name": "dear", "kind": "boost", "filter": "colour = 'red'", "factor": 2}], threads=1)
+    told: list[object] = []
+    with pytest.raises(ConfigError, match="rule 'dear': the filter is wrong at character 1, .* no field 'colour'"):
+        ProductionTrainer(config, progress=told.append).fit(parts.train, parts.val)
+    assert told == []

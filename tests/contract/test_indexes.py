@@ -77,6 +77,18 @@ def test_only_what_is_allowed_is_found_and_all_places_are_filled(
     assert not mask.any() or _recall(found, _brute(VECTORS, 10, mask)) >= 0.99
 
 
+def test_places_are_filled_though_all_that_is_allowed_lies_in_other_cells() -> None:
+    generator = np.random.default_rng(0)
+    vectors = generator.normal(size=(2_001, 8)).astype(np.float32) * 0.1
+    mask = np.arange(2_001) > 400
+    vectors[:, 0] = np.where(mask, -1.0, 1.0)
+    query = np.array([[1, 0, 0, 0, 0, 0, 0, 0]], dtype=np.float32)
+    index = INDEXES["ivf"](vectors)
+    index.base.nprobe = 1  # the two cells that are then looked at hold nothing that is allowed
+    found = index.search(query, 100, np.array([0, 0]), np.zeros(0, dtype=np.int64), Allowed(mask)).rows
+    assert mask[found].all() and len(set(found[0].tolist())) == 100
+
+
 def test_a_filter_and_what_is_left_out_hold_together(build: Callable[[np.ndarray], Index]) -> None:
     mask = np.zeros(ITEMS, dtype=bool)
     mask[10:40] = True
