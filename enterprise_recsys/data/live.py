@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from enterprise_recsys.data.aggregates import Running, Statistics
+from enterprise_recsys.data.aggregates import Running, Statistics, statistics_of
 from enterprise_recsys.data.features import time_columns
 from enterprise_recsys.data.histories import Histories
-from enterprise_recsys.data.processor import DataProcessor, statistics_of
+from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.vocabulary import Vocabulary
-from enterprise_recsys.records import WINDOWS_DAYS, Columns, Floats, Interactions, Ints
+from enterprise_recsys.records import Columns, Floats, Interactions, Ints
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,7 @@ class State:
             if len(seen):
                 newest[0, -min(len(seen), self.length) :] = seen[-self.length :]
             # Of a history that comes with the request no times are told: it counts as what has just happened.
-            count, unrated = np.array([float(len(seen))]), np.array([np.nan])
-            statistics = Statistics(count, unrated, unrated, np.full((1, len(WINDOWS_DAYS)), count[0]))
+            statistics = Statistics.just_happened(len(seen))
         left_out = self.processor.items.rows(list(exclude))
         seen = np.concatenate([seen if exclude_seen else seen[:0], left_out[left_out > 0]])
         return Requests(columns, newest, told, statistics, request.times, np.array([0, len(seen)]), seen)
