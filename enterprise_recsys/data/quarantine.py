@@ -73,6 +73,11 @@ class Sifted:
     told: tuple[str, ...] = ()
 
     @property
+    def rows_used(self) -> int:
+        """R, of which `frame` may have been let go meanwhile."""
+        return self.rows_in - len(self.aside)
+
+    @property
     def bad(self) -> pl.DataFrame:
         """What was set aside and is no mere repetition."""
         return self.aside.filter(~pl.col("reason").is_in(REPEATS))
