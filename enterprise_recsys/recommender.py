@@ -16,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 from enterprise_recsys import artifact
 from enterprise_recsys.answers import Recommendations, check_k, field_names, items_of, table_of
 from enterprise_recsys.config import ModelConfig
+from enterprise_recsys.data.aggregates import Counts
 from enterprise_recsys.data.live import Requests, State
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.engine.indexes import Index
@@ -274,7 +275,7 @@ class Recommender:
     def _usual(self, requests: Requests) -> Wish:
         return self.wishes.wish(int(requests.times.max(initial=0)))
 
-    def _counted(self, counts: Doubles, k: int, filter: str | None, fields: Sequence[str]) -> Recommendations:
+    def _counted(self, counts: Counts | Doubles, k: int, filter: str | None, fields: Sequence[str]) -> Recommendations:
         check_k(k)
         names = field_names(fields, self.engine.processor)
         mask = counts > 0 if filter is None else self.wishes.filters.mask(filter) & (counts > 0)

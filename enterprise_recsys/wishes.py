@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from enterprise_recsys.choice import known
-from enterprise_recsys.data.aggregates import Statistics
 from enterprise_recsys.data.live import Requests
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.engine.filters import Filters
@@ -131,12 +130,11 @@ def only(requests: Requests, row: int) -> Requests:
     """One request of a batch."""
     at = slice(row, row + 1)
     seen = requests.seen[requests.offsets[row] : requests.offsets[row + 1]]
-    told = requests.statistics
     return Requests(
         columns={name: column[at] for name, column in requests.columns.items()},
         history=requests.history[at],
         context={name: column[at] for name, column in requests.context.items()},
-        statistics=Statistics(told.count[at], told.mean[at], told.std[at], told.recent[at]),
+        statistics=requests.statistics.take(at),
         times=requests.times[at],
         offsets=np.array([0, len(seen)]),
         seen=seen,

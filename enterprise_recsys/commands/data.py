@@ -142,6 +142,6 @@ def prepare(
     if quarantine is not None:
         write_quarantine(made.sifted, quarantine)
     print(
-        f"{out}: {counts}; {made.sifted.rows_in:,} rows in = {len(made.sifted.frame):,} used + "
+        f"{out}: {counts}; {made.sifted.rows_in:,} rows in = {made.sifted.rows_used:,} used + "
         f"{len(made.sifted.aside):,} set aside"
     )

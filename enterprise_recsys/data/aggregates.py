@@ -3,19 +3,35 @@
 The naive version (a group-by over the whole log, joined back) gives each row the mean that contains its own rating and
 its future: a model trained on it looks brilliant offline and fails live. Here a statistic read at a moment counts the
 events strictly before it, so that events with equal timestamps never see each other.
+
+The columnar executor is `of_past` (each event of a log at its own moment, in one pass) and `Timeline` (any owner at any
+moment); the state executor is `Running`. A test replays a log through all three and compares every bit.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from enterprise_recsys.records import WINDOWS_DAYS, Doubles, Floats, Ints
+from enterprise_recsys.data.ordering import DAY, Keys, sorted_places, starts_of
+from enterprise_recsys.records import WINDOWS_DAYS, Bools, Doubles, Floats, Ints
 
-_MICROSECONDS_PER_DAY = 86_400_000_000
+Counts = NDArray[np.int32]
+
 _MERGED_AT = 8192
+_BLOCK = 1 << 17
+"""Events that are looked at together: what is made of them stays in the processor's cache (a million take 1.6 times as
+long), and a pass over a large log holds little beside its result."""
+
+_THREADS = 2
+
+_FRACTIONS = (0, 1, 3, 6, 10)
+_EXACT = 2.0**53
 
 
 @dataclass(frozen=True)
@@ -27,58 +43,200 @@ class Statistics:
         mean: [R] mean rating; NaN where none was rated.
         std: [R] standard deviation of the ratings (population); NaN where none was rated.
         recent: [R, W] events of the last days, one column for each of `WINDOWS_DAYS`.
+        since: [R] seconds since the newest event; NaN where there was none.
+        age: [R] seconds since the first event; NaN where there was none.
     """
 
-    count: Doubles
-    mean: Doubles
-    std: Doubles
-    recent: Doubles
+    count: Counts
+    mean: Floats
+    std: Floats
+    recent: Counts
+    since: Floats
+    age: Floats
 
     def repeat(self, times: int) -> Statistics:
         """Each owner's line so many times, one after the other."""
-        return Statistics(*(np.repeat(one, times, axis=0) for one in (self.count, self.mean, self.std, self.recent)))
+        return Statistics(*(np.repeat(getattr(self, one.name), times, axis=0) for one in fields(self)))
+
+    def take(self, index: Bools | Ints | slice) -> Statistics:
+        """Some of the lines."""
+        return Statistics(*(getattr(self, one.name)[index] for one in fields(self)))
+
+    @classmethod
+    def of_lines(cls, lines: Floats) -> Statistics:
+        """What `lines_of_past` gave, not copied."""
+        mean, std, since, age, *_ = lines.T
+        counts = lines.view(np.int32)
+        return cls(counts[:, 4], mean, std, counts[:, 5:], since, age)
+
+    @classmethod
+    def just_happened(cls, count: int) -> Statistics:
+        """One owner with so many events, all of this moment and none rated."""
+        unrated, now = np.full(1, np.nan, np.float32), np.full(1, 0.0 if count else np.nan, np.float32)
+        counts = np.full((1, 1 + len(WINDOWS_DAYS)), count, np.int32)
+        return cls(counts[:, 0], unrated, unrated, counts[:, 1:], now, now)
 
 
-def _statistics(sums: Doubles, recent: Doubles) -> Statistics:
+def statistics_of(users: Statistics, items: Statistics) -> dict[str, np.ndarray]:
+    """The moving statistics by their column names, raw."""
+    return {
+        "user_count": users.count,
+        **{f"user_count_{days}d": users.recent[:, place] for place, days in enumerate(WINDOWS_DAYS)},
+        "item_popularity": items.count,
+        **{f"item_popularity_{days}d": items.recent[:, place] for place, days in enumerate(WINDOWS_DAYS)},
+        "user_since_last_s": users.since,
+        "user_age_s": users.age,
+        "item_since_last_s": items.since,
+        "item_age_s": items.age,
+        "user_mean_rating": users.mean,
+        "user_std_rating": users.std,
+        "item_mean_rating": items.mean,
+    }
+
+
+def _mean_std(rated: Doubles, total: Doubles, squares: Doubles) -> tuple[Floats, Floats]:
     # One arithmetic for both executors; float64 sums are added event by event, so the bits agree.
-    count, rated, total, squares = sums.T
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.where(rated > 0, total / rated, np.nan)
-        std = np.sqrt(np.maximum(squares / rated - mean * mean, 0.0))
-    return Statistics(count, mean, np.where(rated > 0, std, np.nan), recent)
+        std = np.where(rated > 0, np.sqrt(np.maximum(squares / rated - mean * mean, 0.0)), np.nan)
+    return mean.astype(np.float32), std.astype(np.float32)
+
+
+def _seconds(now: Ints, then: Ints, known: Bools) -> Floats:
+    return np.where(known, (now - then) / 1e6, np.nan).astype(np.float32)
+
+
+def of_past(rows: Ints, times: Ints, ratings: Floats, *, places: Ints | None = None) -> Statistics:
+    """The statistics [R] of each event's owner as of the event; see `lines_of_past`."""
+    return Statistics.of_lines(lines_of_past(rows, times, ratings, places=places))
+
+
+def lines_of_past(rows: NDArray[np.integer], times: Ints, ratings: Floats, *, places: Ints | None = None) -> Floats:
+    """The statistics of each event's owner as of the event, from the events strictly before it.
+
+    One sort by owner, then blocks of whole owners: cost grows as the log does, and what is held beside the result is
+    one number an event.
+
+    Args:
+        rows: [R] owner rows, in the order of (time, source row).
+        times: [R] microseconds, not falling.
+        ratings: [R] NaN where an event has none.
+        places: [R] where in the result each event's line goes; None: where the event stands.
+
+    Returns:
+        [R, 5 + W] one line of 4-byte numbers an event, for `Statistics.of_lines`.
+    """
+    order, starts = sorted_places(rows), starts_of(rows, int(rows.max()) + 1 if len(rows) else 0)
+    keys = Keys(times, len(starts))
+    lines = np.empty((len(rows), 5 + len(WINDOWS_DAYS)), np.float32)
+
+    def fill(block: tuple[int, int]) -> None:
+        part = order[starts[block[0]] : starts[block[1]]]
+        owners = np.repeat(np.arange(*block), np.diff(starts[block[0] : block[1] + 1]))
+        begin = starts[owners] - starts[block[0]]
+        # Whole lines, so that bringing them back to the events' order touches the memory once for each.
+        told = _lines(keys, owners, begin, times[part], ratings[part])
+        lines[part if places is None else places[part]] = told
+
+    with ThreadPoolExecutor(_THREADS) as pool:  # numpy searches and copies without holding the interpreter
+        list(pool.map(fill, _blocks(starts)))
+    return lines
+
+
+def _lines(keys: Keys, owners: Ints, begin: Ints, times: Ints, ratings: Floats) -> Floats:
+    """The lines of whole owners' events in the order of (owner, time); `begin` [R] is each one's owner's first."""
+    key = keys.of(owners, times)
+    fresh = np.concatenate([[True], key[1:] != key[:-1]])
+    end = np.maximum.accumulate(np.where(fresh, np.arange(len(key)), 0))  # the first that shares the moment
+    known = end > begin
+    newest = np.maximum(end - 1, 0)
+    sums = (np.where(known, one[newest], 0.0) for one in _running(owners, begin, ratings))
+    told = np.empty((len(key), 5 + len(WINDOWS_DAYS)), np.float32)
+    told[:, 0], told[:, 1] = _mean_std(*sums)
+    told[:, 2], told[:, 3] = _seconds(times, times[newest], known), _seconds(times, times[begin], known)
+    counts = told.view(np.int32)
+    counts[:, 4] = end - begin
+    for place, days in enumerate(WINDOWS_DAYS, start=5):
+        counts[:, place] = end - np.searchsorted(key, keys.days_before(key, owners, times, days))
+    return told
+
+
+def _blocks(starts: Ints) -> Iterator[tuple[int, int]]:
+    """Ranges of owners with about `_BLOCK` events each; an owner is never cut."""
+    first, owners = 0, len(starts) - 1
+    while first < owners:
+        last = int(np.searchsorted(starts, starts[first] + _BLOCK, side="right")) - 1
+        last = min(max(last, first + 1), owners)
+        if starts[last] > starts[first]:
+            yield first, last
+        first = last
+
+
+def _running(owners: Ints, begin: Ints, ratings: Floats) -> tuple[Doubles, Doubles, Doubles]:
+    """Each owner's running count, sum and sum of squares of its ratings, as if added one after the other from 0.
+
+    Args:
+        owners: [R] rising.
+        begin: [R] place of each owner's first event.
+        ratings: [R].
+    """
+    rating = ratings.astype(np.float64)
+    has = ~np.isnan(rating)
+    rating[~has] = 0.0
+    columns = (has.astype(np.float64), rating, rating * rating)
+    if _is_exact(rating, columns[2]):
+        # No sum is ever rounded, so the sum of all before an owner can be taken away again: to the bit the same.
+        rated, total, squares = (_since(one, begin) for one in columns)
+        return rated, total, squares
+    frame = pl.DataFrame({"row": owners, "rated": columns[0], "total": columns[1], "squares": columns[2]})
+    summed = frame.select(pl.col("rated", "total", "squares").cum_sum().over("row"))
+    rated, total, squares = (summed[name].to_numpy() for name in summed.columns)
+    return rated, total, squares
+
+
+def _since(values: Doubles, begin: Ints) -> Doubles:
+    sums = np.cumsum(values)
+    return sums - (sums - values)[begin]
+
+
+def _is_exact(rating: Doubles, squares: Doubles) -> bool:
+    """Whether every sum of these ratings and of their squares is a float64 without rounding: stars, halves, counts."""
+    largest = max(float(np.abs(rating).sum()), float(squares.sum()))
+    for bits in _FRACTIONS:
+        scaled = rating * 2.0**bits
+        if np.array_equal(scaled, np.rint(scaled)):
+            return largest * 4.0**bits < _EXACT
+    return False
 
 
 class _Places:
-    """Events by owner and time, as one sorted key: how many there were before a moment is a binary search.
+    """Events by owner and time: how many there were before a moment is a binary search.
 
     Args:
         rows: [R] owner rows, in the order of time.
         times: [R] microseconds, not falling.
+        owners: rows that may be asked for are below this.
     """
 
-    def __init__(self, rows: Ints, times: Ints) -> None:
+    def __init__(self, rows: Ints, times: Ints, owners: int) -> None:
         self.rows, self.times = rows, times
-        self.order = np.argsort(rows, kind="stable")
-        self._moments = np.unique(times)
-        self._keys = self._key(rows, times)[self.order]
-
-    def _key(self, rows: Ints, times: Ints) -> Ints:
-        return rows * (len(self._moments) + 1) + np.searchsorted(self._moments, times, side="left")
+        self.order = sorted_places(rows)
+        self._keys = Keys(times, owners)
+        self._sorted = self._keys.of(rows[self.order], times[self.order])
 
     def before(self, rows: Ints, times: Ints) -> Ints:
         """[R] place, in the order of (owner, time), of each owner's first event at its moment or later."""
-        return np.searchsorted(self._keys, self._key(rows, times), side="left").astype(np.int64)
+        return np.searchsorted(self._sorted, self._keys.of(rows, times), side="left").astype(np.int64)
 
-    def recent(self, rows: Ints, times: Ints) -> Doubles:
+    def recent(self, rows: Ints, times: Ints) -> Counts:
         """[R, W] events of each owner in the last days before its moment, the moment itself left out."""
         end = self.before(rows, times)
-        return np.stack(
-            [end - self.before(rows, times - days * _MICROSECONDS_PER_DAY) for days in WINDOWS_DAYS], axis=1
-        ).astype(np.float64)
+        windows = (end - self.before(rows, times - days * DAY) for days in WINDOWS_DAYS)
+        return np.stack(list(windows), axis=1).astype(np.int32)
 
 
 class Timeline:
-    """The columnar executor: every owner's running sums, read at any moment by a binary search.
+    """The columnar executor for any owner at any moment: running sums, read by a binary search.
 
     Args:
         rows: [R] owner rows, in the order of (time, source row).
@@ -87,31 +245,30 @@ class Timeline:
     """
 
     def __init__(self, rows: Ints, times: Ints, ratings: Floats) -> None:
-        self._places = _Places(rows, times)
+        self._owners = int(rows.max()) + 1 if len(rows) else 0
+        self._places = _Places(rows, times, self._owners + 1)  # one more, which never had an event
+        self._starts = starts_of(rows, self._owners + 1)
         order = self._places.order
-        rating = ratings[order].astype(np.float64)
-        has = ~np.isnan(rating)
-        rating = np.where(has, rating, 0.0)
-        sums = pl.DataFrame(
-            {
-                "row": rows[order],
-                "count": np.ones(len(rows)),
-                "rated": has.astype(np.float64),
-                "total": rating,
-                "squares": rating * rating,
-            }
-        )
-        running = sums.select(pl.col("count", "rated", "total", "squares").cum_sum().over("row"))
-        self._sums = np.vstack([running.to_numpy(), np.zeros((1, 4))])  # the last line: nothing known yet
-        self._rows = rows[order]
+        owners = rows[order]
+        sums = _running(owners, self._starts[owners], ratings[order])
+        self._sums = np.zeros((3, len(rows) + 1))  # the last place: nothing known yet
+        self._sums[:, :-1] = np.stack(sums) if len(rows) else 0.0
+        self._times = np.append(times[order], 0)
 
     def read(self, rows: Ints, times: Ints) -> Statistics:
         """The statistics of owners [R] from their events strictly before the moments [R]."""
-        place = self._places.before(rows, times) - 1
-        known = (
-            (place >= 0) & (self._rows[np.maximum(place, 0)] == rows) if len(self._rows) else np.zeros(len(rows), bool)
+        owners = np.minimum(rows, self._owners)
+        end, begin = self._places.before(owners, times), self._starts[owners]
+        known = end > begin
+        newest = np.where(known, end - 1, len(self._times) - 1)
+        oldest = np.where(known, begin, len(self._times) - 1)
+        return Statistics(
+            (end - begin).astype(np.int32),
+            *_mean_std(*self._sums[:, newest]),
+            self._places.recent(owners, times),
+            _seconds(times, self._times[newest], known),
+            _seconds(times, self._times[oldest], known),
         )
-        return _statistics(self._sums[np.where(known, place, len(self._rows))], self._places.recent(rows, times))
 
 
 class Running:
@@ -123,32 +280,44 @@ class Running:
 
     def __init__(self, owners: int) -> None:
         self._sums = np.zeros((owners, 4))
+        self._first, self._last = np.zeros(owners, np.int64), np.zeros(owners, np.int64)
         nothing = np.zeros(0, dtype=np.int64)
         # A large settled part and a small fresh one, so that an event costs a sort of the small part alone.
-        self._settled, self._fresh = _Places(nothing, nothing), _Places(nothing, nothing)
+        self._settled, self._fresh = _Places(nothing, nothing, owners), _Places(nothing, nothing, owners)
 
     def update(self, rows: Ints, ratings: Floats, times: Ints) -> None:
         """Count events [R] in the order given, which is that of time, and none earlier than one counted before.
 
         Whoever reads for a moment reads before its events are counted.
         """
+        counted = rows > 0
+        rows, ratings, times = rows[counted], ratings[counted], times[counted]
         rating = ratings.astype(np.float64)
         has = ~np.isnan(rating)
         rating = np.where(has, rating, 0.0)
-        # add.at adds one event after the other, as the running sums of Timeline do.
+        known, index = np.unique(rows, return_index=True)
+        fresh = self._sums[known, 0] == 0
+        self._first[known[fresh]] = times[index[fresh]]
+        np.maximum.at(self._last, rows, times)
+        # add.at adds one event after the other, as the running sums of the columnar executor do.
         np.add.at(self._sums, rows, np.column_stack([np.ones(len(rows)), has, rating, rating * rating]))
-        self._sums[0] = 0.0
-        counted = rows > 0
-        self._fresh = self._with(self._fresh, rows[counted], times[counted])
+        self._fresh = self._with(self._fresh, rows, times)
         if len(self._fresh.rows) > _MERGED_AT:
             self._settled = self._with(self._settled, self._fresh.rows, self._fresh.times)
-            self._fresh = _Places(rows[:0], times[:0])
+            self._fresh = _Places(rows[:0], times[:0], len(self._sums))
 
-    @staticmethod
-    def _with(places: _Places, rows: Ints, times: Ints) -> _Places:
-        return _Places(np.concatenate([places.rows, rows]), np.concatenate([places.times, times]))
+    def _with(self, places: _Places, rows: Ints, times: Ints) -> _Places:
+        joined = np.concatenate([places.rows, rows]), np.concatenate([places.times, times])
+        return _Places(*joined, len(self._sums))
 
     def read(self, rows: Ints, times: Ints) -> Statistics:
         """The statistics of owners [R] now; `times` [R] is the moment that the recent events are counted back from."""
-        recent = self._settled.recent(rows, times) + self._fresh.recent(rows, times)
-        return _statistics(self._sums[rows], recent)
+        sums = self._sums[rows]
+        known = sums[:, 0] > 0
+        return Statistics(
+            sums[:, 0].astype(np.int32),
+            *_mean_std(*sums[:, 1:].T),
+            self._settled.recent(rows, times) + self._fresh.recent(rows, times),
+            _seconds(times, self._last[rows], known),
+            _seconds(times, self._first[rows], known),
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
@@ -13,8 +12,6 @@ from numpy.typing import NDArray
 
 from enterprise_recsys.choice import pick
 from enterprise_recsys.records import Columns, Doubles, Ints
-
-logger = logging.getLogger("enterprise_recsys")
 
 Owner = Literal["user", "item", "context", "statistic"]
 
@@ -158,38 +155,19 @@ class Kind:
     encode: Callable[[Feature, pl.Series], NDArray[np.generic]]
 
 
-def infer_kind(column: pl.Series) -> str | None:
-    """The kind that a column's type and values suggest; None for free text and unusable types, which are left out.
+def fitted(owner: Owner, table: pl.DataFrame, kinds: Mapping[str, str]) -> list[Feature]:
+    """Fit one feature for each column of a kind in FEATURES, in the order of the kinds.
 
-    Strings that differ in most rows (titles, descriptions) are text: kept for display, not learnt from.
+    Args:
+        owner: of the columns.
+        table: holds them.
+        kinds: column -> kind, see `Schema.kinds`; a kind that is not in FEATURES (`skip`) is not learnt from.
     """
-    kind = column.dtype
-    if isinstance(kind, pl.List | pl.Array):
-        return "multi_value"
-    if kind.is_temporal():
-        return "time"
-    if kind.is_numeric():
-        return "number"
-    if kind in (pl.Boolean, pl.Categorical, pl.Enum):
-        return "category"
-    if kind == pl.String:
-        distinct = column.drop_nulls().n_unique()
-        return "category" if distinct <= max(50, 0.5 * len(column)) else None
-    return None
-
-
-def infer(owner: Owner, table: pl.DataFrame, *, skip: tuple[str, ...]) -> list[Feature]:
-    """Fit one feature for each usable column of a table, in the order of the columns."""
-    features = []
-    for column in table:
-        if column.name in skip or column.null_count() == len(column):
-            continue
-        kind = infer_kind(column)
-        if kind is None:
-            logger.info("column %r (%s) is kept for display and not learnt from", column.name, column.dtype)
-            continue
-        features.append(FEATURES[kind].fit(column.name, owner, column))
-    return features
+    return [
+        FEATURES[kind].fit(name, owner, table[name])
+        for name, kind in kinds.items()
+        if kind in FEATURES and table[name].null_count() < len(table)
+    ]
 
 
 def encode(features: list[Feature], table: pl.DataFrame) -> Columns:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from enterprise_recsys.data.aggregates import Statistics, Timeline
-from enterprise_recsys.data.processor import DataProcessor, statistics_of
+from enterprise_recsys.data.aggregates import Statistics, of_past, statistics_of
+from enterprise_recsys.data.ordering import by_time
+from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.vocabulary import Vocabulary
 from enterprise_recsys.evaluation.predictions import area_under_curve
 from enterprise_recsys.records import (
@@ -154,12 +155,13 @@ def _group_statistics(
     )
     joined = frame.select(key, own=_rating(frame)).join(sums, on=key, how="left", maintain_order="left")
     count, rated, total, std, own = (_numbers(joined[column]) for column in ("count", "rated", "total", "std", "own"))
-    yield "count", count, past.count
-    yield "count of other events", count - 1.0, past.count
+    known, mean, deviation = (one.astype(np.float64) for one in (past.count, past.mean, past.std))
+    yield "count", count, known
+    yield "count of other events", count - 1.0, known
     with np.errstate(invalid="ignore", divide="ignore"):
-        yield "mean rating", np.where(rated > 0, total / rated, np.nan), past.mean
-        yield "mean rating of other events", np.where(rated > 1, (total - own) / (rated - 1.0), np.nan), past.mean
-    yield "deviation of ratings", std, past.std
+        yield "mean rating", np.where(rated > 0, total / rated, np.nan), mean
+        yield "mean rating of other events", np.where(rated > 1, (total - own) / (rated - 1.0), np.nan), mean
+    yield "deviation of ratings", std, deviation
 
 
 def giveaway(case: Case) -> Iterator[Finding]:
@@ -239,9 +241,9 @@ def _past(known: pl.DataFrame, key: str, last: int) -> Statistics:
     times = known[TIMESTAMP].to_physical().to_numpy().astype(np.int64)
     rows = Vocabulary.of(known[key]).rows(known[key])
     ratings = _numbers(known[RATING]).astype(np.float32)
-    order = np.argsort(times, kind="stable")
-    timeline = Timeline(rows[order], times[order], ratings[order])
-    return timeline.read(rows[len(rows) - last :], times[len(times) - last :])
+    order = by_time(times)
+    past = of_past(rows[order], times[order], ratings[order], places=order)
+    return past.take(slice(len(rows) - last, None))
 
 
 def _numbers(column: pl.Series) -> Doubles:

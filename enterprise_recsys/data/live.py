@@ -9,12 +9,12 @@ from typing import Protocol
 import numpy as np
 import polars as pl
 
-from enterprise_recsys.data.aggregates import Running, Statistics
+from enterprise_recsys.data.aggregates import Counts, Running, Statistics, statistics_of
 from enterprise_recsys.data.features import time_columns
 from enterprise_recsys.data.histories import Histories
-from enterprise_recsys.data.processor import DataProcessor, statistics_of
+from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.vocabulary import Vocabulary
-from enterprise_recsys.records import WINDOWS_DAYS, Columns, Doubles, Floats, Interactions, Ints
+from enterprise_recsys.records import Columns, Floats, Interactions, Ints
 
 
 @dataclass(frozen=True)
@@ -126,8 +126,7 @@ class State:
             if len(seen):
                 newest[0, -min(len(seen), self.length) :] = seen[-self.length :]
             # Of a history that comes with the request no times are told: it counts as what has just happened.
-            count, unrated = np.array([float(len(seen))]), np.array([np.nan])
-            statistics = Statistics(count, unrated, unrated, np.full((1, len(WINDOWS_DAYS)), count[0]))
+            statistics = Statistics.just_happened(len(seen))
         left_out = self.processor.items.rows(list(exclude))
         seen = np.concatenate([seen if exclude_seen else seen[:0], left_out[left_out > 0]])
         return Requests(columns, newest, told, statistics, request.times, np.array([0, len(seen)]), seen)
@@ -139,7 +138,7 @@ class State:
             out[feature.name] = np.repeat(missing, size, axis=0)
         return {**out, **(given or {})}
 
-    def item_counts_of_late(self, time: int) -> Doubles:
+    def item_counts_of_late(self, time: int) -> Counts:
         """[I, W] events of each item in the last days before a moment, one column for each of `WINDOWS_DAYS`."""
         rows = np.arange(len(self.processor.items))
         return self._item_statistics.read(rows, np.full(len(rows), min(time, self.newest + 1))).recent
@@ -189,7 +188,7 @@ def ranker_columns(
     }
 
 
-def most_taken(recent: Doubles, count: Doubles, *, most: int = 500) -> Ints:
+def most_taken(recent: Counts, count: Counts, *, most: int = 500) -> Ints:
     """[T] item rows by what was taken in the last week, then month, then ever; items never taken are left out.
 
     Args:

@@ -9,12 +9,14 @@ import pickle
 import shutil
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
+from polars.io.plugins import register_io_source
 
 from enterprise_recsys.data.frames import to_interactions
 from enterprise_recsys.data.splits import Split
@@ -25,6 +27,9 @@ MANIFEST = "manifest.json"
 QUARANTINE = "quarantine"
 FORMAT_VERSION = 1
 _ABANDONED_S = 86_400
+_LEVEL = 1
+"""Of zstd: a third less processor time than the default for files 2 % larger."""
+
 _AGAIN = "Run recsys prepare again, or restore a copy of the whole folder."
 
 
@@ -45,8 +50,26 @@ class Origin:
     schema: Mapping[str, object] | None = None
 
 
+@dataclass(frozen=True)
+class Sliced:
+    """A frame that is made while it is written.
+
+    Attributes:
+        slices: gives its rows, a slice at a time, anew each time that it is called.
+        rows: of all slices together.
+    """
+
+    slices: Callable[[], Iterable[pl.DataFrame]]
+    rows: int
+
+
+def length(frame: pl.DataFrame | Sliced) -> int:
+    """The rows of a frame of either kind."""
+    return frame.rows if isinstance(frame, Sliced) else len(frame)
+
+
 def write(
-    frames: Mapping[str, pl.DataFrame],
+    frames: Mapping[str, pl.DataFrame | Sliced],
     out: Path,
     *,
     origin: Origin | None = None,
@@ -58,7 +81,7 @@ def write(
     holds the format's version, the origin, and rows, columns, bytes and SHA-256 of every file.
 
     Args:
-        frames: train, val and test.
+        frames: train, val and test; a `Sliced` one is never held whole, unless it goes to a `.pkl`.
         out: a folder, or a file that ends in .pkl.
         origin: what they were made from, for `is_unchanged`.
         quarantine: the rows that were set aside, kept beside the parts; None or empty writes none.
@@ -69,11 +92,7 @@ def write(
     """
     if out.suffix != ".pkl" and out.exists() and not is_prepared(out):
         raise DataError(f"{out} exists and is no prepared folder; name another one, or remove it first.")
-    staged = out.parent / f".{out.name}-{uuid.uuid4().hex[:8]}"
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"{out} cannot be written: {error}; nothing was changed.") from error
+    staged = _staged(out)
     try:
         if out.suffix == ".pkl":
             _write_pickle(frames, staged)
@@ -95,25 +114,77 @@ def write(
             staged.unlink(missing_ok=True)
 
 
-def _write_pickle(frames: Mapping[str, pl.DataFrame], staged: Path) -> None:
+def _staged(out: Path) -> Path:
+    """A name beside a target for what is not whole yet; `mend` clears away what a killed run leaves under it."""
     try:
-        tables = {name: frame.to_pandas() for name, frame in frames.items()}
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{out} cannot be written: {error}; nothing was changed.") from error
+    return out.parent / f".{out.name}-{uuid.uuid4().hex[:8]}"
+
+
+@contextmanager
+def beside(out: Path) -> Iterator[Path]:
+    """An empty folder beside a target, gone afterwards: for what is put aside while the target is made.
+
+    Raises:
+        DataError: nothing can be written there, or the disk is full; nothing was changed.
+    """
+    folder = _staged(out)
+    try:
+        folder.mkdir()
+        yield folder
+    except OSError as error:
+        raise DataError(f"{out} cannot be written: {error}; nothing was changed.") from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write_pickle(frames: Mapping[str, pl.DataFrame | Sliced], staged: Path) -> None:
+    try:
+        tables = {name: _whole(frame).to_pandas() for name, frame in frames.items()}
     except ImportError as error:
         raise MissingExtraError("a .pkl holds pandas frames: pip install 'enterprise_recsys[train]'.") from error
     staged.write_bytes(pickle.dumps(tables, protocol=4))
     _sync(staged)
 
 
-def _write_table(table: pl.DataFrame, path: Path) -> dict[str, object]:
+def _whole(frame: pl.DataFrame | Sliced) -> pl.DataFrame:
+    return pl.concat(frame.slices()) if isinstance(frame, Sliced) else frame
+
+
+def _write_table(table: pl.DataFrame | Sliced, path: Path) -> dict[str, object]:
     """Write one file and give its line of the manifest."""
-    table.write_parquet(path)
+    if isinstance(table, Sliced):
+        _write_slices(table, path)
+    else:
+        table.write_parquet(path, compression_level=_LEVEL)
     _sync(path)
     return {
-        "rows": len(table),
-        "columns": {name: str(kind) for name, kind in table.schema.items()},
+        "rows": length(table),
+        "columns": {name: str(kind) for name, kind in pl.read_parquet_schema(path).items()},
         "bytes": path.stat().st_size,
         "sha256": _sha256(path),
     }
+
+
+def _write_slices(table: Sliced, path: Path) -> None:
+    """Let polars write while the slices are made; each is a row group or more, and none waits for the others."""
+    first, rest = _parted(table.slices())
+
+    def source(
+        with_columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_size: int | None
+    ) -> Iterator[pl.DataFrame]:
+        yield first
+        yield from rest
+
+    lazy = register_io_source(source, schema=first.schema, is_pure=False)
+    lazy.sink_parquet(path, compression_level=_LEVEL, maintain_order=True)
+
+
+def _parted(frames: Iterable[pl.DataFrame]) -> tuple[pl.DataFrame, Iterator[pl.DataFrame]]:
+    rest = iter(frames)
+    return next(rest), rest
 
 
 def _write_manifest(path: Path, listed: Mapping[str, object], origin: Origin) -> None:

@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
 
 from enterprise_recsys.config import ModelConfig
-from enterprise_recsys.data.aggregates import Statistics, Timeline
-from enterprise_recsys.data.features import Feature, encode, fit_number, infer, time_columns
+from enterprise_recsys.data.aggregates import of_past, statistics_of
+from enterprise_recsys.data.features import Feature, encode, fit_number, fitted
 from enterprise_recsys.data.frames import to_interactions
-from enterprise_recsys.data.splits import SPLITS
+from enterprise_recsys.data.ordering import by_time
+from enterprise_recsys.data.processed import Past, past_of, processed, ratings_of, statistic_names, times_of
+from enterprise_recsys.data.schema import Schema
+from enterprise_recsys.data.splits import SPLITS, follow_in_time
 from enterprise_recsys.data.vocabulary import Vocabulary
 from enterprise_recsys.errors import DataError, NotFittedError
 from enterprise_recsys.records import (
-    AGGREGATE_COLUMNS,
     COUNT_COLUMNS,
     EVENT_TYPE,
     ITEM_ID,
-    OPTIONAL,
-    RATING,
-    REQUIRED,
-    TIMESTAMP,
+    RECENCY_COLUMNS,
     USER_ID,
     WEIGHT,
-    WINDOWS_DAYS,
     Columns,
     Dataset,
     Events,
     Interactions,
     Ints,
 )
+
+_SCALED_BY = 1 << 20
 
 
 class DataProcessor:
@@ -45,6 +46,7 @@ class DataProcessor:
 
     Attributes:
         users, items: vocabularies; items hold the whole catalogue, users those of the training events.
+        schema: the owner and kind of every column, as `fit` found them.
         features: every fitted feature: user, item and context columns, and the moving statistics.
         catalogue: the items table in row order (row 1 first), raw, for display and filters.
     """
@@ -52,6 +54,7 @@ class DataProcessor:
     def __init__(self, config: ModelConfig | None = None) -> None:
         self.config = config or ModelConfig()
         self._fitted = False
+        self.schema = Schema(())
         self.users = Vocabulary([])
         self.items = Vocabulary([])
         self.learnt_items = np.zeros(1, dtype=np.int64)
@@ -59,13 +62,19 @@ class DataProcessor:
         self.features: list[Feature] = []
         self.catalogue = pl.DataFrame({ITEM_ID: []}, schema={ITEM_ID: pl.String})
 
-    def fit(self, log: Interactions | object) -> DataProcessor:
+    def fit(self, log: Interactions | object, *, past: Past | None = None) -> DataProcessor:
         """Learn vocabularies, features and scales from a training log (a frame or Interactions).
 
+        Args:
+            log: the events to learn from, with the tables of users and items.
+            past: the statistics before each event where they are known already; None: they are computed.
+
         Raises:
-            DataError: the log lacks a column, is empty, or holds no relevant event.
+            DataError: the log lacks a column, is empty, or holds no relevant event, or `feature_kinds` of the config
+                names a column that it does not have or a kind that a column cannot be of.
         """
         log = log if isinstance(log, Interactions) else to_interactions(log)
+        self.schema = Schema.of(log, self.config.feature_kinds)
         self.users = Vocabulary.of(log.events[USER_ID])
         listed = [log.items[ITEM_ID]] if log.items is not None else []
         self.items = Vocabulary.of(log.events[ITEM_ID], *listed)
@@ -75,54 +84,40 @@ class DataProcessor:
             self.catalogue = self.catalogue.join(log.items, on=ITEM_ID, how="left", maintain_order="left")
         self.features = []
         if log.users is not None:
-            self.features += infer("user", log.users, skip=(USER_ID,))
-        self.features += infer("item", self.catalogue, skip=(ITEM_ID,))
-        self.features += infer("context", log.events, skip=REQUIRED + OPTIONAL)
+            self.features += fitted("user", log.users, self.schema.kinds("user"))
+        self.features += fitted("item", self.catalogue, self.schema.kinds("item"))
+        self.features += fitted("context", log.events, self.schema.kinds("context"))
         self._fitted = True
-        self.features += self._fit_statistics(self._events(log))
+        if past is None:
+            events = self._events(log)
+            past = Past(*(of_past(rows, events.times, events.ratings) for rows in (events.users, events.items)))
+        names = statistic_names(rated=bool(np.isfinite(ratings_of(log.events)).any()))
+        learnt = [name for name in names if self.config.recency or name not in RECENCY_COLUMNS]
+        self.features += _fitted_statistics(past, learnt)
         return self
 
     def _mark(self, log: Interactions) -> None:
         # An item without events keeps id 0 in the tower: its features speak for it, not an untrained embedding.
-        self.learnt_users, self.learnt_items = (
-            np.where(
-                np.bincount(vocabulary.rows(log.events[key]), minlength=len(vocabulary)) > 0,
-                np.arange(len(vocabulary)),
-                0,
-            )
-            for vocabulary, key in ((self.users, USER_ID), (self.items, ITEM_ID))
-        )
-        self.learnt_users[0] = self.learnt_items[0] = 0
+        self.learnt_users = _learnt(self.users, log.events[USER_ID])
+        self.learnt_items = _learnt(self.items, log.events[ITEM_ID])
 
     def limited_to(self, log: Interactions) -> DataProcessor:
         """The same rows and features, with only this log's ids as learnt: for a model that sees less."""
         other = DataProcessor(self.config)
         other.users, other.items, other.catalogue = self.users, self.items, self.catalogue
-        other.features, other._fitted = self.features, True
+        other.features, other.schema, other._fitted = self.features, self.schema, True
         other._mark(log)
         return other
-
-    def _fit_statistics(self, events: Events) -> list[Feature]:
-        values = statistics_of(*self._read_both(events))
-        rated = bool((~np.isnan(events.ratings)).any())
-        names = AGGREGATE_COLUMNS if rated else COUNT_COLUMNS
-        return [fit_number(name, "statistic", values[name], log=name in COUNT_COLUMNS) for name in names]
-
-    @staticmethod
-    def _read_both(events: Events) -> tuple[Statistics, Statistics]:
-        return (
-            Timeline(events.users, events.times, events.ratings).read(events.users, events.times),
-            Timeline(events.items, events.times, events.ratings).read(events.items, events.times),
-        )
 
     def of(self, owner: str) -> list[Feature]:
         """The features of one owner: user, item, context or statistic."""
         return [feature for feature in self.features if feature.owner == owner]
 
     def _events(self, log: Interactions, users: Vocabulary | None = None) -> Events:
-        frame = log.events.with_row_index("_source").sort(TIMESTAMP, "_source", maintain_order=True)
-        nothing = pl.Series([None] * len(frame), dtype=pl.Float64)
-        ratings = (frame[RATING] if RATING in frame.columns else nothing).fill_null(np.nan).to_numpy()
+        order = by_time(times_of(log.events))
+        frame = log.events if (np.diff(order) == 1).all() else log.events[order]
+        ratings = ratings_of(frame)
+        nothing = pl.Series([None] * 0, dtype=pl.Float64).extend_constant(None, len(frame))
         weights = (frame[WEIGHT] if WEIGHT in frame.columns else nothing).fill_null(1.0).to_numpy()
         relevant = np.ones(len(frame), dtype=bool)
         if self.config.positive_rating is not None:
@@ -134,8 +129,8 @@ class DataProcessor:
         return Events(
             users=(users or self.users).rows(frame[USER_ID]),
             items=self.items.rows(frame[ITEM_ID]),
-            times=frame[TIMESTAMP].to_physical().to_numpy().astype(np.int64),
-            ratings=ratings.astype(np.float32),
+            times=times_of(frame),
+            ratings=ratings,
             weights=weights.astype(np.float32),
             relevant=relevant,
             context=encode(self.of("context"), frame),
@@ -188,38 +183,25 @@ class DataProcessor:
         """
         self._check()
         log = log if isinstance(log, Interactions) else to_interactions(log)
-        own = log.events.with_columns(_now=pl.lit(True), _place=pl.int_range(pl.len()))
-        parts = [own] if past is None else [past.events, own]
-        frame = pl.concat(parts, how="diagonal_relaxed").with_row_index("_source").sort(TIMESTAMP, "_source")
-        everyone = Vocabulary.of(frame[USER_ID])
-        all_items = Vocabulary.of(frame[ITEM_ID])
-        times = frame[TIMESTAMP].to_physical().to_numpy().astype(np.int64)
-        ratings = frame[RATING].fill_null(np.nan).to_numpy() if RATING in frame.columns else np.full(len(frame), np.nan)
-        users, items = everyone.rows(frame[USER_ID]), all_items.rows(frame[ITEM_ID])
-        ratings = ratings.astype(np.float32)
-        values = statistics_of(
-            Timeline(users, times, ratings).read(users, times), Timeline(items, times, ratings).read(items, times)
-        )
-        scaled = {f"{name}_scaled": column for name, column in self.scale(values).items()}
-        clock = time_columns(times)
-        derived = pl.DataFrame(
-            {
-                "hour": clock["hour"] - 1,
-                "day_of_week": clock["day_of_week"],
-                "is_weekend": clock["is_weekend"] == 2,
-                **{feature.name: values[feature.name] for feature in self.of("statistic")},
-                **scaled,
-            }
-        ).with_columns(pl.col(pl.Float64, pl.Float32).fill_nan(None))
-        out = frame.hstack(derived).filter(pl.col("_now")).sort("_place").drop("_now", "_place", "_source")
-        for table, key in ((log.users, USER_ID), (log.items, ITEM_ID)):
-            if table is not None:
-                out = out.join(table, on=key, how="left", maintain_order="left")
-        return out
+        before = 0 if past is None else len(past.events)
+        events = log.events if past is None else pl.concat([past.events, log.events], how="diagonal_relaxed")
+        return self._processed(log, past_of(events).take(slice(before, None)))
+
+    def _processed(self, log: Interactions, past: Past) -> pl.DataFrame:
+        scales = self.of("statistic")
+        rated = any(feature.name == "item_mean_rating" for feature in scales)
+        return processed(log, past, statistic_names(rated=rated), scales)
 
     def prepare(self, log: Interactions, *, split: str = "global_time") -> dict[str, pl.DataFrame]:
         """Split a log and process each part: the frames train, val, test; this processor learns from train alone."""
         parts = SPLITS[split](log)
+        named = {"train": parts.train, "val": parts.val, "test": parts.test}
+        if follow_in_time(parts):  # then the past of each part is the same as in the whole log, and one pass does
+            past = past_of(pl.concat([part.events for part in named.values()], how="diagonal_relaxed"))
+            ends = np.cumsum([0] + [len(part.events) for part in named.values()])
+            of_part = [past.take(slice(begin, end)) for begin, end in pairwise(ends.tolist())]
+            self.fit(parts.train, past=of_part[0])
+            return {name: self._processed(part, own) for (name, part), own in zip(named.items(), of_part, strict=True)}
         self.fit(parts.train)
         known = pl.concat([parts.train.events, parts.val.events])
         return {
@@ -229,8 +211,8 @@ class DataProcessor:
         }
 
     def to_json(self) -> dict[str, object]:
-        """The frozen schema: every feature with its parameters."""
-        return {"features": [feature.to_json() for feature in self.features]}
+        """The frozen schema: every column's owner and kind, and every feature with its parameters."""
+        return {**self.schema.to_json(), "features": [feature.to_json() for feature in self.features]}
 
     def restore(
         self,
@@ -241,6 +223,7 @@ class DataProcessor:
         learnt_items: Ints,
     ) -> DataProcessor:
         """Take over what another processor learnt (the inverse of `to_json` and the vocabularies)."""
+        self.schema = Schema.from_json(schema)
         listed = schema["features"]
         self.features = [Feature.from_json(one) for one in listed] if isinstance(listed, list) else []
         self.users, self.items = Vocabulary(users), Vocabulary(catalogue[ITEM_ID])
@@ -249,14 +232,20 @@ class DataProcessor:
         return self
 
 
-def statistics_of(users: Statistics, items: Statistics) -> dict[str, np.ndarray]:
-    """The moving statistics by their column names, raw."""
-    return {
-        "user_count": users.count,
-        **{f"user_count_{days}d": users.recent[:, place] for place, days in enumerate(WINDOWS_DAYS)},
-        "item_popularity": items.count,
-        **{f"item_popularity_{days}d": items.recent[:, place] for place, days in enumerate(WINDOWS_DAYS)},
-        "user_mean_rating": users.mean,
-        "user_std_rating": users.std,
-        "item_mean_rating": items.mean,
-    }
+def _learnt(vocabulary: Vocabulary, ids: pl.Series) -> Ints:
+    """[V] the row of each id that has events, 0 of each that has none."""
+    rows = np.zeros(len(vocabulary), dtype=np.int64)
+    known = vocabulary.rows(ids.unique())
+    rows[known] = known
+    return rows
+
+
+def _fitted_statistics(past: Past, names: Sequence[str]) -> list[Feature]:
+    """The scales of the moving statistics, learnt from `_SCALED_BY` events at most, evenly taken."""
+    count = len(past.users.count)
+    some = past.take(slice(None, None, -(-count // _SCALED_BY) if count else None))
+    values = statistics_of(some.users, some.items)
+    return [
+        fit_number(name, "statistic", values[name].astype(np.float64), log=name in COUNT_COLUMNS + RECENCY_COLUMNS)
+        for name in names
+    ]

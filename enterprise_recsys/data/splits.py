@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
 
 from enterprise_recsys.errors import ConfigError, DataError
 from enterprise_recsys.records import ITEM_ID, TIMESTAMP, USER_ID, Interactions
+
+_FINER = "give more events or other shares, or finer timestamps"
 
 
 @dataclass(frozen=True)
@@ -44,14 +47,26 @@ def global_time(interactions: Interactions, *, train: float = 0.8, val: float = 
         ConfigError: the shares leave nothing for one part.
         DataError: a part comes out empty, since there are too few events or too few different times.
     """
+    part = part_by_time(interactions, train=train, val=val)
+    return _parts(interactions, part, "global_time", _FINER)
+
+
+def part_by_time(interactions: Interactions, *, train: float = 0.8, val: float = 0.1) -> pl.Series:
+    """[R] the part of each event by the rule of `global_time`: 0 train, 1 val, 2 test.
+
+    Raises:
+        ConfigError: as `global_time`.
+        DataError: as `global_time`.
+    """
     _check_shares(train, val)
     times = interactions.events[TIMESTAMP].to_physical()
-    ordered = times.sort().to_numpy()
-    # The end of an empty part is a moment before the first event; _parts then says that it is empty.
-    ends = (_place(len(ordered), train), _place(len(ordered), train + val))
-    first, second = (int(ordered[end - 1]) if end else int(ordered[0]) - 1 for end in ends)
+    # The end of an empty part is a moment before the first event; it is then told to be empty.
+    ends = (_place(len(times), train), _place(len(times), train + val))
+    ordered = np.partition(times.to_numpy(), [max(end - 1, 0) for end in ends])
+    first, second = (int(ordered[end - 1]) if end else int(ordered.min()) - 1 for end in ends)
     part = (times > first).cast(pl.Int8) + (times > second).cast(pl.Int8)
-    return _parts(interactions, part, "global_time", "give more events or other shares, or finer timestamps")
+    _check_parts(interactions, part, "global_time", _FINER)
+    return part
 
 
 def leave_last(interactions: Interactions) -> Split:
@@ -102,6 +117,13 @@ def checksum(interactions: Interactions) -> str:
     return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()[:16]
 
 
+def follow_in_time(split: Split) -> bool:
+    """Whether every event of a part is strictly later than all of the part before."""
+    times = [part.events[TIMESTAMP].to_physical() for part in (split.train, split.val, split.test)]
+    ends = [(int(column.min()), int(column.max())) for column in times]  # type: ignore[arg-type]
+    return all(earlier[1] < later[0] for earlier, later in pairwise(ends))
+
+
 def _place(rows: int, share: float) -> int:
     # 0.8 + 0.1 and the like may fall a hair below the whole number that is meant.
     return int(rows * share + 1e-6)
@@ -115,16 +137,19 @@ def _check_shares(train: float, val: float) -> None:
 
 
 def _parts(interactions: Interactions, part: pl.Series, rule: str, cure: str) -> Split:
-    """Filter the events by part: 0 train, 1 val, 2 test."""
-    train, val, test = (interactions.events.filter(part == number) for number in range(3))
-    counts = {"train": len(train), "val": len(val), "test": len(test)}
+    """Filter the events by part: 0 train, 1 val, 2 test; events of another number are in none."""
+    _check_parts(interactions, part, rule, cure)
+    return Split(*(interactions.with_events(interactions.events.filter(part == number)) for number in range(3)))
+
+
+def _check_parts(interactions: Interactions, part: pl.Series, rule: str, cure: str) -> None:
+    counts = {name: int((part == number).sum()) for number, name in enumerate(("train", "val", "test"))}
     if empty := [name for name, count in counts.items() if not count]:
         shown = ", ".join(f"{name} {count:,}" for name, count in counts.items())
         raise DataError(
             f"the split {rule!r} leaves {' and '.join(empty)} of {interactions.name} empty: "
             f"{len(interactions.events):,} events became {shown}; {cure}."
         )
-    return Split(*(interactions.with_events(events) for events in (train, val, test)))
 
 
 SPLITS: Mapping[str, Callable[..., Split]] = {

@@ -90,8 +90,8 @@ def from_numbers(column: pl.Series, name: str) -> pl.Series:
 
 def units_of(sizes: pl.Series) -> pl.Series:
     """The place in UNITS [R] of each number, by its size."""
-    nothing = pl.zeros(len(sizes), eager=True)
-    return sum(((sizes >= edge).cast(pl.Int64) for edge in _EDGES), nothing)
+    nothing = pl.zeros(len(sizes), dtype=pl.UInt8, eager=True)
+    return sum(((sizes >= edge).cast(pl.UInt8) for edge in _EDGES), nothing)
 
 
 def unusable(column: pl.Series, now: datetime) -> dict[str, pl.Series]:

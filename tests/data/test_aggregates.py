@@ -1,12 +1,42 @@
 """Two executors, one definition, and no look at the future."""
 
-import numpy as np
+import os
+from dataclasses import fields
+from itertools import pairwise
+from pathlib import Path
 
-from enterprise_recsys.data.aggregates import Running, Timeline
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from enterprise_recsys.data import aggregates, ordering
+from enterprise_recsys.data.aggregates import Running, Statistics, Timeline, of_past
 from enterprise_recsys.data.splits import Split
-from enterprise_recsys.records import WINDOWS_DAYS
+from enterprise_recsys.records import WINDOWS_DAYS, Floats, Ints
 
 HOUR = 3_600_000_000
+REAL = Path(os.environ.get("RECSYS_DATA") or "../shared/data") / "ml-1m"
+
+
+def assert_same(one: Statistics, other: Statistics) -> None:
+    for field in fields(Statistics):
+        assert np.array_equal(getattr(one, field.name), getattr(other, field.name), equal_nan=True), field.name
+
+
+def replay(rows: Ints, times: Ints, ratings: Floats) -> None:
+    """Walk the events, moment after moment, through the request executor, and compare each with both log executors."""
+    past, line = of_past(rows, times, ratings), Timeline(rows, times, ratings)
+    assert_same(line.read(rows, times), past)
+    state = Running(int(rows.max()) + 1)
+    edges = np.concatenate([[0], np.flatnonzero(np.diff(times)) + 1, [len(times)]])
+    for begin, end in pairwise(edges.tolist()):
+        now = slice(begin, end)
+        assert_same(state.read(rows[now], times[now]), past.take(now))
+        state.update(rows[now], ratings[now], times[now])
+    everyone = np.arange(1, int(rows.max()) + 1)
+    later = np.full(len(everyone), times[-1] + 5 * HOUR)
+    assert_same(state.read(everyone, later), line.read(everyone, later))
 
 
 def test_statistics_worked_out_by_hand() -> None:
@@ -27,30 +57,100 @@ def test_recent_events_worked_out_by_hand() -> None:
     assert at.recent.tolist() == [[1, 2, 2], [1, 3, 3], [0, 0, 0], [0, 0, 0], [1, 1, 1]]
 
 
-def test_the_log_executor_and_the_request_executor_agree_to_the_bit() -> None:
+def test_recency_worked_out_by_hand() -> None:
+    seconds = np.array([10, 30, 30, 90]) * 1_000_000
+    past = of_past(np.array([1, 1, 1, 1]), seconds, np.full(4, np.nan, dtype=np.float32))
+    assert np.array_equal(past.since, np.array([np.nan, 20, 20, 60], np.float32), equal_nan=True)
+    assert np.array_equal(past.age, np.array([np.nan, 20, 20, 80], np.float32), equal_nan=True)
+
+
+@pytest.mark.parametrize("stars", ["stars", "reals"])
+@pytest.mark.parametrize("unit", [1, 1_000_000])
+def test_all_executors_agree_to_the_bit(stars: str, unit: int) -> None:
     generator = np.random.default_rng(0)
-    rows, times = generator.integers(1, 30, 20_000), np.sort(generator.integers(0, 900, 20_000)) * HOUR
-    ratings = np.where(generator.random(20_000) < 0.3, np.nan, generator.normal(3, 1.1, 20_000)).astype(np.float32)
-    line, state = Timeline(rows, times, ratings), Running(30)
-    for moment in np.unique(times):
-        now = times == moment
-        read, expected = state.read(rows[now], times[now]), line.read(rows[now], times[now])
-        for name in ("count", "mean", "std", "recent"):
-            assert np.array_equal(getattr(read, name), getattr(expected, name), equal_nan=True)
-        state.update(rows[now], ratings[now], times[now])
+    rows, times = generator.integers(1, 30, 3_000), np.sort(generator.integers(0, 900, 3_000)) * HOUR
+    times = times + generator.integers(0, 50, 3_000).cumsum() * unit
+    drawn = generator.integers(1, 11, 3_000) / 2 if stars == "stars" else generator.normal(3, 1.1, 3_000)
+    replay(rows, times, np.where(generator.random(3_000) < 0.3, np.nan, drawn).astype(np.float32))
+
+
+def test_times_too_long_and_fine_for_one_number_with_the_owner_agree_too() -> None:
+    generator = np.random.default_rng(3)
+    times = np.sort(generator.integers(0, 1 << 51, 3000))  # 71 years in microseconds
+    rows = generator.integers(1, 1 << 12, 3000)
+    assert ordering.Keys(times, int(rows.max()) + 1)._moments is not None
+    replay(rows, times, generator.integers(1, 6, 3000).astype(np.float32))
+
+
+def test_the_size_of_a_block_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(2)
+    rows, times = generator.zipf(1.5, 5000) % 300, np.sort(generator.integers(0, 10**9, 5000)) * 1_000_000
+    ratings = generator.normal(3, 1, 5000).astype(np.float32)
+    whole = of_past(rows, times, ratings)
+    monkeypatch.setattr(aggregates, "_BLOCK", 100)
+    assert_same(of_past(rows, times, ratings), whole)
+
+
+def test_an_empty_log_has_no_past() -> None:
+    nothing = np.zeros(0, np.int64)
+    assert len(of_past(nothing, nothing, nothing.astype(np.float32)).count) == 0
+    read = Timeline(nothing, nothing, nothing.astype(np.float32)).read(np.array([1]), np.array([5]))
+    assert read.count.tolist() == [0] and np.isnan([read.mean[0], read.since[0], read.age[0]]).all()
+
+
+events = st.lists(
+    st.tuples(
+        st.integers(1, 4), st.integers(0, 40), st.sampled_from([None, 0.5, 1.0, 4.0, 0.1, 3.3, 1e6]), st.integers()
+    ),
+    min_size=1,
+    max_size=60,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(events, st.randoms())
+def test_any_order_of_the_rows_gives_each_event_the_same_statistics(log: list, chance) -> None:
+    def told(shuffled: list) -> list:
+        times = np.array([moment for _, moment, _, _ in shuffled]) * 10 * HOUR
+        order = ordering.by_time(times)
+        rows = np.array([row for row, _, _, _ in shuffled])
+        ratings = np.array([np.nan if rating is None else rating for _, _, rating, _ in shuffled], np.float32)
+        past = of_past(rows[order], times[order], ratings[order], places=order)
+        numbers = [past.count, *past.recent.T, past.since, past.age, past.mean, past.std]
+        return [tuple(f"{one[place]:.5g}" for one in numbers) for place in range(len(shuffled))]
+
+    shuffled = list(range(len(log)))
+    chance.shuffle(shuffled)
+    before, after = told(log), told([log[place] for place in shuffled])
+    assert [before[place] for place in shuffled] == after
+
+
+@settings(max_examples=60, deadline=None)
+@given(events)
+def test_any_log_is_replayed_to_the_bit(log: list) -> None:
+    log = sorted(log, key=lambda event: event[1])
+    ratings = np.array([np.nan if rating is None else rating for _, _, rating, _ in log], np.float32)
+    replay(np.array([event[0] for event in log]), np.array([event[1] for event in log]) * 10 * HOUR, ratings)
 
 
 def test_real_events_replayed_through_both_executors_agree(parts: Split) -> None:
     from enterprise_recsys.data.processor import DataProcessor
 
     events = DataProcessor().fit(parts.train).events(parts.train)
-    line, state = Timeline(events.users, events.times, events.ratings), Running(events.users.max() + 1)
-    state.update(events.users, events.ratings, events.times)
-    users = np.unique(events.users)
-    end = np.full(len(users), events.times[-1] + 1)
-    last, now = line.read(users, end), state.read(users, end)
-    assert np.array_equal(last.count, now.count) and np.array_equal(last.mean, now.mean, equal_nan=True)
-    assert np.array_equal(last.std, now.std, equal_nan=True) and np.array_equal(last.recent, now.recent)
+    replay(events.users, events.times, events.ratings)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not REAL.is_dir(), reason="MovieLens 1M is not in RECSYS_DATA")
+def test_movielens_1m_replayed_event_by_event_agrees_to_the_bit() -> None:
+    from enterprise_recsys.data.processor import DataProcessor
+    from enterprise_recsys.data.sources import read
+
+    log = read("ml-1m")
+    events = DataProcessor().fit(log).events(log)
+    assert (np.diff(events.times) == 0).mean() > 0.5  # it is full of ties
+    replay(events.users, events.times, events.ratings)
+    replay(events.items, events.times, events.ratings)
 
 
 def test_a_naive_mean_leaks_and_ours_does_not() -> None:
@@ -59,7 +159,7 @@ def test_a_naive_mean_leaks_and_ours_does_not() -> None:
     rows, times = generator.integers(1, 2000, 6000), np.arange(6000)
     ratings = generator.integers(0, 2, 6000).astype(np.float32)
     naive = (np.bincount(rows, ratings) / np.maximum(np.bincount(rows), 1))[rows]
-    ours = Timeline(rows, times, ratings).read(rows, times).mean
+    ours = of_past(rows, times, ratings).mean
     known = ~np.isnan(ours)
     assert np.corrcoef(naive, ratings)[0, 1] > 0.4
     assert abs(np.corrcoef(ours[known], ratings[known])[0, 1]) < 0.06

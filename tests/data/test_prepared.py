@@ -139,7 +139,7 @@ def test_damage_is_found_before_anything_is_read(name: str, folder: Path) -> Non
     assert "Run recsys prepare again, or restore a copy of the whole folder." in str(caught.value)
 
 
-@pytest.mark.parametrize("step", ["write_parquet", "fsync", "replace"])
+@pytest.mark.parametrize("step", ["sink_parquet", "fsync", "replace"])
 def test_a_failure_at_any_step_leaves_the_old_folder_as_it_was(
     step: str, log: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,7 +153,7 @@ def test_a_failure_at_any_step_leaves_the_old_folder_as_it_was(
             raise OSError(28, "No space left on device")
         whole(*given, **named)
 
-    place = pl.DataFrame if step == "write_parquet" else os
+    place = pl.LazyFrame if step == "sink_parquet" else os
     whole = getattr(place, step)
     monkeypatch.setattr(place, step, full)
     with pytest.raises(DataError, match="cannot be written: .*No space left on device.*nothing was changed"):

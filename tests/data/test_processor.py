@@ -6,10 +6,11 @@ import pytest
 
 from enterprise_recsys import DataError, ModelConfig, NotFittedError
 from enterprise_recsys.data import prepared
-from enterprise_recsys.data.features import Feature, infer, time_columns
+from enterprise_recsys.data.features import Feature, fitted, time_columns
 from enterprise_recsys.data.frames import to_interactions
 from enterprise_recsys.data.histories import Histories
 from enterprise_recsys.data.processor import DataProcessor
+from enterprise_recsys.data.schema import inferred
 from enterprise_recsys.data.vocabulary import Vocabulary
 from enterprise_recsys.data.worlds import World
 
@@ -72,7 +73,9 @@ def test_features_are_inferred_encoded_and_frozen() -> None:
             "item_day": pl.Series(["2026-01-01", "2026-01-03", None]).str.to_date(),
         }
     )
-    kinds = {feature.name: feature for feature in infer("item", table, skip=())}
+    kinds = {
+        feature.name: feature for feature in fitted("item", table, {column.name: inferred(column) for column in table})
+    }
     assert [kinds[name].kind for name in ("item_kind", "item_price", "item_tags", "item_day")] == [
         "category",
         "number",
@@ -88,9 +91,9 @@ def test_features_are_inferred_encoded_and_frozen() -> None:
         assert feature.encode_one(object()).tolist() in ([0], [0.0], [[0] * feature.width])
 
 
-def test_text_that_differs_in_most_rows_is_not_learnt_from() -> None:
+def test_strings_that_differ_in_most_rows_are_text() -> None:
     table = pl.DataFrame({"item_title": [f"title {row}" for row in range(100)]})
-    assert infer("item", table, skip=()) == []
+    assert inferred(table["item_title"]) == "text"
 
 
 def test_hours_and_days_of_known_moments() -> None:
