@@ -34,11 +34,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", default="ml-100k")
     parser.add_argument("--k", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--epochs", type=int, default=20, help="of each stage, at most")
     parser.add_argument("--plot", type=Path, help="a .png file to draw accuracy against diversity in")
     parser.add_argument("--record", type=Path, help="a .jsonl file for the figures")
     chosen = parser.parse_args(arguments)
     parts = SPLITS["global_time"](read(chosen.data))
-    trainer = ProductionTrainer(ModelConfig(seed=chosen.seed), progress=False).fit(parts.train, parts.val)
+    trainer = ProductionTrainer(
+        ModelConfig(seed=chosen.seed, epochs=chosen.epochs, ranker_epochs=min(chosen.epochs, 10)), progress=False
+    ).fit(parts.train, parts.val)
     exam = Exam(trainer.recommender.engine.processor, trainer.recommender.log, parts.test)
     users = np.flatnonzero(exam.truth.counts)
     pool = pooled(trainer, exam, users, chosen.k)
@@ -147,7 +150,7 @@ def line(system: str, metric: str, value: float, chosen: argparse.Namespace) -> 
         seed=chosen.seed,
         threads=2,
         commit=commit(ROOT),
-        command=f"python benchmarks/diversity.py --data {chosen.data}",
+        command=f"python benchmarks/diversity.py --data {chosen.data} --epochs {chosen.epochs}",
         machine=machine(),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
     )
