@@ -91,8 +91,8 @@ def judged(rows: np.ndarray, exam: Exam, users: np.ndarray, trainer: ProductionT
 def dpp(ranked: Ranked, vectors: Floats, k: int, dial: float) -> Ranked:
     """The greedy most likely set of a determinantal point process with L = q_i q_j <v_i, v_j>.
 
-    log q is the relevance (0..1 within the list) times (1 - dial) / dial, the trade-off of the source. It stands here to
-    be compared; it joins the package if it wins.
+    log q is the relevance (0..1 within the list) times (1 - dial) / dial, the trade-off of the source. It stands here
+    to be compared; it joins the package if it wins.
 
     Source: Chen, Zhang and Zhou, NeurIPS 2018, arXiv:1709.05135, algorithm 1.
     """
