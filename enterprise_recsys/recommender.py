@@ -18,7 +18,8 @@ from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.data.live import Requests, State
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.engine.indexes import Index
-from enterprise_recsys.engine.runtime import Encoder, Scorer
+from enterprise_recsys.engine.overlay import Overlay
+from enterprise_recsys.engine.runtime import Encoder, ItemEncoder, Scorer
 from enterprise_recsys.errors import ArtifactError, ConfigError, MissingExtraError, UnknownItemError
 from enterprise_recsys.records import ITEM_ID, USER_ID, Columns, Floats, Interactions, Ints, Ranked
 
@@ -56,15 +57,17 @@ class Engine:
         vectors: [I, D] item vectors, row 0 all zeros.
         depth: how many candidates the scorer sees.
         version: of the artifact.
+        item_encoder: gives an item that came after training its vector.
     """
 
     processor: DataProcessor
     encoder: Encoder
     scorer: Scorer
-    index: Index
+    index: Index | Overlay
     vectors: Floats
     depth: int
     version: str
+    item_encoder: ItemEncoder
 
 
 class Recommender:
@@ -80,6 +83,13 @@ class Recommender:
         self.state = State(engine.processor, log)
         self.item_columns: Columns = engine.processor.item_columns()
         self._popular = self.state.item_counts.astype(np.float32)
+
+    def renew(self, engine: Engine, item_columns: Columns) -> None:
+        """Answer from a changed catalogue or state; see `changing`."""
+        self.engine, self.item_columns = engine, item_columns
+        self._popular = self.state.item_counts.astype(np.float32)
+        if isinstance(engine.index, Overlay):
+            self._popular[engine.index.gone] = -np.inf
 
     @property
     def model_version(self) -> str:
@@ -180,7 +190,7 @@ class Recommender:
         self._check_k(k)
         names = self._fields(fields)
         row = self.engine.processor.items.row(str(item_id))
-        if row == 0:
+        if row == 0 or not np.isfinite(self._popular[row]):
             raise UnknownItemError(
                 f"item {item_id!r} is not in the catalogue of {self.n_items} items; ids are strings "
                 "as in the training log."
@@ -309,8 +319,9 @@ class Recommender:
             folder / "vectors.safetensors",
         )
         engine.index.save(folder / "index.faiss")
-        for name, data in (("encoder.onnx", engine.encoder.data), ("scorer.onnx", engine.scorer.data)):
-            (folder / name).write_bytes(data)
+        (folder / "encoder.onnx").write_bytes(engine.encoder.data)
+        (folder / "item_encoder.onnx").write_bytes(engine.item_encoder.data)
+        (folder / "scorer.onnx").write_bytes(engine.scorer.data)
 
     @classmethod
     def load(cls, folder: Path | str, *, threads: int = 1) -> Recommender:
@@ -346,6 +357,7 @@ class Recommender:
             tensors["item_vectors"],
             int(schema["depth"]),
             str(manifest.meta["model_version"]),
+            ItemEncoder(model / "item_encoder.onnx", threads=threads),
         )
         users = pl.read_parquet(state / "users.parquet") if (state / "users.parquet").exists() else None
         return cls(engine, Interactions(pl.read_parquet(state / "events.parquet"), users))

@@ -18,13 +18,14 @@ FLOORS = {
     1: ["layers", "errors"],
     2: ["records", "choice", "loop", "artifact"],
     3: ["evaluation", "reranking", "config", "progress"],
-    4: ["data", "reporting"],
+    4: ["data", "reporting", "state"],
     5: ["retrieval", "ranking", "baselines", "engine"],
     6: ["protocols", "recommender"],
     7: ["training", "service"],
     8: ["door"],
 }
 ROOMS = {
+    "recommender": ["recommender", "changing"],
     "training": [  # one idea, kept in files that can be read at a sitting
         "trainer",
         "learning",
@@ -50,6 +51,7 @@ TORCH_FREE = [
     "engine",
     "data",
     "service",
+    "state",
     "evaluation",
     "config",
     "records",

@@ -1,0 +1,53 @@
+"""An overlay finds what an index over everything that is left would find, whatever was put and taken away."""
+
+import numpy as np
+import pytest
+
+from enterprise_recsys.engine.indexes import exact
+from enterprise_recsys.engine.overlay import Overlay
+
+
+def _unit(generator: np.random.Generator, count: int) -> np.ndarray:
+    vectors = generator.normal(size=(count, 8)).astype(np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_search_agrees_with_brute_force_after_any_changes(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    vectors = np.vstack([np.zeros((1, 8), np.float32), _unit(generator, 60)])
+    overlay, gone = Overlay.over(exact(vectors)), set()
+    for _ in range(generator.integers(1, 6)):
+        if generator.random() < 0.6:
+            further = np.arange(len(vectors), len(vectors) + generator.integers(0, 5))
+            rows = np.concatenate([generator.choice(np.arange(1, len(vectors)), 4, replace=False), further])
+            put = _unit(generator, len(rows))
+            vectors = np.vstack([vectors, np.zeros((len(further), 8), np.float32)])
+            vectors[rows] = put
+            overlay, gone = overlay.put(rows, put), gone - set(rows.tolist())
+        else:
+            rows = generator.choice(np.arange(1, len(vectors)), 7, replace=False)
+            overlay, gone = overlay.without(rows), gone | set(rows.tolist())
+    queries = _unit(generator, 9)
+    left_out = [generator.choice(len(vectors), generator.integers(0, 12), replace=False) for _ in queries]
+    offsets = np.concatenate([[0], np.cumsum([len(one) for one in left_out])])
+    found = overlay.search(queries, 12, offsets, np.concatenate(left_out).astype(np.int64))
+    scores = queries @ vectors.T
+    scores[:, [0, *gone]] = -np.inf
+    for place, out in enumerate(left_out):
+        scores[place, out] = -np.inf
+    expected = np.argsort(-scores, axis=1, kind="stable")[:, :12]
+    assert (found.rows == expected).all()
+    assert np.allclose(found.scores, np.take_along_axis(scores, expected, axis=1), atol=1e-5)
+    assert len(overlay) == len(vectors) - 1 - len(gone)
+
+
+def test_a_change_leaves_the_older_overlay_as_it_was() -> None:
+    vectors = np.vstack([np.zeros((1, 8), np.float32), _unit(np.random.default_rng(0), 5)])
+    first = Overlay.over(exact(vectors))
+    second = first.put(np.array([6]), vectors[[1]]).without(np.array([2]))
+    nothing = np.array([0, 0]), np.zeros(0, dtype=np.int64)
+    assert sorted(first.search(vectors[[1]], 5, *nothing).rows[0].tolist()) == [1, 2, 3, 4, 5]
+    assert sorted(second.search(vectors[[1]], 6, *nothing).rows[0].tolist()) == [0, 1, 3, 4, 5, 6]
+    assert second.search(vectors[[1]], 2, *nothing).rows[0].tolist() == [1, 6]  # ties in the order of rows
+    assert Overlay.over(second) is second
