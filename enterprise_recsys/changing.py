@@ -35,6 +35,7 @@ class Changes:
         self._vectors = Growing(recommender.engine.vectors)
         self._columns = {name: Growing(column) for name, column in recommender.item_columns.items()}
         self._learnt = Growing(recommender.engine.processor.learnt_items)
+        self._gone: set[int] = set()
 
     # Events and users ------------------------------------------------------------------------------------------------
 
@@ -87,6 +88,10 @@ class Changes:
 
     # Items -----------------------------------------------------------------------------------------------------------
 
+    def knows_item(self, item_id: str) -> bool:
+        """Whether the catalogue holds an item, gone or not."""
+        return item_id in self.recommender.engine.processor.items
+
     def check_item(self, item_id: str, features: Features) -> None:
         """Refuse features that no item can have, before anything is stored.
 
@@ -119,12 +124,14 @@ class Changes:
         self._learnt.put(rows, learnt)
         processor.learnt_items = self._learnt.rows.astype(np.int64, copy=False)
         processor.catalogue = _replaced(processor.catalogue, rows, frame)
-        self._renewed(processor, Overlay.over(engine.index).put(rows, vectors))
+        self._gone -= set(rows.tolist())
+        self._renewed(processor, Overlay.over(engine.index).add(rows, vectors))
 
     def drop(self, item_ids: Sequence[str]) -> None:
         """Never recommend some items again, until they are put anew; unknown ids are passed over."""
         rows = self.recommender.engine.processor.items.rows(list(item_ids))
-        self._renewed(index=Overlay.over(self.recommender.engine.index).without(rows[rows > 0]))
+        self._gone |= set(rows[rows > 0].tolist())
+        self._renewed(index=Overlay.over(self.recommender.engine.index).remove(rows[rows > 0]))
 
     def _item_row(self, item_id: str, features: Features, *, whole: bool) -> pl.DataFrame:
         catalogue, items = self.recommender.engine.processor.catalogue, self.recommender.engine.processor.items
@@ -144,7 +151,7 @@ class Changes:
         if processor is not None:
             self.recommender.state.renew(processor)
         changed = replace(engine, processor=processor or engine.processor, index=index or engine.index, vectors=vectors)
-        self.recommender.renew(changed, {name: growing.rows for name, growing in self._columns.items()})
+        self.recommender.renew(changed, {name: growing.rows for name, growing in self._columns.items()}, self._gone)
 
 
 _TYPES: dict[str, pl.DataType] = {

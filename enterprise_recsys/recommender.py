@@ -84,12 +84,11 @@ class Recommender:
         self.item_columns: Columns = engine.processor.item_columns()
         self._popular = self.state.item_counts.astype(np.float32)
 
-    def renew(self, engine: Engine, item_columns: Columns) -> None:
-        """Answer from a changed catalogue or state; see `changing`."""
+    def renew(self, engine: Engine, item_columns: Columns, gone: Collection[int]) -> None:
+        """Answer from a changed catalogue or state, without the rows that are gone; see `changing`."""
         self.engine, self.item_columns = engine, item_columns
         self._popular = self.state.item_counts.astype(np.float32)
-        if isinstance(engine.index, Overlay):
-            self._popular[engine.index.gone] = -np.inf
+        self._popular[list(gone)] = -np.inf
 
     @property
     def model_version(self) -> str:

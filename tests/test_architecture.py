@@ -37,7 +37,7 @@ ROOMS = {
         "comparing",
         "backtest",
     ],
-    "door": ["cli", "demo", "__main__", "__init__"],
+    "door": ["cli", "demo", "logs", "__main__", "__init__"],
 }
 """Files that form one room; any other file or folder at the top of the package is a room of its own."""
 

@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+import typer.core
 import typer.main
 from starlette.routing import compile_path
 
@@ -54,7 +55,13 @@ def commands() -> dict[str, set[str]]:
     """Command -> its options, as `recsys --help` has them."""
     group = typer.main.get_command(command_line)
     found = group.commands  # type: ignore[attr-defined]
-    return {name: {option for part in one.params for option in part.opts} for name, one in found.items()}
+    return {name: {option for part in parts_of(one) for option in part.opts} for name, one in found.items()}
+
+
+def parts_of(command: object) -> list[typer.core.TyperOption]:
+    """The options of a command, and of those under it (`recsys log export`)."""
+    under = getattr(command, "commands", {})
+    return [*command.params, *(part for one in under.values() for part in parts_of(one))]  # type: ignore[attr-defined]
 
 
 def mentioned_commands(lines: list[tuple[str, str]]) -> list[tuple[str, str, list[str]]]:

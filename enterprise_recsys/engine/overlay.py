@@ -40,7 +40,7 @@ class Overlay:
         """Rows that can be found."""
         return len(self.base) - len(self._hidden) + len(self.rows)
 
-    def put(self, rows: Ints, vectors: Floats) -> Overlay:
+    def add(self, rows: Ints, vectors: Floats) -> Overlay:
         """With other vectors [M, D] for rows [M], new or known, also such as were gone."""
         kept = ~np.isin(self.rows, rows)
         return Overlay(
@@ -50,7 +50,7 @@ class Overlay:
             np.setdiff1d(self.gone, rows),
         )
 
-    def without(self, rows: Ints) -> Overlay:
+    def remove(self, rows: Ints) -> Overlay:
         """With these rows [M] gone."""
         kept = ~np.isin(self.rows, rows)
         return Overlay(self.base, self.rows[kept], self.vectors[kept], np.union1d(self.gone, rows))

@@ -8,6 +8,8 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from enterprise_recsys.service.cursors import LONGEST
+
 MOST_ITEMS = 1_000
 MOST_EVENTS = 1_000
 MOST_VALUES = 100
@@ -60,19 +62,21 @@ Value = Annotated[bool | int | float | str | list[str] | None, BeforeValidator(c
 Values = Annotated[dict[Text, Value], Field(max_length=MOST_VALUES)]
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """A message with nothing in it that is not known."""
+
     # Unknown names are refused: a misspelt `excluded` would otherwise change nothing and say nothing.
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class SimpleQuery(_Strict):
+class SimpleQuery(Strict):
     """What stands behind the question mark of `GET /recommend/{user_id}`."""
 
     k: Count = 10
     fields: Fields = []
 
 
-class RecommendRequest(_Strict):
+class RecommendRequest(Strict):
     """Who asks, and what is known of them right now."""
 
     user_id: Text | None = Field(None, description="Outside id of the user; null or unknown is fine.")
@@ -85,9 +89,16 @@ class RecommendRequest(_Strict):
     exclude: list[Text] = Field([], max_length=MOST_EVENTS, description="Item ids that must not appear.")
     exclude_seen: Annotated[bool, Field(strict=True)] = Field(True, description="Leave out the items of the history.")
     fields: Fields = []
+    surface: Text = Field("home", description="Where the list is shown; stands in the slate log.")
+    cursor: Annotated[str, Field(strict=True, max_length=LONGEST)] | None = Field(
+        None, description="`next_cursor` of the page before, with the same user_id and surface; no item comes twice."
+    )
+    exclude_served: Annotated[bool, Field(strict=True)] = Field(
+        False, description="Leave out what the user was shown on this surface in the last half hour."
+    )
 
 
-class SimilarRequest(_Strict):
+class SimilarRequest(Strict):
     """Which item, and how many like it."""
 
     item_id: Text
@@ -102,7 +113,13 @@ class Item(BaseModel):
 
     item_id: str
     score: float = Field(description="Higher is better; comparable within one list only.")
-    rank: int = Field(ge=1, description="1 = the first place.")
+    rank: int = Field(ge=1, description="1 = the first place, counted on over pages.")
+
+
+class ShownItem(Item):
+    """One place of a list that is in the slate log."""
+
+    propensity: float = Field(description="The chance, before the draw, that this item would stand here; 1 = certain.")
 
 
 class SimpleAnswer(BaseModel):
@@ -124,8 +141,10 @@ class SimilarAnswer(BaseModel):
 class RecommendAnswer(BaseModel):
     """A list, and how much of it is personal."""
 
+    recommendation_id: str = Field(description="Names this answer; events that follow it carry it.")
     user_id: str | None
-    items: list[Item]
+    items: list[ShownItem]
+    next_cursor: str | None = Field(description="Asks for the page after this one; null where the list ends.")
     fallback_level: int = Field(
         description="0 = personal; 1 = user unknown to the model, answered from the history or features given; "
         "2 = nothing known: popular items."

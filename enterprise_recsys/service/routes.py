@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from enterprise_recsys.errors import NotFittedError
 from enterprise_recsys.recommender import Recommender
+from enterprise_recsys.service.living import Living
 from enterprise_recsys.service.messages import (
     Health,
     RecommendAnswer,
@@ -24,6 +25,7 @@ from enterprise_recsys.service.messages import (
     Value,
 )
 from enterprise_recsys.service.problems import documented
+from enterprise_recsys.service.slates import Page
 
 # An answer is for one person: no cache between us and them may keep it.
 PRIVATE = {"Cache-Control": "no-store"}
@@ -44,40 +46,69 @@ async def ready_recommender(request: Request) -> Recommender:
     return recommender
 
 
+async def living_of(request: Request) -> Living:
+    """The recommender with its store.
+
+    Raises:
+        NotFittedError: no artifact is loaded yet; answered with 503.
+    """
+    living: Living | None = request.app.state.living
+    if living is None:
+        raise NotFittedError("No artifact is loaded yet.")
+    return living
+
+
 Ready = Annotated[Recommender, Depends(ready_recommender)]
+Alive = Annotated[Living, Depends(living_of)]
 
 
 # `response_model=None` and a ready-made Response: validating our own answer again would cost more than making it.
 @router.get("/recommend/{user_id}", response_model=None, responses={200: {"model": SimpleAnswer}, **REFUSALS})
-async def recommend_simple(user_id: Text, query: Annotated[SimpleQuery, Query()], recommender: Ready) -> Response:
-    """Items for a user, best first. Headers: `X-Fallback-Level` and `X-Model-Version`."""
-    found = recommender.recommend(user_id, query.k, fields=query.fields)
+async def recommend_simple(user_id: Text, query: Annotated[SimpleQuery, Query()], living: Alive) -> Response:
+    """Items for a user, best first. Headers: `X-Recommendation-Id`, `X-Fallback-Level` and `X-Model-Version`."""
+    page = Page(living, user_id, query.k, "home")
+    found = living.recommender.recommend(user_id, page.depth, fields=query.fields)
+    shown = page.shown(found)
+    # This route's body is fixed: no propensity in it.
+    items = [{name: value for name, value in item.items() if name != "propensity"} for item in shown.items]
     headers = {
+        "X-Recommendation-Id": shown.recommendation_id,
         "X-Fallback-Level": str(found.fallback_level),
         # A header holds printable ASCII only; the exact version stands in the body of POST /v1/recommend.
         "X-Model-Version": "".join(sign if " " < sign <= "~" else "?" for sign in found.model_version),
     }
-    return _answer({"user_id": user_id, "recommendations": found}, headers)
+    return answer({"user_id": user_id, "recommendations": items}, headers)
 
 
 @router.post("/v1/recommend", response_model=None, responses={200: {"model": RecommendAnswer}, **REFUSALS})
-async def recommend(message: RecommendRequest, recommender: Ready) -> Response:
+async def recommend(message: RecommendRequest, living: Alive) -> Response:
     """Items for a user, known or not, from what is stored and what the request tells."""
     start = time.perf_counter()
-    found = recommender.recommend(
+    page = Page(
+        living,
         message.user_id,
         message.k,
+        message.surface,
+        cursor=message.cursor,
+        exclude_served=message.exclude_served,
+    )
+    found = living.recommender.recommend(
+        message.user_id,
+        page.depth,
         history=message.history,
         user_features=_given(message.user_features),
         context=_given(message.context),
-        exclude=message.exclude,
+        exclude=[*message.exclude, *page.exclude],
         exclude_seen=message.exclude_seen,
         fields=message.fields,
     )
-    return _answer(
+    shown = page.shown(found)
+    return answer(
         {
+            "recommendation_id": shown.recommendation_id,
             "user_id": message.user_id,
-            "items": found,
+            "items": shown.items,
+            "next_cursor": shown.next_cursor,
             "fallback_level": found.fallback_level,
             "model_version": found.model_version,
             "took_ms": _milliseconds_since(start),
@@ -92,7 +123,7 @@ async def similar(message: SimilarRequest, recommender: Ready) -> Response:
     """Items that resemble an item, most alike first."""
     start = time.perf_counter()
     found = recommender.similar_items(message.item_id, message.k, fields=message.fields)
-    return _answer(
+    return answer(
         {
             "item_id": message.item_id,
             "items": found,
@@ -105,16 +136,16 @@ async def similar(message: SimilarRequest, recommender: Ready) -> Response:
 @router.get("/health/live", response_model=None, responses={200: {"model": Health}})
 async def live() -> Response:
     """Whether the process answers; a container that fails this is to be restarted."""
-    return _answer({"status": "live"})
+    return answer({"status": "live"})
 
 
 @router.get("/health/ready", response_model=None, responses={200: {"model": Health}, **documented(503)})
 async def ready(recommender: Ready) -> Response:
     """Whether an artifact is loaded; a container that fails this is to get no traffic."""
-    return _answer({"status": "ready"})
+    return answer({"status": "ready"})
 
 
-def _answer(content: Mapping[str, object], headers: Mapping[str, str] | None = None) -> Response:
+def answer(content: Mapping[str, object], headers: Mapping[str, str] | None = None) -> Response:
     """JSON; scores may be numpy numbers, which only orjson's option writes."""
     body = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
     return Response(body, headers={**PRIVATE, **(headers or {})}, media_type="application/json")

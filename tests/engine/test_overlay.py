@@ -24,10 +24,10 @@ def test_search_agrees_with_brute_force_after_any_changes(seed: int) -> None:
             put = _unit(generator, len(rows))
             vectors = np.vstack([vectors, np.zeros((len(further), 8), np.float32)])
             vectors[rows] = put
-            overlay, gone = overlay.put(rows, put), gone - set(rows.tolist())
+            overlay, gone = overlay.add(rows, put), gone - set(rows.tolist())
         else:
             rows = generator.choice(np.arange(1, len(vectors)), 7, replace=False)
-            overlay, gone = overlay.without(rows), gone | set(rows.tolist())
+            overlay, gone = overlay.remove(rows), gone | set(rows.tolist())
     queries = _unit(generator, 9)
     left_out = [generator.choice(len(vectors), generator.integers(0, 12), replace=False) for _ in queries]
     offsets = np.concatenate([[0], np.cumsum([len(one) for one in left_out])])
@@ -45,7 +45,7 @@ def test_search_agrees_with_brute_force_after_any_changes(seed: int) -> None:
 def test_a_change_leaves_the_older_overlay_as_it_was() -> None:
     vectors = np.vstack([np.zeros((1, 8), np.float32), _unit(np.random.default_rng(0), 5)])
     first = Overlay.over(exact(vectors))
-    second = first.put(np.array([6]), vectors[[1]]).without(np.array([2]))
+    second = first.add(np.array([6]), vectors[[1]]).remove(np.array([2]))
     nothing = np.array([0, 0]), np.zeros(0, dtype=np.int64)
     assert sorted(first.search(vectors[[1]], 5, *nothing).rows[0].tolist()) == [1, 2, 3, 4, 5]
     assert sorted(second.search(vectors[[1]], 6, *nothing).rows[0].tolist()) == [0, 1, 3, 4, 5, 6]

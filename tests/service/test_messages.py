@@ -20,6 +20,9 @@ def test_an_empty_request_is_a_stranger_who_wants_ten() -> None:
         "exclude": [],
         "exclude_seen": True,
         "fields": [],
+        "surface": "home",
+        "cursor": None,
+        "exclude_served": False,
     }
 
 
