@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 from starlette.responses import Response
 
@@ -23,17 +23,23 @@ FUTURE_S = 300
 router = APIRouter()
 
 
-def check_moment(moment: datetime) -> datetime:
-    """Let a time through that an event can have; without a zone it is UTC.
+def read_moment(value: object) -> datetime | None:
+    """Read a time that an event can have; without a zone it is UTC. A number is refused: its unit would be a guess.
 
     Raises:
-        PydanticCustomError: it lies before 1970, or more than FUTURE_S ahead.
+        PydanticCustomError: no ISO 8601, before 1970, or more than FUTURE_S ahead.
     """
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-    seconds = moment.timestamp()
-    if not 0 <= seconds <= time.time() + FUTURE_S:
+    if value is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else datetime.max
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        moment = datetime.max.replace(tzinfo=UTC)
+    if not 0 <= moment.timestamp() <= time.time() + FUTURE_S:
         raise PydanticCustomError(
-            "event_time", "A time lies between 1970 and now (five minutes ahead at most), as in 2026-03-01T12:00:00Z"
+            "event_time",
+            "A time is a text as 2026-03-01T12:00:00Z, between 1970 and now (five minutes ahead at most)",
         )
     return moment
 
@@ -45,7 +51,7 @@ class EventMessage(Strict):
     item_id: Text
     event_type: Text = "interaction"
     rating: Annotated[float, Field(strict=True, ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)] | None = None
-    timestamp: Annotated[datetime, Field(strict=True), AfterValidator(check_moment)] | None = Field(
+    timestamp: Annotated[datetime | None, BeforeValidator(read_moment)] = Field(
         None, description="ISO 8601; UTC where no zone is given. Null: now."
     )
     event_id: Text | None = Field(

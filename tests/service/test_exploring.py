@@ -22,7 +22,7 @@ from enterprise_recsys.service.exploring import POOL, depth, explore
     ],
 )
 def test_the_logged_propensity_is_the_frequency(count: int, k: int, items: float, positions: float) -> None:
-    generator, draws = np.random.default_rng(7), 40_000
+    generator, draws = np.random.default_rng(7), 10_000
     seen: Counter[tuple[int, int]] = Counter()
     told: dict[tuple[int, int], float] = {}
     for _ in range(draws):

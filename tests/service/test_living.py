@@ -77,9 +77,10 @@ def test_an_event_sent_twice_counts_once(client: TestClient) -> None:
 def test_what_was_kept_is_known_after_a_restart(saved: Path, tmp_path: Path) -> None:
     keeping = Keeping(tmp_path / "live", "normal")
     with served(saved, keeping) as client:
-        happened(client, "new", ["17", "23", "42"])
+        taken = ids(client, None, k=4)
+        happened(client, "new", taken[:3])
         assert client.put("/v1/items/n1", json={"features": {"title": "Fresh"}}).status_code == 200
-        assert client.delete("/v1/items/17").status_code == 200
+        assert client.delete(f"/v1/items/{taken[3]}").status_code == 200
         before = client.post("/v1/recommend", json={"user_id": "new", "k": 200}).json()["items"]
     with served(saved, keeping) as client:
         after = client.post("/v1/recommend", json={"user_id": "new", "k": 200}).json()["items"]
