@@ -12,7 +12,7 @@ import polars as pl
 from enterprise_recsys.data.features import encode
 from enterprise_recsys.data.growing import Growing
 from enterprise_recsys.data.processor import DataProcessor
-from enterprise_recsys.data.told import row_of
+from enterprise_recsys.data.told import checked, table_of
 from enterprise_recsys.engine.overlay import Overlay
 from enterprise_recsys.recommender import Recommender
 from enterprise_recsys.records import ITEM_ID, USER_ID, Doubles, Floats, Ints
@@ -50,12 +50,14 @@ class Changes:
         Raises:
             ConfigError: a name that no user has, or a value of the wrong type.
         """
-        self._user_row(user_id, features)
+        checked(self._user_schema(), USER_ID, features, "user_")
 
     def user(self, user_id: str, features: Features, *, whole: bool) -> None:
         """Hold features of a user; `whole`: in place of all that is known, else over what the log says."""
-        on_record = {} if whole else self._recorded(user_id)
-        self.recommender.state.tell(user_id, self._user_row(user_id, {**on_record, **self._full(features)}))
+        schema = self._user_schema()
+        told = checked(schema, USER_ID, features, "user_")
+        row = {**({} if whole else self._recorded(user_id)), **told}
+        self.recommender.state.tell(user_id, table_of(schema, USER_ID, {user_id: row}))
 
     def forget(self, user_id: str) -> bool:
         """Drop a user's events and features, those of the training log in memory too; whether there were any."""
@@ -73,13 +75,6 @@ class Changes:
         for feature in self.recommender.engine.processor.of("user"):
             known.setdefault(feature.name, _TYPES[feature.kind])
         return known
-
-    def _user_row(self, user_id: str, features: Features) -> pl.DataFrame:
-        return row_of(self._user_schema(), USER_ID, user_id, features, "user_")
-
-    def _full(self, features: Features) -> dict[str, object]:
-        schema = self._user_schema()
-        return {name if name in schema else f"user_{name}": value for name, value in features.items()}
 
     def _recorded(self, user_id: str) -> dict[str, object]:
         table = self.recommender.log.users
@@ -110,7 +105,8 @@ class Changes:
         if not items:
             return
         engine = self.recommender.engine
-        frame = pl.concat([self._item_row(one, told, whole=whole[one]) for one, told in items.items()])
+        rows_told = {one: self._item_row(one, told, whole=whole[one]) for one, told in items.items()}
+        frame = table_of(engine.processor.catalogue.schema, ITEM_ID, rows_told)
         processor = copy(engine.processor)
         rows = np.array([processor.items.add(one) for one in items], dtype=np.int64)
         # A new item keeps id 0 in the tower: its features speak for it, not an untrained embedding.
@@ -133,17 +129,11 @@ class Changes:
         self._gone |= set(rows[rows > 0].tolist())
         self._renewed(index=Overlay.over(self.recommender.engine.index).remove(rows[rows > 0]))
 
-    def _item_row(self, item_id: str, features: Features, *, whole: bool) -> pl.DataFrame:
+    def _item_row(self, item_id: str, features: Features, *, whole: bool) -> dict[str, object]:
         catalogue, items = self.recommender.engine.processor.catalogue, self.recommender.engine.processor.items
-        full = {name if name in catalogue.columns else f"item_{name}": value for name, value in features.items()}
-        row = items.row(item_id)
-        on_record = {} if whole or row == 0 else _told(catalogue.row(row - 1, named=True), ITEM_ID)
-        # What is on record is of the right type already and goes in as it is.
-        told = row_of(catalogue.schema, ITEM_ID, item_id, features, "item_")
-        kept = {name: value for name, value in on_record.items() if name not in full}
-        return told.with_columns(
-            pl.Series(name, [value], dtype=catalogue.schema[name]) for name, value in kept.items()
-        ).select(catalogue.columns)
+        told = checked(catalogue.schema, ITEM_ID, features, "item_")
+        row = 0 if whole else items.row(item_id)
+        return {**(_told(catalogue.row(row - 1, named=True), ITEM_ID) if row else {}), **told}
 
     def _renewed(self, processor: DataProcessor | None = None, index: Overlay | None = None) -> None:
         engine = self.recommender.engine
@@ -153,6 +143,9 @@ class Changes:
         changed = replace(engine, processor=processor or engine.processor, index=index or engine.index, vectors=vectors)
         self.recommender.renew(changed, {name: growing.rows for name, growing in self._columns.items()}, self._gone)
 
+
+_MOST_CHUNKS = 64
+"""Chunks are cheap to add and slow to read."""
 
 _TYPES: dict[str, pl.DataType] = {
     "category": pl.String(),
@@ -168,8 +161,12 @@ def _told(row: Mapping[str, object], key: str) -> dict[str, object]:
 
 
 def _replaced(table: pl.DataFrame, rows: Ints, frame: pl.DataFrame) -> pl.DataFrame:
-    """A catalogue with other lines at rows [M] (from 1 on), the last ones behind its end."""
-    for place in np.argsort(rows, kind="stable").tolist():
-        before, line = int(rows[place]) - 1, frame[place : place + 1]
-        table = table[:before].vstack(line).vstack(table[before + 1 :])
-    return table.rechunk() if len(rows) and table.n_chunks() > 64 else table
+    """A catalogue with other lines at rows [M] (from 1 on), the new ones, in order, behind its end."""
+    size = len(table)
+    known, new = np.flatnonzero(rows <= size), np.flatnonzero(rows > size)
+    if len(known):
+        places = np.arange(size)
+        places[rows[known] - 1] = size + known
+        table = table.vstack(frame)[places]
+    table = table.vstack(frame[new]) if len(new) else table
+    return table.rechunk() if table.n_chunks() > _MOST_CHUNKS else table

@@ -1,4 +1,4 @@
-"""Features told of one user or one item become a row of its table; a wrong name or type is refused."""
+"""Features told of users and items become rows of their tables; a wrong name or type is refused."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ import polars as pl
 from enterprise_recsys.errors import ConfigError
 
 
-def row_of(
-    schema: Mapping[str, pl.DataType], key: str, outside: str, features: Mapping[str, object], prefix: str
-) -> pl.DataFrame:
-    """One row in a table's columns and types; what is not told is missing.
+def checked(
+    schema: Mapping[str, pl.DataType], key: str, features: Mapping[str, object], prefix: str
+) -> dict[str, object]:
+    """Features by the full names of their columns, as values that these can hold.
 
     Args:
         schema: column -> type of the table.
         key: its column of ids.
-        outside: the id.
         features: by column name, or short: `title` for `item_title`; None = missing.
         prefix: what short names lack, `item_`.
 
@@ -33,9 +32,14 @@ def row_of(
             raise ConfigError(f"feature {name!r} is unknown; known: {known}.")
         if full in row:
             raise ConfigError(f"feature {full!r} is told twice, in full and short; tell it once.")
-        row[full] = value
+        row[full] = _value(full, schema[full], value)
+    return row
+
+
+def table_of(schema: Mapping[str, pl.DataType], key: str, rows: Mapping[str, Mapping[str, object]]) -> pl.DataFrame:
+    """A table of checked rows by id, in their order; what is not told is missing."""
     columns = [
-        pl.Series(name, [outside] if name == key else [_value(name, kind, row.get(name))], dtype=kind)
+        pl.Series(name, list(rows) if name == key else [row.get(name) for row in rows.values()], dtype=kind)
         for name, kind in schema.items()
     ]
     return pl.DataFrame(columns)

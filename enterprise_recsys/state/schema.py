@@ -57,6 +57,7 @@ def connect(path: Path, sync: Sync) -> sqlite3.Connection:
         made.execute("PRAGMA journal_mode = WAL")
         made.execute(f"PRAGMA synchronous = {sync.upper()}")
         made.execute("PRAGMA secure_delete = ON")  # erased rows are written over with zeros
+        made.execute("PRAGMA temp_store = MEMORY")  # each job may be undone alone: what for stays off the disk
         made.execute("PRAGMA journal_size_limit = 67108864")
     except sqlite3.Error as error:
         raise StoreError(
