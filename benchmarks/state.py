@@ -6,6 +6,7 @@ Prints CPU time (of the whole process, writer thread included) and wall time; ru
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import tempfile
 import time
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from enterprise_recsys import ModelConfig
 from enterprise_recsys.data.worlds import make_world
-from enterprise_recsys.engine.overlay import Overlay
+from enterprise_recsys.engine.indexes import exact
 from enterprise_recsys.recommender import Recommendations, Recommender
 from enterprise_recsys.service.keeping import Keeping
 from enterprise_recsys.service.living import Living
@@ -43,6 +44,7 @@ def main() -> None:
     log = make_world(users=500, items=300, days=60, events_per_user=30).interactions
     trainer = ProductionTrainer(ModelConfig(epochs=2, ranker_epochs=1, threads=1), progress=False).fit(log)
     print(f"load average {os.getloadavg()[0]:.2f}; times {options.times}; synchronous={options.sync}")
+    gc.freeze()  # a service has no training framework in memory for the collector to look through
     with tempfile.TemporaryDirectory() as folder:
         trainer.save(folder)
         keeping = Keeping(Path(folder) / "live", options.sync)
@@ -102,18 +104,20 @@ def writes(living: Living, times: int) -> None:
     living.follow()
     for size in (0, 20_000, 80_000):
         enlarge(living, size)
-        index = living.recommender.engine.index
-        beside = len(index.rows) if isinstance(index, Overlay) else 0
-        print(f"catalogue of {living.recommender.n_items:,} items, {beside:,} of them beside the index")
+        print(f"catalogue of {living.recommender.n_items:,} items")
         timed("  one new item, kept and found", 20, lambda number, at=size: put(living, f"n-{at}-{number}"))
         timed("  an answer of 10", 100, lambda _: living.recommender.recommend("new-1", 10))
 
 
 def enlarge(living: Living, size: int) -> None:
-    """Further items, all alike but for their id."""
+    """Further items, all alike but for their id, in the index as if they had been trained."""
     features = living.recommender.engine.processor.catalogue.drop("item_id").row(0, named=True)
-    names = [f"more-{size}-{number}" for number in range(size)]
-    living.changes.items(dict.fromkeys(names, features), whole=dict.fromkeys(names, True))
+    living.changes.items(
+        {f"more-{size}-{n}": features for n in range(size)}, whole={f"more-{size}-{n}": True for n in range(size)}
+    )
+    recommender = living.recommender
+    changed = replace(recommender.engine, index=exact(recommender.engine.vectors))
+    recommender.renew(changed, recommender.item_columns, ())
 
 
 def put(living: Living, name: str) -> None:

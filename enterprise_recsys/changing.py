@@ -126,6 +126,8 @@ class Changes:
     def drop(self, item_ids: Sequence[str]) -> None:
         """Never recommend some items again, until they are put anew; unknown ids are passed over."""
         rows = self.recommender.engine.processor.items.rows(list(item_ids))
+        if not rows.any():
+            return
         self._gone |= set(rows[rows > 0].tolist())
         self._renewed(index=Overlay.over(self.recommender.engine.index).remove(rows[rows > 0]))
 
