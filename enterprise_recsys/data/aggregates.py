@@ -148,6 +148,11 @@ class Running:
     def _with(places: _Places, rows: Ints, times: Ints) -> _Places:
         return _Places(np.concatenate([places.rows, rows]), np.concatenate([places.times, times]))
 
+    def grow(self, owners: int) -> None:
+        """Have at least so many rows; new ones know nothing yet."""
+        if owners > len(self._sums):  # some to spare, so that a stream of new owners does not copy each time
+            self._sums = np.vstack([self._sums, np.zeros((owners - len(self._sums) + len(self._sums) // 8, 4))])
+
     def read(self, rows: Ints, times: Ints) -> Statistics:
         """The statistics of owners [R] now; `times` [R] is the moment that the recent events are counted back from."""
         recent = self._settled.recent(rows, times) + self._fresh.recent(rows, times)
