@@ -222,7 +222,7 @@ def test_a_forgotten_user_is_a_stranger_in_every_part(changes: Changes) -> None:
     [
         ({"colour": "red"}, "feature 'colour' is unknown; known: item_"),
         ({"item_id": "x"}, "feature 'item_id' is unknown"),
-        ({"title": 3}, "feature 'item_title' is a int; it should be a text"),
+        ({"title": 3}, "feature 'item_title' is wrong: it should be a text, and a int was told"),
         ({"title": "a", "item_title": "b"}, "feature 'item_title' is told twice"),
     ],
 )

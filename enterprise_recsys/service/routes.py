@@ -119,14 +119,17 @@ async def recommend(message: RecommendRequest, living: Alive) -> Response:
 @router.post(
     "/v1/similar", response_model=None, responses={200: {"model": SimilarAnswer}, **REFUSALS, **documented(404)}
 )
-async def similar(message: SimilarRequest, recommender: Ready) -> Response:
+async def similar(message: SimilarRequest, living: Alive) -> Response:
     """Items that resemble an item, most alike first."""
     start = time.perf_counter()
-    found = recommender.similar_items(message.item_id, message.k, fields=message.fields)
+    page = Page(living, None, message.k, f"similar:{message.item_id}")
+    found = living.recommender.similar_items(message.item_id, page.depth, fields=message.fields)
+    shown = page.shown(found)
     return answer(
         {
+            "recommendation_id": shown.recommendation_id,
             "item_id": message.item_id,
-            "items": found,
+            "items": shown.items,
             "model_version": found.model_version,
             "took_ms": _milliseconds_since(start),
         }
