@@ -140,10 +140,9 @@ class Changes:
     def _renewed(self, processor: DataProcessor | None = None, index: Overlay | None = None) -> None:
         engine = self.recommender.engine
         vectors: Floats = self._vectors.rows.astype(np.float32, copy=False)
-        if processor is not None:
-            self.recommender.state.renew(processor)
+        self.recommender.state.renew(processor or engine.processor, np.array(sorted(self._gone), dtype=np.int64))
         changed = replace(engine, processor=processor or engine.processor, index=index or engine.index, vectors=vectors)
-        self.recommender.renew(changed, {name: growing.rows for name, growing in self._columns.items()}, self._gone)
+        self.recommender.renew(changed, {name: growing.rows for name, growing in self._columns.items()})
 
 
 _MOST_CHUNKS = 64

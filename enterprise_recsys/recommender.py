@@ -84,11 +84,10 @@ class Recommender:
         self.item_columns: Columns = engine.processor.item_columns()
         self._popular = self.state.item_counts.astype(np.float32)
 
-    def renew(self, engine: Engine, item_columns: Columns, gone: Collection[int]) -> None:
-        """Answer from a changed catalogue or state, without the rows that are gone; see `changing`."""
+    def renew(self, engine: Engine, item_columns: Columns) -> None:
+        """Answer from a changed catalogue or state; see `changing`."""
         self.engine, self.item_columns = engine, item_columns
         self._popular = self.state.item_counts.astype(np.float32)
-        self._popular[list(gone)] = -np.inf
 
     @property
     def model_version(self) -> str:
@@ -189,7 +188,7 @@ class Recommender:
         self._check_k(k)
         names = self._fields(fields)
         row = self.engine.processor.items.row(str(item_id))
-        if row == 0 or not np.isfinite(self._popular[row]):
+        if row == 0 or row in self.state.gone:
             raise UnknownItemError(
                 f"item {item_id!r} is not in the catalogue of {self.n_items} items; ids are strings "
                 "as in the training log."

@@ -58,6 +58,7 @@ class State:
         self.item_counts[0] = 0.0
         self.overlay = Overlay(len(self.users), int(events.times[-1]) if len(events) else 0)
         self._known_items = len(processor.items)
+        self.gone = np.zeros(0, dtype=np.int64)
         self._columns = processor.user_columns(log.users, self.users)
         self._user_statistics, self._item_statistics = Running(len(self.users)), Running(len(processor.items))
         self._user_statistics.update(events.users, events.ratings, events.times)
@@ -100,9 +101,9 @@ class State:
         self.overlay.forget(slot)
         return bool(self.processor.users.remove(user_id)) or slot > 0
 
-    def renew(self, processor: DataProcessor) -> None:
-        """Take a processor that has learnt of further items."""
-        self.processor = processor
+    def renew(self, processor: DataProcessor, gone: Ints) -> None:
+        """Take a processor that has learnt of further items, and the item rows [T] that every request leaves out."""
+        self.processor, self.gone = processor, gone
         further = len(processor.items) - len(self.item_counts)
         self.item_counts = np.concatenate([self.item_counts, np.zeros(further)])
         self._item_statistics.grow(len(processor.items))
@@ -116,6 +117,7 @@ class State:
         history, offsets, seen = self.overlay.histories(
             slots, history, *self.histories.before(settled, ends), self._known_items
         )
+        offsets, seen = _with_all(offsets, seen, self.gone)
         # A log that ends long before the request would show every item as untaken of late: time stands still with it.
         as_of = self.overlay.now(times)
         return Requests(
@@ -152,17 +154,18 @@ class State:
                 told[feature.name] = feature.encode_one(context[feature.name])
         newest, seen, statistics = request.history, request.seen, request.statistics
         if history is not None:
-            seen = self.processor.items.rows(history)
-            seen = seen[seen > 0]
+            had = self.processor.items.rows(history)
+            had = had[had > 0]
+            seen = np.concatenate([had, self.gone])
             newest = np.zeros((1, self.length), dtype=np.int64)
-            past = seen[seen < self._known_items]  # the towers have never heard of later items
+            past = had[had < self._known_items]  # the towers have never heard of later items
             if len(past):
                 newest[0, -min(len(past), self.length) :] = past[-self.length :]
             # Of a history that comes with the request no times are told: it counts as what has just happened.
-            count, unrated = np.array([float(len(seen))]), np.array([np.nan])
+            count, unrated = np.array([float(len(had))]), np.array([np.nan])
             statistics = Statistics(count, unrated, unrated, np.full((1, len(WINDOWS_DAYS)), count[0]))
         left_out = self.processor.items.rows(list(exclude))
-        seen = np.concatenate([seen if exclude_seen else seen[:0], left_out[left_out > 0]])
+        seen = np.concatenate([seen if exclude_seen else self.gone, left_out[left_out > 0]])
         return Requests(columns, newest, told, statistics, request.times, np.array([0, len(seen)]), seen)
 
     def _context(self, size: int, given: Columns | None) -> Columns:
@@ -176,6 +179,15 @@ class State:
         """The ranker's columns for candidates: item rows (0 = empty) and retrieval scores [B, K] -> [B*K]."""
         statistics = self._item_statistics.read(rows.ravel(), np.repeat(requests.times, rows.shape[1]))
         return ranker_columns(self.processor, requests, items, statistics, rows, scores)
+
+
+def _with_all(offsets: Ints, seen: Ints, further: Ints) -> tuple[Ints, Ints]:
+    """Offsets [B+1] and rows to leave out, with further rows for each request."""
+    if len(further) == 0:
+        return offsets, seen
+    size = len(offsets) - 1
+    rows = np.insert(seen, np.repeat(offsets[1:], len(further)), np.tile(further, size))
+    return offsets + np.arange(size + 1) * len(further), rows
 
 
 def ranker_columns(
