@@ -117,7 +117,7 @@ def enlarge(living: Living, size: int) -> None:
     )
     recommender = living.recommender
     changed = replace(recommender.engine, index=exact(recommender.engine.vectors))
-    recommender.renew(changed, recommender.item_columns, ())
+    recommender.renew(changed, recommender.item_columns)
 
 
 def put(living: Living, name: str) -> None:

@@ -181,6 +181,12 @@ def test_a_dropped_item_is_never_shown_until_it_is_put_again(changes: Changes) -
     assert item not in ids(recommender.similar_items(str(ids(recommender.recommend(None, 1))[0]), 119))
     with pytest.raises(UnknownItemError):
         recommender.similar_items(item)
+    everyone = recommender.log.events["user_id"].unique().sort().to_list()
+    assert item not in recommender.recommend_many(everyone, 120, frame="polars")["item_id"].to_list()
+    history = [str(one) for one in ids(recommender.recommend(None, 3))]
+    assert len(recommender.recommend(None, 120, history=history)) == 116
+    assert len(recommender.recommend(None, 120, history=history, exclude_seen=False)) == 119
+    assert recommender.state.of_one(None, 0, history=history).statistics.count.tolist() == [3.0]
     changes.items({item: {}}, whole={item: False})
     assert item in ids(recommender.recommend(None, 120))
     assert item in ids(recommender.recommend(user, 120, exclude_seen=False))
@@ -311,7 +317,7 @@ def test_a_forgotten_user_is_a_stranger_in_every_part(changes: Changes) -> None:
     [
         ({"colour": "red"}, "feature 'colour' is unknown; known: item_"),
         ({"item_id": "x"}, "feature 'item_id' is unknown"),
-        ({"title": 3}, "feature 'item_title' is a int; it should be a text"),
+        ({"title": 3}, "feature 'item_title' is wrong: it should be a text, and a int was told"),
         ({"title": "a", "item_title": "b"}, "feature 'item_title' is told twice"),
     ],
 )

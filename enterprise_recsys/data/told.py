@@ -48,31 +48,43 @@ def table_of(schema: Mapping[str, pl.DataType], key: str, rows: Mapping[str, Map
 def _value(name: str, kind: pl.DataType, value: object) -> object:
     if value is None:
         return None
-    right, wanted = False, str(kind)
+    wanted, plain = _plain(kind, value)
+    if plain is not None and isinstance(kind, pl.Enum | pl.Categorical):
+        return plain if not isinstance(kind, pl.Enum) or plain in kind.categories else None  # never seen: missing
+    try:
+        # The column has the last word: an 8-bit number has no room for 300, a list of numbers none for texts.
+        held = None if plain is None else pl.Series([plain]).cast(kind, strict=False)[0]
+    except (TypeError, OverflowError, pl.exceptions.PolarsError):
+        held = None
+    if isinstance(held, pl.Series):
+        held = None if held.null_count() else held.to_list()
+    if held is None:
+        raise ConfigError(f"feature {name!r} is wrong: it should be {wanted}, and a {type(value).__name__} was told.")
+    return held
+
+
+def _plain(kind: pl.DataType, value: object) -> tuple[str, object]:
+    """What a column's type wants, in words, and the value as such; None = it is something else."""
     if kind == pl.Boolean:
-        right, wanted = isinstance(value, bool), "true or false"
-    elif kind.is_numeric():
-        right, wanted = isinstance(value, int | float) and not isinstance(value, bool), "a number"
-        if right and kind.is_integer():
-            right, wanted = float(value) == int(float(value)) and abs(float(value)) < 2**31, "a whole number"  # type: ignore[arg-type]
-            value = int(float(value)) if right else value  # type: ignore[arg-type]
-    elif kind.is_temporal():
-        wanted = "a time as in 2026-03-01T12:00:00"
-        try:
-            moment = datetime.fromisoformat(value) if isinstance(value, str) else None
-            cast = pl.Series([moment]).cast(kind, strict=False) if moment is not None else None
-            value, right = (cast[0], cast[0] is not None) if cast is not None else (value, False)
-        except (ValueError, pl.exceptions.PolarsError):
-            right = False
-    elif isinstance(kind, pl.List | pl.Array):
-        wanted = "a list of texts"
-        right = isinstance(value, list) and all(isinstance(one, str) for one in value)
-    elif kind in (pl.String, pl.Categorical, pl.Enum):
-        right, wanted = isinstance(value, str), "a text"
-        if isinstance(value, list) and kind == pl.String and all(isinstance(one, str) for one in value):
-            right, value = True, "|".join(value)  # lists in text columns are written so: Action|Comedy
-        if right and isinstance(kind, pl.Enum) and value not in kind.categories:
-            value = None  # a value never seen, as everywhere
-    if not right:
-        raise ConfigError(f"feature {name!r} is a {type(value).__name__}; it should be {wanted}.")
-    return value
+        return "true or false", value if isinstance(value, bool) else None
+    if kind.is_numeric():
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if kind.is_integer():
+            is_whole = is_number and (not isinstance(value, float) or value.is_integer())
+            return f"a whole number that {kind} holds", int(value) if is_whole else None  # type: ignore[call-overload]
+        return "a number", value if is_number else None
+    if kind.is_temporal():
+        return "a time as in 2026-03-01T12:00:00", _moment(value)
+    is_list = isinstance(value, list) and all(isinstance(one, str) for one in value)
+    if isinstance(kind, pl.List | pl.Array):
+        return f"a list of texts that {kind} holds", value if is_list else None
+    if isinstance(value, list) and is_list and kind == pl.String:
+        return "a text", "|".join(value)  # lists in text columns are written so: Action|Comedy
+    return "a text", value if isinstance(value, str) else None
+
+
+def _moment(value: object) -> datetime | None:
+    try:
+        return datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None

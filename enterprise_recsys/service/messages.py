@@ -183,8 +183,9 @@ class SimpleAnswer(BaseModel):
 class SimilarAnswer(BaseModel):
     """Items that resemble one item."""
 
+    recommendation_id: str = Field(description="Names this answer; events that follow it carry it.")
     item_id: str
-    items: list[Item]
+    items: list[ShownItem]
     model_version: str
     took_ms: float
 

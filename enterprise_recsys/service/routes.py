@@ -158,11 +158,20 @@ async def trending(query: Annotated[TrendingQuery, Query()], recommender: Ready)
 @router.post(
     "/v1/similar", response_model=None, responses={200: {"model": SimilarAnswer}, **REFUSALS, **documented(404)}
 )
-async def similar(message: SimilarRequest, recommender: Ready) -> Response:
+async def similar(message: SimilarRequest, living: Alive) -> Response:
     """Items that resemble an item, most alike first."""
     start = time.perf_counter()
-    found = recommender.similar_items(message.item_id, message.k, filter=message.filter, fields=message.fields)
-    return answer({"item_id": message.item_id, **_common(found, start)})
+    page = Page(living, None, message.k, f"similar:{message.item_id}")
+    found = living.recommender.similar_items(message.item_id, page.depth, filter=message.filter, fields=message.fields)
+    shown = page.shown(found)
+    return answer(
+        {
+            "recommendation_id": shown.recommendation_id,
+            "item_id": message.item_id,
+            **_common(found, start),
+            "items": shown.items,
+        }
+    )
 
 
 @router.get("/health/live", response_model=None, responses={200: {"model": Health}})

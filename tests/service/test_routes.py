@@ -99,9 +99,10 @@ def test_recommend_needs_nothing(client: TestClient) -> None:
 def test_similar_gives_the_others(client: TestClient) -> None:
     body = client.post("/v1/similar", json={"item_id": "i1", "k": 1, "fields": ["title"]}).json()
     assert body.pop("took_ms") >= 0
+    assert len(body.pop("recommendation_id")) == 24
     assert body == {
         "item_id": "i1",
-        "items": [{"item_id": "i2", "score": 1.0, "rank": 1, "title": "I2"}],
+        "items": [{"item_id": "i2", "score": 1.0, "rank": 1, "title": "I2", "propensity": 1.0}],
         "model_version": "v7",
     }
 
