@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from enterprise_recsys.commands import data, measure, model
+from enterprise_recsys.commands import data, log, measure, model
 from enterprise_recsys.errors import RecsysError
 
 app = typer.Typer(
@@ -37,6 +37,11 @@ bench = typer.Typer(help="Measure against published protocols.", no_args_is_help
 
 app.add_typer(bench, name="bench")
 bench.command()(measure.quality)
+
+logs = typer.Typer(help="The slate log.", no_args_is_help=True)
+
+app.add_typer(logs, name="log")
+logs.command()(log.export)
 
 
 def main() -> None:

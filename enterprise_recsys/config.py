@@ -48,8 +48,8 @@ class ModelConfig(BaseModel):
 
     recency: bool = Field(
         True,
-        description="The ranker learns from the seconds since the last event of user and item, and since the user's first, "
-        "too.",
+        description="The ranker learns from the seconds since the last event of user and item, and since the user's "
+        "first, too.",
     )
 
     # Towers ---------------------------------------------------------------------------------------------------

@@ -14,7 +14,9 @@ class RecsysError(Exception):
         ├── NotFittedError     a model is asked before it was trained or loaded
         ├── UnknownItemError   an item that the catalogue does not hold
         ├── ArtifactError      a saved folder is damaged, half-written or of another version
-        └── MissingExtraError  an optional package is not installed
+        ├── MissingExtraError  an optional package is not installed
+        ├── StoreError         the store of events and answers is damaged, of another version, or cannot write
+        └── BusyError          more writes wait than the store takes on; ask again
     """
 
 
@@ -44,3 +46,11 @@ class ArtifactError(RecsysError, OSError):
 
 class MissingExtraError(RecsysError, ImportError):
     """An optional package is needed and not installed; the message names the extra."""
+
+
+class StoreError(RecsysError, OSError):
+    """The store of events and answers is damaged, of another version, or cannot write."""
+
+
+class BusyError(RecsysError, RuntimeError):
+    """More writes wait than the store takes on; the same call works in a moment."""

@@ -12,8 +12,9 @@ from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.engine.gathering import Asked, Candidates, Quotas, gather, quotas
 from enterprise_recsys.engine.indexes import Index
 from enterprise_recsys.engine.neighbours import Neighbours
-from enterprise_recsys.engine.runtime import Encoder, Scorer
-from enterprise_recsys.records import Columns, Floats, Ints, Ranked
+from enterprise_recsys.engine.overlay import Overlay
+from enterprise_recsys.engine.runtime import Encoder, ItemEncoder, Scorer
+from enterprise_recsys.records import Bools, Columns, Floats, Ints, Ranked
 from enterprise_recsys.reranking.shaping import best_first
 from enterprise_recsys.wishes import Find, Wish, brought
 
@@ -29,15 +30,17 @@ class Engine:
         vectors: [I, D] item vectors, row 0 all zeros.
         neighbours: of each item.
         version: of the artifact.
+        item_encoder: gives an item that came after training its vector.
     """
 
     processor: DataProcessor
     encoder: Encoder
     scorer: Scorer
-    index: Index
+    index: Index | Overlay
     vectors: Floats
     neighbours: Neighbours
     version: str
+    item_encoder: ItemEncoder
 
     @property
     def quotas(self) -> Quotas:
@@ -57,15 +60,26 @@ class Finder:
         engine: the model.
         state: histories and statistics, read anew for each request.
         item_columns: static columns [I, ...] of the catalogue.
+        gone: [I] items that are never found by any way; None = there are none. The index knows of them too.
     """
 
-    def __init__(self, engine: Engine, state: State, item_columns: Columns) -> None:
-        self.engine, self.state, self.item_columns = engine, state, item_columns
+    def __init__(self, engine: Engine, state: State, item_columns: Columns, gone: Bools | None = None) -> None:
+        self.engine, self.state, self.item_columns, self._gone = engine, state, item_columns, gone
 
     @property
     def n_items(self) -> int:
         """Items of the catalogue."""
         return len(self.engine.processor.items) - 1
+
+    def holds(self, rows: Ints) -> Bools:
+        """Which of the rows [R] can be found: neither 0 nor gone."""
+        return (rows > 0) & ~self._gone[rows] if self._gone is not None else rows > 0
+
+    def _may(self, mask: Bools | None) -> Bools | None:
+        """[I] what a mask lets through and is not gone; None = all."""
+        if self._gone is None:
+            return mask
+        return ~self._gone if mask is None else mask & ~self._gone
 
     def gather(self, requests: Requests, k: int, wish: Wish | None = None) -> Candidates:
         """What the ranker is handed: candidates of every source, each once, enough for a list of k."""
@@ -74,14 +88,15 @@ class Finder:
         def search(queries: Floats, depth: int, offsets: Ints, left_out: Ints) -> Ranked:
             return engine.index.search(queries, depth, offsets, left_out, allowed)
 
-        trending, mask = self.state.trending(len(requests.history)), None if allowed is None else allowed.mask
+        trending = self.state.trending(len(requests.history))
+        may = self._may(None if allowed is None else allowed.mask)
         return gather(
             engine.encoder.encode(requests.columns, requests.history),
             engine.vectors,
             search,
             engine.neighbours,
             engine.quotas.at_least(k),
-            Asked(requests.history, requests.offsets, requests.seen, trending, mask),
+            Asked(requests.history, requests.offsets, requests.seen, trending, may),
         )
 
     def scored(self, requests: Requests, wish: Wish, k: int) -> Ranked:
@@ -89,6 +104,7 @@ class Finder:
         found = self.gather(requests, k, wish)
         if wish.shape.brought:
             rows = brought(requests, found.rows, wish)
+            rows = np.where(self.holds(rows), rows, 0)
             found = found.beside(self._given(requests, rows))
         return self._clicks(requests, found)
 
@@ -99,8 +115,9 @@ class Finder:
         scores = np.repeat((counts / max(float(counts.max()), 1.0))[None, :], size, axis=0)
         scores[np.repeat(np.arange(size), np.diff(requests.offsets)), requests.seen] = -np.inf
         scores[:, 0] = -np.inf
-        if wish.allowed is not None:
-            scores[:, ~wish.allowed.mask] = -np.inf
+        may = self._may(None if wish.allowed is None else wish.allowed.mask)
+        if may is not None:
+            scores[:, ~may] = -np.inf
         # What must be in the list stands among the candidates if it is allowed at all.
         order = scores.copy()
         order[:, wish.shape.brought] += 2.0
@@ -115,7 +132,7 @@ class Finder:
         queries = self.engine.encoder.encode(requests.columns, requests.history)
         near = np.einsum("bd,bpd->bp", queries, self.engine.vectors[rows])
         scores = np.where(rows > 0, near, -np.inf).astype(np.float32)
-        said = self.engine.neighbours.said(requests.history).of(rows)
+        said = self.engine.neighbours.said(requests.history, len(self.engine.vectors)).of(rows)
         return Candidates(rows, scores, said, np.zeros(rows.shape, dtype=np.int64))
 
     def _clicks(self, requests: Requests, found: Candidates) -> Ranked:

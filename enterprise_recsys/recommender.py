@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -11,18 +10,12 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import polars as pl
-from safetensors.numpy import load_file, save_file
 
-from enterprise_recsys import artifact
+from enterprise_recsys import saving
 from enterprise_recsys.answers import Recommendations, check_k, field_names, items_of, table_of
-from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.data.aggregates import Counts
 from enterprise_recsys.data.live import Requests, State
-from enterprise_recsys.data.processor import DataProcessor
-from enterprise_recsys.engine.indexes import Index
-from enterprise_recsys.engine.neighbours import Neighbours
-from enterprise_recsys.engine.runtime import Encoder, Scorer
-from enterprise_recsys.errors import ArtifactError, ConfigError, MissingExtraError, UnknownItemError
+from enterprise_recsys.errors import ConfigError, MissingExtraError, UnknownItemError
 from enterprise_recsys.finding import Engine, Finder, at_least, in_order
 from enterprise_recsys.records import USER_ID, WINDOWS_DAYS, Columns, Doubles, Interactions, Ints, Ranked
 from enterprise_recsys.wishes import Wish, Wishes, shaped, widened
@@ -47,6 +40,17 @@ class Recommender:
         self.item_columns: Columns = engine.processor.item_columns()
         self.finder = Finder(engine, self.state, self.item_columns)
         self.wishes = Wishes(engine.processor)
+
+    def renew(self, engine: Engine, item_columns: Columns, gone: Collection[int] = ()) -> None:
+        """Answer from a changed catalogue, without the rows that are gone; see `changing`."""
+        mask = np.zeros(len(engine.processor.items), dtype=bool) if gone else None
+        if mask is not None:
+            mask[list(gone)] = True
+        if engine.processor is not self.engine.processor:
+            # Filters and rules speak of fields: their masks are worked out anew, over the new rows too.
+            self.wishes = Wishes(engine.processor)
+        self.engine, self.item_columns = engine, item_columns
+        self.finder = Finder(engine, self.state, item_columns, mask)
 
     @property
     def model_version(self) -> str:
@@ -142,7 +146,8 @@ class Recommender:
         check_k(k)
         outside = [str(user_id) for user_id in user_ids]
         slots, now = self.state.users.rows(outside), time.time_ns() // 1000
-        wish = self.wishes.wish(min(now, self.state.newest + 1), filter=filter, diversity=diversity, rules=rules)
+        moment = int(self.state.overlay.now(np.array([now]))[0])
+        wish = self.wishes.wish(moment, filter=filter, diversity=diversity, rules=rules)
         parts = []
         for begin in range(0, len(slots), 1024):
             part = slots[begin : begin + 1024]
@@ -168,7 +173,7 @@ class Recommender:
         check_k(k)
         names = field_names(fields, self.engine.processor)
         row = self.engine.processor.items.row(str(item_id))
-        if row == 0:
+        if not self.finder.holds(np.array([row]))[0]:
             raise UnknownItemError(
                 f"item {item_id!r} is not in the catalogue of {self.n_items} items; ids are strings "
                 "as in the training log."
@@ -211,7 +216,7 @@ class Recommender:
         names = field_names(fields, self.engine.processor)
         known = str(user_id) if user_id is not None else None
         rows = self._rows(items)
-        held = self.engine.processor.items
+        held = set(self.engine.processor.items.of_rows(rows))
         unknown = [item for item in dict.fromkeys(map(str, items)) if item not in held]
         request = self.state.of_one(
             known,
@@ -280,13 +285,14 @@ class Recommender:
         names = field_names(fields, self.engine.processor)
         mask = counts > 0 if filter is None else self.wishes.filters.mask(filter) & (counts > 0)
         rows = np.flatnonzero(mask)
+        rows = rows[self.finder.holds(rows)]
         ranked = in_order(rows[None, :], (counts[rows] / max(float(counts.max()), 1.0))[None, :])
         return self._answer(Ranked(ranked.rows[:, :k], ranked.scores[:, :k]), None, POPULAR, names)
 
     def _rows(self, items: Iterable[str]) -> Ints:
-        """The rows of the items that are known, each once, in the order given."""
+        """The rows of the items that can be found, each once, in the order given."""
         rows = self.engine.processor.items.rows(list(dict.fromkeys(map(str, items))))
-        return rows[rows > 0]
+        return rows[self.finder.holds(rows)]
 
     def _levels(self, requests: Requests, told: bool) -> Ints:
         known = np.asarray(requests.columns[USER_ID], dtype=np.int64) > 0
@@ -314,46 +320,15 @@ class Recommender:
             unknown=unknown,
         )
 
-    # On disk ---------------------------------------------------------------------------------------------------------
-
     def save(self, folder: Path | str) -> None:
         """Write `folder/model` (the artifact, which holds no user's history) and `folder/state` (events and users).
 
         Each is written whole or not at all; what stood there before stays readable until then.
+
+        Raises:
+            ArtifactError: items were put or taken away since the model was trained.
         """
-        folder = Path(folder)
-        artifact.publish(folder / "state", self._write_state, kind="state", meta={"events": len(self.log.events)})
-        artifact.publish(
-            folder / "model",
-            self._write_model,
-            kind="model",
-            meta={"model_version": self.model_version, "items": self.n_items},
-        )
-
-    def _write_state(self, folder: Path) -> None:
-        self.log.events.write_parquet(folder / "events.parquet")
-        if self.log.users is not None:
-            self.log.users.write_parquet(folder / "users.parquet")
-
-    def _write_model(self, folder: Path) -> None:
-        engine, processor = self.engine, self.engine.processor
-        (folder / "config.json").write_text(processor.config.model_dump_json(indent=1))
-        (folder / "schema.json").write_text(json.dumps(processor.to_json()))
-        processor.users.ids.rename(USER_ID).to_frame().write_parquet(folder / "users.parquet")
-        processor.catalogue.write_parquet(folder / "items.parquet")
-        save_file(
-            {
-                "item_vectors": engine.vectors,
-                "neighbour_rows": engine.neighbours.rows,
-                "neighbour_weights": engine.neighbours.weights,
-                "learnt_items": processor.learnt_items,
-                "learnt_users": processor.learnt_users,
-            },
-            folder / "vectors.safetensors",
-        )
-        engine.index.save(folder / "index.faiss")
-        for name, data in (("encoder.onnx", engine.encoder.data), ("scorer.onnx", engine.scorer.data)):
-            (folder / name).write_bytes(data)
+        saving.save(Path(folder), self.engine, self.log)
 
     @classmethod
     def load(cls, folder: Path | str, *, threads: int = 1) -> Recommender:
@@ -366,29 +341,4 @@ class Recommender:
         Raises:
             ArtifactError: the folder is absent, half-written, damaged, or of another format version.
         """
-        folder = Path(folder)
-        if not folder.is_dir():
-            raise ArtifactError(f"{folder} is no folder; train first: recsys train --data world --out {folder}")
-        model, manifest = artifact.opened(folder / "model", kind="model")
-        state, _ = artifact.opened(folder / "state", kind="state")
-        config = ModelConfig(**json.loads((model / "config.json").read_text()))
-        schema = json.loads((model / "schema.json").read_text())
-        tensors = load_file(model / "vectors.safetensors")
-        processor = DataProcessor(config).restore(
-            schema,
-            pl.read_parquet(model / "users.parquet")[USER_ID],
-            pl.read_parquet(model / "items.parquet"),
-            tensors["learnt_users"],
-            tensors["learnt_items"],
-        )
-        engine = Engine(
-            processor,
-            Encoder(model / "encoder.onnx", threads=threads),
-            Scorer(model / "scorer.onnx", threads=threads),
-            Index.load(model / "index.faiss"),
-            tensors["item_vectors"],
-            Neighbours(tensors["neighbour_rows"], tensors["neighbour_weights"]),
-            str(manifest.meta["model_version"]),
-        )
-        users = pl.read_parquet(state / "users.parquet") if (state / "users.parquet").exists() else None
-        return cls(engine, Interactions(pl.read_parquet(state / "events.parquet"), users))
+        return cls(*saving.load(Path(folder), threads=threads))

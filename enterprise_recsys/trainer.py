@@ -20,7 +20,7 @@ from enterprise_recsys.data.joining import joined as joined
 from enterprise_recsys.data.moments import Moments
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.engine.indexes import INDEXES
-from enterprise_recsys.engine.runtime import Encoder, Scorer
+from enterprise_recsys.engine.runtime import Encoder, ItemEncoder, Scorer
 from enterprise_recsys.errors import DataError, NotFittedError
 from enterprise_recsys.evaluation.detail import Detail
 from enterprise_recsys.evaluation.report import Evaluation
@@ -127,8 +127,9 @@ class ProductionTrainer:
         if not np.isfinite(vectors).all():
             raise DataError("the item vectors hold values that are not finite; lower learning_rate and train again.")
         with TemporaryDirectory() as folder:
-            encoder, scorer = Path(folder) / "encoder.onnx", Path(folder) / "scorer.onnx"
+            encoder, scorer, items = (Path(folder) / f"{name}.onnx" for name in ("encoder", "scorer", "item_encoder"))
             learnt.retriever.export(encoder)
+            learnt.retriever.export_items(items)
             learnt.ranker.export(learnt.sample, scorer)
             return Engine(
                 learnt.processor,
@@ -138,6 +139,7 @@ class ProductionTrainer:
                 vectors,
                 learnt.neighbours,
                 f"{self.config.training}-{_version()}",
+                ItemEncoder(items, threads=self.config.threads),
             )
 
     def evaluate(

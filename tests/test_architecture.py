@@ -18,7 +18,7 @@ FLOORS = {
     1: ["layers", "errors"],
     2: ["records", "choice", "loop", "artifact", "rules"],
     3: ["evaluation", "reranking", "config", "progress"],
-    4: ["data", "reporting"],
+    4: ["data", "reporting", "state"],
     5: ["retrieval", "ranking", "baselines", "engine"],
     6: ["protocols", "recommender"],
     7: ["training", "service"],
@@ -27,7 +27,7 @@ FLOORS = {
 ROOMS = {
     "training": ["trainer", "learning", "examining"],  # one idea: teach, and see how good it is
     "door": ["cli", "commands", "demo", "benching", "__main__", "__init__"],
-    "recommender": ["recommender", "finding", "wishes", "answers"],
+    "recommender": ["recommender", "finding", "wishes", "answers", "saving", "changing"],
 }
 """Files that form one room; any other file or folder at the top of the package is a room of its own."""
 
@@ -42,6 +42,7 @@ TORCH_FREE = [
     "reranking",
     "data",
     "service",
+    "state",
     "evaluation",
     "config",
     "records",

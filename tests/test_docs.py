@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+import typer.core
 import typer.main
 from starlette.routing import compile_path
 

@@ -114,6 +114,10 @@ def serve(
         str, typer.Option(help="Address; any but loopback needs RECSYS_API_KEYS or RECSYS_OPEN=1.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8000,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes; they share what they learn.")] = 1,
+    state: Annotated[
+        Path | None, typer.Option(help="Folder for events and answers; else RECSYS_STATE, else FOLDER/live.")
+    ] = None,
 ) -> None:
     """Answer over HTTP; GET /recommend/42?k=10, documentation at /docs."""
     from dataclasses import replace
@@ -122,4 +126,6 @@ def serve(
     from enterprise_recsys.service.settings import Settings
 
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    answer(replace(Settings.from_environment(), artifact=folder), host, port)
+    known = Settings.from_environment()
+    keeping = replace(known.keeping, folder=state or known.keeping.folder or folder / "live")
+    answer(replace(known, artifact=folder, keeping=keeping), host, port, workers=workers)

@@ -310,6 +310,17 @@ class Running:
         joined = np.concatenate([places.rows, rows]), np.concatenate([places.times, times])
         return _Places(*joined, len(self._sums))
 
+    def grow(self, owners: int) -> None:
+        """Have at least so many rows; new ones know nothing yet."""
+        further = owners - len(self._sums)
+        if further > 0:
+            further += len(self._sums) // 8  # some to spare, so that a stream of new owners does not copy each time
+            self._sums = np.pad(self._sums, ((0, further), (0, 0)))
+            self._first, self._last = np.pad(self._first, (0, further)), np.pad(self._last, (0, further))
+            self._settled, self._fresh = (
+                _Places(one.rows, one.times, len(self._sums)) for one in (self._settled, self._fresh)
+            )
+
     def read(self, rows: Ints, times: Ints) -> Statistics:
         """The statistics of owners [R] now; `times` [R] is the moment that the recent events are counted back from."""
         sums = self._sums[rows]

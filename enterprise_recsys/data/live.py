@@ -10,8 +10,9 @@ import numpy as np
 import polars as pl
 
 from enterprise_recsys.data.aggregates import Counts, Running, Statistics, statistics_of
-from enterprise_recsys.data.features import time_columns
+from enterprise_recsys.data.features import encode, time_columns
 from enterprise_recsys.data.histories import Histories
+from enterprise_recsys.data.overlay import Overlay
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.vocabulary import Vocabulary
 from enterprise_recsys.records import Columns, Floats, Interactions, Ints
@@ -72,23 +73,72 @@ class State:
         self.histories = Histories(events.users, events.items, events.times, len(self.users))
         self.item_counts = np.bincount(events.items, minlength=len(processor.items)).astype(np.float64)
         self.item_counts[0] = 0.0
-        self.newest = int(events.times[-1]) if len(events) else 0
+        self.overlay = Overlay(len(self.users), int(events.times[-1]) if len(events) else 0)
+        self._known_items = len(processor.items)
         self._trending: tuple[int, Ints] | None = None
         self._columns = processor.user_columns(log.users, self.users)
         self._user_statistics, self._item_statistics = Running(len(self.users)), Running(len(processor.items))
         self._user_statistics.update(events.users, events.ratings, events.times)
         self._item_statistics.update(events.items, events.ratings, events.times)
 
+    @property
+    def newest(self) -> int:
+        """Microseconds: the newest event that counts."""
+        return self.overlay.newest
+
+    def update(self, user_ids: Sequence[str], item_ids: Sequence[str], times: Ints, ratings: Floats) -> None:
+        """Count further events [R]; a user whom nobody knew is known from here on.
+
+        Args:
+            user_ids, item_ids: outside ids; an item that the catalogue lacks counts for its user alone.
+            times: [R] microseconds since 1970 UTC, in any order.
+            ratings: [R] NaN where an event has none.
+        """
+        order = np.argsort(times, kind="stable")
+        slots = np.array([self.users.add(user_ids[place]) for place in order], dtype=np.int64)
+        rows = self.processor.items.rows([item_ids[place] for place in order])
+        moments = self.overlay.moments(times[order])
+        self._user_statistics.grow(len(self.users))
+        self._user_statistics.update(slots, ratings[order], moments)
+        self._item_statistics.update(rows, ratings[order], moments)
+        np.add.at(self.item_counts, rows, 1.0)
+        self.item_counts[0] = 0.0
+        self.overlay.add(slots, rows, times[order])
+
+    def tell(self, user_id: str, table: pl.DataFrame) -> None:
+        """Hold one row of features [1] of a user in place of those on record."""
+        slot = self.users.add(user_id)
+        self._user_statistics.grow(len(self.users))
+        row = self.processor.learnt_users[[self.processor.users.row(user_id)]]
+        self.overlay.tell(slot, {"user_id": row, **encode(self.processor.of("user"), table)})
+
+    def forget(self, user_id: str) -> bool:
+        """Know nothing of a user any more: no history, no features; whether something was known."""
+        slot = self.users.remove(user_id)
+        self.overlay.forget(slot)
+        return bool(self.processor.users.remove(user_id)) or slot > 0
+
+    def renew(self, processor: DataProcessor) -> None:
+        """Take a processor that has learnt of further items."""
+        self.processor = processor
+        further = len(processor.items) - len(self.item_counts)
+        self.item_counts = np.concatenate([self.item_counts, np.zeros(further)])
+        self._item_statistics.grow(len(processor.items))
+
     def of_users(self, slots: Ints, times: Ints, context: Columns | None = None) -> Requests:
         """The requests of users in this state (slot 0 = nobody) at some moments [B]."""
-        starts, ends = self.histories.starts[slots], self.histories.starts[np.minimum(slots + 1, len(self.users))]
-        ends = np.where(slots > 0, ends, starts)
-        offsets, seen = self.histories.before(slots, ends)
+        settled = np.where(slots < self.overlay.users, slots, 0)  # the log has nothing of a later one
+        starts, ends = self.histories.starts[settled], self.histories.starts[settled + 1]
+        ends = np.where(settled > 0, ends, starts)
+        history = self.histories.last(settled, ends, self.length)
+        history, offsets, seen = self.overlay.histories(
+            slots, history, *self.histories.before(settled, ends), self._known_items
+        )
         # A log that ends long before the request would show every item as untaken of late: time stands still with it.
-        as_of = np.minimum(times, self.newest + 1)
+        as_of = self.overlay.now(times)
         return Requests(
-            columns={name: column[slots] for name, column in self._columns.items()},
-            history=self.histories.last(slots, ends, self.length),
+            columns=self.overlay.columns({name: column[settled] for name, column in self._columns.items()}, slots),
+            history=history,
             context={**self._context(len(slots), context), **time_columns(times)},
             statistics=self._user_statistics.read(slots, as_of),
             times=as_of,
@@ -123,8 +173,9 @@ class State:
             seen = self.processor.items.rows(history)
             seen = seen[seen > 0]
             newest = np.zeros((1, self.length), dtype=np.int64)
-            if len(seen):
-                newest[0, -min(len(seen), self.length) :] = seen[-self.length :]
+            past = seen[seen < self._known_items]  # the towers have never heard of later items
+            if len(past):
+                newest[0, -min(len(past), self.length) :] = past[-self.length :]
             # Of a history that comes with the request no times are told: it counts as what has just happened.
             statistics = Statistics.just_happened(len(seen))
         left_out = self.processor.items.rows(list(exclude))
@@ -141,7 +192,7 @@ class State:
     def item_counts_of_late(self, time: int) -> Counts:
         """[I, W] events of each item in the last days before a moment, one column for each of `WINDOWS_DAYS`."""
         rows = np.arange(len(self.processor.items))
-        return self._item_statistics.read(rows, np.full(len(rows), min(time, self.newest + 1))).recent
+        return self._item_statistics.read(rows, self.overlay.now(np.full(len(rows), time))).recent
 
     def pair_columns(self, requests: Requests, items: Columns, pairs: Pairs) -> Columns:
         """The ranker's columns [B*K] for candidates of requests; see `ranker_columns`."""

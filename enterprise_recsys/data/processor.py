@@ -92,8 +92,8 @@ class DataProcessor:
             events = self._events(log)
             past = Past(*(of_past(rows, events.times, events.ratings) for rows in (events.users, events.items)))
         names = statistic_names(rated=bool(np.isfinite(ratings_of(log.events)).any()))
-        # The age of an item is told and not learnt from: it grows for all items with the log, so that what it meant when
-        # the ranker learnt is not what it means when it answers (ml-100k NDCG@10 .3538 with it, .3695 without).
+        # The age of an item is told and not learnt from: it grows for all items with the log, so that what it meant
+        # when the ranker learnt is not what it means when it answers (ml-100k NDCG@10 .3538 with it, .3695 without).
         left_out = ("item_age_s",) if self.config.recency else RECENCY_COLUMNS
         learnt = [name for name in names if name not in left_out]
         self.features += _fitted_statistics(past, learnt)

@@ -9,9 +9,13 @@ import polars as pl
 
 from enterprise_recsys.records import Ints
 
+_MOST_CHUNKS = 64
+
 
 class Vocabulary:
-    """A fixed, ordered set of ids: id -> row 1..n, and 0 for every id that it does not hold.
+    """An ordered set of ids: id -> row 1..n, and 0 for every id that it does not hold.
+
+    Rows are never given twice: `add` appends, and the row of a removed id stays empty.
 
     >>> vocabulary = Vocabulary(["a", "b"])
     >>> vocabulary.row("b"), vocabulary.row("z"), vocabulary.id(1), len(vocabulary)
@@ -19,8 +23,9 @@ class Vocabulary:
     """
 
     def __init__(self, ids: Iterable[str]) -> None:
-        self.ids = pl.Series("id", list(ids) if not isinstance(ids, pl.Series) else ids, dtype=pl.String)
-        self._rows = dict(zip(self.ids.to_list(), range(1, len(self.ids) + 1), strict=True))
+        self._ids = pl.Series("id", list(ids) if not isinstance(ids, pl.Series) else ids, dtype=pl.String)
+        self._further: list[str] = []
+        self._rows = dict(zip(self._ids.to_list(), range(1, len(self._ids) + 1), strict=True))
 
     @classmethod
     def of(cls, *series: pl.Series) -> Vocabulary:
@@ -28,9 +33,34 @@ class Vocabulary:
         joined = pl.concat([part.cast(pl.String).rename("id") for part in series])
         return cls(joined.drop_nulls().unique().sort())
 
+    @property
+    def ids(self) -> pl.Series:
+        """Every id in the order of rows, row 1 first; null where one was removed."""
+        if self._further:
+            # Chunks are cheap to add and slow to read: many small ones become one.
+            self._ids = self._ids.append(pl.Series("id", self._further, dtype=pl.String))
+            self._further = []
+            if self._ids.n_chunks() > _MOST_CHUNKS:
+                self._ids = self._ids.rechunk()
+        return self._ids
+
+    def add(self, outside: str) -> int:
+        """The row of an id, a new one at the end if the vocabulary did not hold it."""
+        if outside not in self._rows:
+            self._rows[outside] = len(self)
+            self._further.append(outside)
+        return int(self._rows[outside])
+
+    def remove(self, outside: str) -> int:
+        """Forget an id and give the row that it had (0: none); the row itself is never given again."""
+        row = self._rows.pop(outside, 0)
+        if row:
+            self._ids = self.ids.clone().scatter(row - 1, None)
+        return int(row)
+
     def __len__(self) -> int:
         """Rows, row 0 included."""
-        return len(self.ids) + 1
+        return len(self._ids) + len(self._further) + 1
 
     def __contains__(self, outside: object) -> bool:
         return outside in self._rows

@@ -101,13 +101,13 @@ def gather(
         queries: [B, D] user vectors.
         vectors: [I, D] item vectors.
         search: the index over them.
-        neighbours: of the catalogue.
+        neighbours: of the catalogue, or of its first rows.
         quotas: of the sources.
         asked: the histories, and what may not be given.
     """
     n_items, size = len(vectors), len(queries)
     found = search(queries, min(quotas.two_tower, n_items - 1), asked.offsets, asked.left_out)
-    said = neighbours.said(asked.history)
+    said = neighbours.said(asked.history, n_items)
     owners = np.repeat(np.arange(size), np.diff(asked.offsets))
     held, held_owners = found.rows > 0, np.repeat(np.arange(size), found.rows.shape[1]).reshape(found.rows.shape)
     taken = np.concatenate([owners * n_items + asked.left_out, (held_owners * n_items + found.rows)[held]])

@@ -34,7 +34,7 @@ class Said:
 
 @dataclass(frozen=True)
 class Neighbours:
-    """The nearest items of each item.
+    """The nearest items of each item; one that came after they were counted has none, and is nobody's.
 
     Attributes:
         rows: [I, M] int32 rows of the nearest items, 0 = no more.
@@ -54,12 +54,17 @@ class Neighbours:
         """Nobody is near to anything."""
         return cls(np.zeros((n_items, 1), dtype=np.int32), np.zeros((n_items, 1), dtype=np.float16))
 
-    def said(self, history: Ints) -> Said:
+    def said(self, history: Ints, n_items: int | None = None) -> Said:
         """Sum what the neighbours of the items in histories [B, L] (0 = empty) say.
 
         The work is B * L * M additions and a sort of them, whatever the size of the catalogue.
+
+        Args:
+            history: item rows.
+            n_items: rows of the catalogue as it is now; None = as it was when neighbours were counted.
         """
-        n_items = len(self.rows)
+        n_items = len(self.rows) if n_items is None else n_items
+        history = np.where(history < len(self.rows), history, 0)
         near = self.rows[history].astype(np.int64)  # [B, L, M]
         weights = self.weights[history].astype(np.float32)
         keys = (np.arange(len(history))[:, None, None] * n_items + near).reshape(-1)

@@ -19,7 +19,10 @@ class _Network:
         options.log_severity_level = 3
         # The arena keeps the largest batch that was ever seen; a service's memory should follow its requests.
         options.enable_cpu_mem_arena = False
-        self.data = path.read_bytes()
+        try:
+            self.data = path.read_bytes()
+        except FileNotFoundError:
+            raise ArtifactError(f"{path} is missing: an older version wrote this model; train again.") from None
         try:
             self._session = onnxruntime.InferenceSession(self.data, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime raises classes of its own, which share no base but Exception
@@ -47,6 +50,18 @@ class Encoder:
     def encode(self, columns: Columns, history: Ints) -> Floats:
         """The query vectors [B, D]."""
         return self._network.run({**columns, "history": history}, chunk=4096)[0]
+
+
+class ItemEncoder:
+    """The item tower: item columns [R, ...] -> unit vectors [R, D]; for items that came after training."""
+
+    def __init__(self, path: Path, *, threads: int) -> None:
+        self._network = _Network(path, threads)
+        self.data = self._network.data
+
+    def encode(self, columns: Columns) -> Floats:
+        """The item vectors [R, D]."""
+        return self._network.run(columns, chunk=8192)[0]
 
 
 class Scorer:

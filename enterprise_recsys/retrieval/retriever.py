@@ -169,6 +169,12 @@ class Retriever:
         inputs = {"history": history, **{name: self._user_columns[name][:1].repeat_interleave(2, 0) for name in names}}
         export_onnx(_Query(self.model, names), inputs, ["vectors"], path)
 
+    def export_items(self, path: Path) -> None:
+        """Write the item encoder, for items yet to come: inputs are the item columns, output `vectors` [R, D]."""
+        names = self.model.item_embedding.names
+        inputs = {name: self._item_columns[name][:1].repeat_interleave(2, 0) for name in names}
+        export_onnx(_Item(self.model, names), inputs, ["vectors"], path)
+
 
 class _Query(nn.Module):
     """The user tower with its inputs in a fixed order, as ONNX wants them."""
@@ -179,3 +185,14 @@ class _Query(nn.Module):
 
     def forward(self, history: Tensor, *columns: Tensor) -> Tensor:
         return self.model.users(dict(zip(self.names, columns, strict=True)), history)
+
+
+class _Item(nn.Module):
+    """The item tower with its inputs in a fixed order."""
+
+    def __init__(self, model: TwoTower, names: list[str]) -> None:
+        super().__init__()
+        self.model, self.names = model, names
+
+    def forward(self, first: Tensor, *further: Tensor) -> Tensor:
+        return self.model.items(dict(zip(self.names, (first, *further), strict=True)))

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import uvicorn
 from fastapi import FastAPI
 
+from enterprise_recsys import artifact
 from enterprise_recsys.errors import ConfigError
 from enterprise_recsys.recommender import Recommender
+from enterprise_recsys.service.events import router as events
 from enterprise_recsys.service.gate import BodyLimit, KeyGate, PlainStart
+from enterprise_recsys.service.items import router as items
+from enterprise_recsys.service.keeping import STATE
+from enterprise_recsys.service.living import Living
 from enterprise_recsys.service.problems import handle_problems
 from enterprise_recsys.service.routes import router
-from enterprise_recsys.service.settings import API_KEYS, OPEN, Settings, is_loopback
+from enterprise_recsys.service.settings import API_KEYS, ARTIFACT, OPEN, Settings, is_loopback
+from enterprise_recsys.state.memory import MemoryStore
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +54,10 @@ def create_app(settings: Settings | None = None, recommender: Recommender | None
     )
     app.state.settings = known
     app.state.recommender = recommender
-    app.include_router(router)
+    # Without a lifespan (a test, another server's mount) a recommender at hand answers with a store in memory.
+    app.state.living = Living(recommender, MemoryStore(), known.keeping) if recommender is not None else None
+    for one in (router, events, items):
+        app.include_router(one)
     handle_problems(app)
     # Each layer goes around those before it: the key is checked first, then the body's size.
     app.add_middleware(BodyLimit)
@@ -55,28 +66,43 @@ def create_app(settings: Settings | None = None, recommender: Recommender | None
     return app
 
 
-def serve(settings: Settings, host: str = "127.0.0.1", port: int = 8000) -> None:
+def serve(settings: Settings, host: str = "127.0.0.1", port: int = 8000, *, workers: int = 1) -> None:
     """Load the artifact and answer requests until the process is told to stop.
 
-    One worker: more throughput comes from more containers, since a worker keeps a core busy with the model.
+    A worker keeps a core busy with the model. Workers of one host share the store, so what one learns all know.
 
     Args:
-        settings: where the artifact lies, and who may ask.
+        settings: where the artifact lies, who may ask, and what is kept.
         host: address to listen on; any but loopback needs keys or RECSYS_OPEN=1.
         port: 0..65535; 0 = any free port.
+        workers: processes; several need a store in a folder, and each reads keys and dials from the environment.
 
     Raises:
-        ConfigError: the address is reachable from outside, and the settings have neither keys nor RECSYS_OPEN=1.
+        ConfigError: the address is reachable from outside, and the settings have neither keys nor RECSYS_OPEN=1;
+            or several workers have no folder to share.
         ArtifactError: the artifact is absent or damaged.
+        StoreError: the store is damaged, or its folder cannot be written.
     """
     if not (settings.key_digests or settings.is_open or is_loopback(host)):
         raise ConfigError(
             f"host={host!r} can be reached from other machines, and no key is set; "
             f"set {API_KEYS} to ask for a key, {OPEN}=1 to answer everybody, or listen on 127.0.0.1."
         )
-    app = create_app(settings, Recommender.load(settings.artifact))
+    if workers > 1 and settings.keeping.folder is None:
+        raise ConfigError(f"workers={workers} share what they learn through a folder; set {STATE} to one.")
+    app: FastAPI | str = "enterprise_recsys.service.app:create_app"
+    if workers > 1:
+        # Each worker is a process of its own and finds these where any other server would.
+        os.environ[ARTIFACT], os.environ[STATE] = str(settings.artifact), str(settings.keeping.folder)
+        # A fault is told here, once; workers that fail at their start would be started again and again.
+        artifact.opened(settings.artifact / "model", kind="model")
+        settings.keeping.opened().close()
+    else:
+        app = create_app(settings, Recommender.load(settings.artifact))
     uvicorn.run(
         app,
+        factory=workers > 1,
+        workers=workers,
         host=host,
         port=port,
         ws="none",
@@ -101,7 +127,16 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         )
     if app.state.recommender is None:
         app.state.recommender = Recommender.load(settings.artifact)
+    if settings.keeping.folder is None:
+        logger.warning("%s is not set: events and answers are kept in memory, and end with the process.", STATE)
+    living = app.state.living = Living(app.state.recommender, settings.keeping.opened(), settings.keeping)
+    living.follow()
+    following = asyncio.create_task(living.run())
     yield
+    following.cancel()
+    with suppress(asyncio.CancelledError):
+        await following
+    living.close()
 
 
 class _Service(FastAPI):

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from enterprise_recsys.service.cursors import LONGEST
+
 MOST_ITEMS = 1_000
 MOST_EVENTS = 1_000
 MOST_VALUES = 100
@@ -75,12 +77,14 @@ Value = Annotated[bool | int | float | str | list[str] | None, BeforeValidator(c
 Values = Annotated[dict[Text, Value], Field(max_length=MOST_VALUES)]
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """A message with nothing in it that is not known."""
+
     # Unknown names are refused: a misspelt `excluded` would otherwise change nothing and say nothing.
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class PopularQuery(_Strict):
+class PopularQuery(Strict):
     """What stands behind the question mark of `GET /v1/popular`."""
 
     k: Count = 10
@@ -94,14 +98,14 @@ class TrendingQuery(PopularQuery):
     days: Annotated[Literal[1, 7, 30], BeforeValidator(_whole)] = Field(7, description="Counted are the last days.")
 
 
-class SimpleQuery(_Strict):
+class SimpleQuery(Strict):
     """What stands behind the question mark of `GET /recommend/{user_id}`."""
 
     k: Count = 10
     fields: Fields = []
 
 
-class RecommendRequest(_Strict):
+class RecommendRequest(Strict):
     """Who asks, and what is known of them right now."""
 
     user_id: Text | None = Field(None, description="Outside id of the user; null or unknown is fine.")
@@ -121,9 +125,16 @@ class RecommendRequest(_Strict):
     rules: list[Text] = Field([], max_length=MOST_VALUES, description="Names of configured rules to apply.")
     reasons: Annotated[bool, Field(strict=True)] = Field(False, description="Tell which rules moved each item.")
     fields: Fields = []
+    surface: Text = Field("home", description="Where the list is shown; stands in the slate log.")
+    cursor: Annotated[str, Field(strict=True, max_length=LONGEST)] | None = Field(
+        None, description="`next_cursor` of the page before, with the same user_id and surface; no item comes twice."
+    )
+    exclude_served: Annotated[bool, Field(strict=True)] = Field(
+        False, description="Leave out what the user was shown on this surface in the last half hour."
+    )
 
 
-class SimilarRequest(_Strict):
+class SimilarRequest(Strict):
     """Which item, and how many like it."""
 
     item_id: Text
@@ -132,7 +143,7 @@ class SimilarRequest(_Strict):
     fields: Fields = []
 
 
-class RankRequest(_Strict):
+class RankRequest(Strict):
     """A list, and whom it should suit."""
 
     user_id: Text | None = Field(None, description="Outside id of the user; null or unknown is fine.")
@@ -153,7 +164,13 @@ class Item(BaseModel):
 
     item_id: str
     score: float = Field(description="Higher is better; comparable within one list only.")
-    rank: int = Field(ge=1, description="1 = the first place.")
+    rank: int = Field(ge=1, description="1 = the first place, counted on over pages.")
+
+
+class ShownItem(Item):
+    """One place of a list that is in the slate log."""
+
+    propensity: float = Field(description="The chance, before the draw, that this item would stand here; 1 = certain.")
 
 
 class SimpleAnswer(BaseModel):
@@ -166,8 +183,9 @@ class SimpleAnswer(BaseModel):
 class SimilarAnswer(BaseModel):
     """Items that resemble one item."""
 
+    recommendation_id: str = Field(description="Names this answer; events that follow it carry it.")
     item_id: str
-    items: list[Item]
+    items: list[ShownItem]
     model_version: str
     took_ms: float
 
@@ -180,7 +198,7 @@ class PopularAnswer(BaseModel):
     took_ms: float
 
 
-class RecommendAnswer(BaseModel):
+class PersonalAnswer(BaseModel):
     """A list, and how much of it is personal."""
 
     user_id: str | None
@@ -193,7 +211,15 @@ class RecommendAnswer(BaseModel):
     took_ms: float = Field(description="Milliseconds inside the recommender, without HTTP.")
 
 
-class RankAnswer(RecommendAnswer):
+class RecommendAnswer(PersonalAnswer):
+    """A page of a list; it stands in the slate log."""
+
+    recommendation_id: str = Field(description="Names this answer; events that follow it carry it.")
+    items: list[ShownItem]  # type: ignore[assignment]
+    next_cursor: str | None = Field(description="Asks for the page after this one; null where the list ends.")
+
+
+class RankAnswer(PersonalAnswer):
     """The given items in the order that suits the user."""
 
     unknown: list[str] = Field(description="Given ids that the catalogue does not hold.")

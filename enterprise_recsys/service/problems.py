@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -13,8 +14,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from enterprise_recsys.errors import ConfigError, NotFittedError, UnknownItemError
+from enterprise_recsys.errors import BusyError, ConfigError, NotFittedError, StoreError, UnknownItemError
 from enterprise_recsys.service.messages import Problem
+
+logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 LARGEST_BODY_BYTES = 1 << 20
@@ -75,6 +78,8 @@ def handle_problems(app: FastAPI) -> None:
     app.add_exception_handler(UnknownItemError, _on_unknown_item)
     app.add_exception_handler(ConfigError, _on_config)
     app.add_exception_handler(NotFittedError, _on_not_ready)
+    app.add_exception_handler(BusyError, _on_busy)
+    app.add_exception_handler(StoreError, _on_store)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(Exception, _on_anything)
 
@@ -99,6 +104,17 @@ async def _on_config(request: Request, error: Exception) -> Response:
 async def _on_not_ready(request: Request, error: Exception) -> Response:
     kind, hint = KINDS[503]
     return problem(503, kind, str(error), hint, headers={"Retry-After": "1"})
+
+
+async def _on_busy(request: Request, error: Exception) -> Response:
+    hint = "Nothing of this request was kept; send it again in a moment."
+    return problem(503, "busy", str(error), hint, headers={"Retry-After": "1"})
+
+
+async def _on_store(request: Request, error: Exception) -> Response:
+    logger.error("%s", error)  # the sentence may name a path, which is for whoever runs the service
+    hint = "Lists are answered all the same. Send it again later; the service's log has the details."
+    return problem(503, "store", "The service could not keep this.", hint, headers={"Retry-After": "5"})
 
 
 async def _on_http(request: Request, error: Exception) -> Response:

@@ -7,10 +7,11 @@ import hmac
 import ipaddress
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from enterprise_recsys.errors import ConfigError
+from enterprise_recsys.service.keeping import Keeping
 
 ARTIFACT = "RECSYS_ARTIFACT"
 API_KEYS = "RECSYS_API_KEYS"
@@ -30,21 +31,26 @@ class Settings:
         artifact: the folder that `recsys train` wrote.
         key_digests: SHA-256 of each key that opens the service; empty = no key is known.
         is_open: every request is answered without a key, from any address.
+        keeping: the store, the slate log and exploration.
     """
 
     artifact: Path = Path("artifact")
     key_digests: tuple[bytes, ...] = ()
     is_open: bool = False
+    keeping: Keeping = field(default_factory=Keeping)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
-        """Read RECSYS_ARTIFACT, RECSYS_API_KEYS (comma separated) and RECSYS_OPEN; an empty value counts as not set.
+        """Read RECSYS_ARTIFACT, RECSYS_API_KEYS (comma separated), RECSYS_OPEN, and what `Keeping` reads.
+
+        An empty value counts as not set.
 
         Args:
             environment: name -> value; None = the environment of this process.
 
         Raises:
-            ConfigError: RECSYS_OPEN is neither 0 nor 1, a key is empty or too short, or both ways in are set.
+            ConfigError: RECSYS_OPEN is neither 0 nor 1, a key is empty or too short, both ways in are set, or a value
+                of `Keeping` is wrong.
 
         >>> Settings.from_environment({"RECSYS_OPEN": "1"}).is_open
         True
@@ -57,7 +63,8 @@ class Settings:
                 f"{OPEN}=1 and {API_KEYS} are both set, and they contradict each other; "
                 f"unset {OPEN} to ask for a key, or {API_KEYS} to answer everybody."
             )
-        return cls(Path(values.get(ARTIFACT) or "artifact"), digests, is_open)
+        artifact = Path(values.get(ARTIFACT) or "artifact")
+        return cls(artifact, digests, is_open, Keeping.from_environment(values))
 
     def knows_key(self, key: bytes) -> bool:
         """Whether a key opens the service; takes the same time for a near miss as for a far one."""

@@ -5,8 +5,9 @@ import pytest
 
 from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.engine.gathering import Asked, Quotas, gather, quotas
-from enterprise_recsys.engine.indexes import exact
+from enterprise_recsys.engine.indexes import Allowed, exact
 from enterprise_recsys.engine.neighbours import Neighbours
+from enterprise_recsys.records import Ranked
 
 # Items 1 to 6; 1 is near to 2 (.5) and 3 (.25), 2 is near to 3 (.5), the others to nothing.
 NEAR = Neighbours.of(
@@ -98,3 +99,37 @@ def test_joint_training_has_no_neighbours() -> None:
 
 def test_a_list_longer_than_the_quota_is_filled_by_the_towers() -> None:
     assert Quotas(200, 60, 40).at_least(500) == Quotas(500, 60, 40)
+
+
+def test_items_that_came_later_have_no_neighbours_and_disturb_nobodys() -> None:
+    # Rows 7 and 8 came after the neighbours were counted; a request's keys must not run into the next one's.
+    histories = np.array([[8, 1, 2], [7, 8, 0], [1, 1, 8]])
+    rows = np.array([[2, 3, 7, 8], [2, 3, 7, 8], [2, 3, 8, 0]])
+    said = NEAR.said(histories, 9).of(rows)
+    assert said.tolist() == [[0.5, 0.75, 0.0, 0.0], [0.0] * 4, [1.0, 0.5, 0.0, 0.0]]
+
+
+def test_candidates_over_a_catalogue_that_has_grown_are_those_of_each_request_alone() -> None:
+    generator = np.random.default_rng(2)
+    size, known, n_items = 20, 40, 55
+    vectors = generator.normal(size=(n_items, 4)).astype(np.float32)
+    near = Neighbours.of(generator.integers(0, known, (known, 5)), generator.random((known, 5)).astype(np.float32))
+    history, queries = generator.integers(0, known, (size, 6)), generator.normal(size=(size, 4)).astype(np.float32)
+    late = np.stack([generator.permutation(n_items)[:30] for _ in range(size)])
+    left_out = generator.integers(1, n_items, 3 * size)
+    allowed = generator.random(n_items) < 0.8
+
+    def search(queries: np.ndarray, k: int, offsets: np.ndarray, left_out: np.ndarray) -> Ranked:
+        return exact(vectors).search(queries, k, offsets, left_out, Allowed(allowed & (np.arange(n_items) > 0)))
+
+    wanted = Quotas(8, 8, 8)
+    asked = Asked(history, np.arange(size + 1) * 3, left_out, late, allowed)
+    found = gather(queries, vectors, search, near, wanted, asked)
+    assert (found.rows >= known).any() and allowed[found.rows[found.rows > 0]].all()
+    assert not (found.said[found.rows >= known]).any()
+    for place in range(size):
+        own = left_out[3 * place : 3 * place + 3]
+        one = Asked(history[[place]], np.array([0, 3]), own, late[[place]], allowed)
+        alone = gather(queries[[place]], vectors, search, near, wanted, one)
+        assert alone.rows[0].tolist() == found.rows[place].tolist()
+        assert np.array_equal(alone.said[0], found.said[place])

@@ -97,6 +97,37 @@ class FakeRecommender:
         return FakeAnswers(items, level, self.model_version)
 
 
+class FakeChanges:
+    """Takes everything and knows the catalogue; what changes a real recommender is tested in tests/test_changing.py."""
+
+    def events(self, *told: object) -> None: ...
+
+    def items(self, items: object, *, whole: object) -> None: ...
+
+    def drop(self, item_ids: object) -> None: ...
+
+    def user(self, user_id: str, features: object, *, whole: bool) -> None: ...
+
+    def forget(self, user_id: str) -> bool:
+        return True
+
+    def check_item(self, item_id: str, features: Mapping[str, object]) -> None:
+        if set(features) - {"title"}:
+            raise ConfigError("feature is unknown; known: title.")
+
+    def check_user(self, user_id: str, features: Mapping[str, object]) -> None:
+        if set(features) - {"age"}:
+            raise ConfigError("feature is unknown; known: age.")
+
+    def knows_item(self, item_id: str) -> bool:
+        return item_id in CATALOGUE
+
+
+def with_fake_changes(app: FastAPI) -> FastAPI:
+    app.state.living.changes = FakeChanges()
+    return app
+
+
 @pytest.fixture
 def fake() -> FakeRecommender:
     """A fresh recommender with known answers."""
@@ -118,7 +149,7 @@ def calls(fake: FakeRecommender) -> list[dict[str, object]]:
 @pytest.fixture
 def app(recommender: Recommender) -> FastAPI:
     """The service that answers everybody, so that a test may look at one thing only."""
-    return create_app(Settings(is_open=True), recommender)
+    return with_fake_changes(create_app(Settings(is_open=True), recommender))
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from starlette.types import Message
 from enterprise_recsys.errors import ArtifactError, ConfigError
 from enterprise_recsys.recommender import Recommender
 from enterprise_recsys.service.app import create_app, serve
+from enterprise_recsys.service.keeping import Keeping
 from enterprise_recsys.service.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,7 +82,9 @@ def test_one_warning_says_how_open_the_service_is(
     with caplog.at_level(logging.WARNING), TestClient(create_app(settings, recommender)) as client:
         client.get("/health/live")
         client.get("/health/live")
-    assert [record.getMessage() for record in caplog.records if record.name.startswith("enterprise_recsys")] == warnings
+    memory = "RECSYS_STATE is not set: events and answers are kept in memory, and end with the process."
+    logged = [record.getMessage() for record in caplog.records if record.name.startswith("enterprise_recsys")]
+    assert logged == [*warnings, memory]
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.0.2.1", "shop.example"])
@@ -115,6 +118,18 @@ def test_serve_loads_and_runs(
 def test_serve_tells_the_caller_of_a_missing_artifact(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError):
         serve(Settings(tmp_path / "absent"), "127.0.0.1", 0)
+
+
+def test_several_workers_need_a_folder_to_share(loaded: list[Path]) -> None:
+    with pytest.raises(ConfigError, match="workers=2 share what they learn through a folder; set RECSYS_STATE"):
+        serve(Settings(), "127.0.0.1", 0, workers=2)
+
+
+def test_several_workers_are_told_of_a_missing_artifact_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uvicorn, "run", lambda app, **dials: pytest.fail("started"))
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    with pytest.raises(ArtifactError):
+        serve(Settings(tmp_path / "absent", keeping=Keeping(tmp_path / "live")), "127.0.0.1", 0, workers=2)
 
 
 def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:

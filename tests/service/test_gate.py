@@ -15,6 +15,7 @@ from enterprise_recsys.recommender import Recommender
 from enterprise_recsys.service.app import create_app
 from enterprise_recsys.service.gate import PUBLIC
 from enterprise_recsys.service.settings import Settings
+from tests.service.conftest import with_fake_changes
 
 Check = Callable[[str, bytes, int], dict[str, object]]
 Call = Callable[..., tuple[int, dict[str, str], bytes]]
@@ -35,13 +36,24 @@ def routes_of(app: FastAPI) -> list[tuple[str, str]]:
                 yield from walk(inner.routes)
             else:
                 methods, path = inner.methods, inner.path  # type: ignore[attr-defined]
-                yield from ((method, path.replace("{user_id}", "42")) for method in sorted(methods))
+                path = path.replace("{user_id}", "42").replace("{item_id}", "i1")
+                yield from ((method, path) for method in sorted(methods))
 
     return list(walk(app.routes))
 
 
 def client_of(recommender: Recommender, settings: Settings, address: str = LOOPBACK) -> TestClient:
-    return TestClient(create_app(settings, recommender), base_url=address)
+    return TestClient(with_fake_changes(create_app(settings, recommender)), base_url=address)
+
+
+MESSAGES: dict[str, dict[str, object]] = {
+    "/v1/similar": {"item_id": "i1"},
+    "/v1/rank": {"items": ["i1"]},
+    "/v1/events": {"events": [{"user_id": "u", "item_id": "i1"}]},
+    "/v1/items/i1": {"features": {}},
+    "/v1/users/42": {"features": {}},
+}
+"""A message that each route takes, where an empty one is not enough."""
 
 
 @pytest.fixture
@@ -60,6 +72,9 @@ def test_the_walk_finds_every_route(app: FastAPI) -> None:
         "/v1/rank",
         "/v1/popular",
         "/v1/trending",
+        "/v1/events",
+        "/v1/items/i1",
+        "/v1/users/42",
         "/health/live",
         "/health/ready",
     }
@@ -75,7 +90,7 @@ def test_with_keys_every_route_but_health_needs_one(
 ) -> None:
     client = client_of(recommender, with_keys, address)
     for method, path in routes_of(cast(FastAPI, client.app)):
-        bare = client.request(method, path, json={"item_id": "i1"} if path == "/v1/similar" else {})
+        bare = client.request(method, path, json=MESSAGES.get(path, {}))
         keyed = client.request(method, path, json={}, headers={"X-API-Key": KEY})
         assert bare.status_code == (200 if path in PUBLIC else 401), path
         assert keyed.status_code != 401, path
@@ -133,8 +148,7 @@ def test_a_key_in_bytes_that_are_no_text_is_wrong_and_no_fault(
 def test_without_keys_every_route_answers_on_loopback(recommender: Recommender) -> None:
     client = client_of(recommender, Settings())
     for method, path in routes_of(cast(FastAPI, client.app)):
-        message = {"/v1/similar": {"item_id": "i1"}, "/v1/rank": {"items": ["i1"]}}.get(path, {})
-        assert client.request(method, path, json=message).status_code == 200, path
+        assert client.request(method, path, json=MESSAGES.get(path, {})).status_code == 200, path
 
 
 def test_without_keys_every_route_but_health_is_closed_elsewhere(recommender: Recommender, is_problem: Check) -> None:

@@ -25,6 +25,9 @@ def test_an_empty_request_is_a_stranger_who_wants_ten() -> None:
         "rules": [],
         "reasons": False,
         "fields": [],
+        "surface": "home",
+        "cursor": None,
+        "exclude_served": False,
     }
 
 

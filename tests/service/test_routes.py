@@ -9,6 +9,8 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from enterprise_recsys.recommender import Recommender
+from enterprise_recsys.service.events import router as events
+from enterprise_recsys.service.items import router as items
 from enterprise_recsys.service.routes import router
 
 Check = Callable[[str, bytes, int], dict[str, object]]
@@ -75,12 +77,13 @@ def test_recommend_passes_on_every_field(client: TestClient, calls: list[dict[st
     assert calls == [{**message, "user_features": {"age": 30}}]
     body = answer.json()
     assert body.pop("took_ms") >= 0
+    assert len(body.pop("recommendation_id")) == 24 and body.pop("next_cursor")
     assert body == {
         "user_id": "u",
         "items": [
-            {"item_id": "i2", "score": 1.0, "rank": 1, "title": "I2"},
-            {"item_id": "i3", "score": 0.5, "rank": 2, "title": "I3"},
-            {"item_id": "i4", "score": 1 / 3, "rank": 3, "title": "I4"},
+            {"item_id": "i2", "score": 1.0, "rank": 1, "title": "I2", "propensity": 1.0},
+            {"item_id": "i3", "score": 0.5, "rank": 2, "title": "I3", "propensity": 1.0},
+            {"item_id": "i4", "score": 1 / 3, "rank": 3, "title": "I4", "propensity": 1.0},
         ],
         "fallback_level": 1,
         "model_version": "v7",
@@ -96,9 +99,10 @@ def test_recommend_needs_nothing(client: TestClient) -> None:
 def test_similar_gives_the_others(client: TestClient) -> None:
     body = client.post("/v1/similar", json={"item_id": "i1", "k": 1, "fields": ["title"]}).json()
     assert body.pop("took_ms") >= 0
+    assert len(body.pop("recommendation_id")) == 24
     assert body == {
         "item_id": "i1",
-        "items": [{"item_id": "i2", "score": 1.0, "rank": 1, "title": "I2"}],
+        "items": [{"item_id": "i2", "score": 1.0, "rank": 1, "title": "I2", "propensity": 1.0}],
         "model_version": "v7",
     }
 
@@ -157,6 +161,9 @@ def test_openapi_lists_the_endpoints_their_answers_and_the_keys(client: TestClie
         "/v1/popular",
         "/v1/trending",
         "/v1/similar",
+        "/v1/events",
+        "/v1/items/{item_id}",
+        "/v1/users/{user_id}",
         "/health/live",
         "/health/ready",
     }
@@ -179,6 +186,7 @@ def test_the_docs_page_is_there(client: TestClient) -> None:
 
 
 def test_every_endpoint_runs_in_the_event_loop() -> None:
-    endpoints = [route.endpoint for route in router.routes if isinstance(route, Route)]
-    assert len(endpoints) == 8
+    routers = (router, events, items)
+    endpoints = [route.endpoint for one in routers for route in one.routes if isinstance(route, Route)]
+    assert len(endpoints) == 15
     assert all(inspect.iscoroutinefunction(endpoint) for endpoint in endpoints)

@@ -1,0 +1,88 @@
+"""What came after the log that a state was made from: further events, new users, features told of a user."""
+
+from __future__ import annotations
+
+from bisect import insort
+
+import numpy as np
+
+from enterprise_recsys.records import WINDOWS_DAYS, Columns, Ints
+
+_MICROSECONDS_PER_DAY = 86_400_000_000
+LONGEST_GAP = max(WINDOWS_DAYS) * _MICROSECONDS_PER_DAY
+"""Microseconds. After a longer pause no event of the log would lie in any window of the statistics."""
+
+
+class Overlay:
+    """Further items and features by user slot, laid over what the log says.
+
+    Args:
+        users: rows of users that the log has; a slot from here on is new.
+        newest: microseconds, of the log's newest event.
+    """
+
+    def __init__(self, users: int, newest: int) -> None:
+        self.users, self.newest = users, newest
+        self._gap: int | None = None
+        self._items: dict[int, list[tuple[int, int, int]]] = {}
+        self._columns: dict[int, Columns] = {}
+        self._count = 0
+
+    def moments(self, times: Ints) -> Ints:
+        """When events [R] count in the statistics: never before one that counted already.
+
+        A late event counts when it arrives. And if the log ended long before its first further event, the pause is
+        taken out of all further times: one event would otherwise empty every "of late" of everybody else.
+        """
+        if self._gap is None and len(times):
+            pause = int(times.min()) - self.newest
+            self._gap = pause - 1 if pause > LONGEST_GAP and self.newest > 0 else 0
+        moments = np.maximum.accumulate(np.maximum(times - (self._gap or 0), self.newest))
+        self.newest = int(moments[-1]) if len(moments) else self.newest
+        return moments
+
+    def now(self, times: Ints) -> Ints:
+        """Moments of requests [B] on the same clock, and none later than just after the newest event."""
+        return np.minimum(times - (self._gap or 0), self.newest + 1)
+
+    def add(self, slots: Ints, rows: Ints, times: Ints) -> None:
+        """Items [R] that users took; what came late takes its place by time."""
+        for slot, row, time in zip(slots.tolist(), rows.tolist(), times.tolist(), strict=True):
+            if slot and row:
+                self._count += 1
+                insort(self._items.setdefault(slot, []), (time, self._count, row))
+
+    def tell(self, slot: int, columns: Columns) -> None:
+        """Static columns [1, ...] of a user, in place of all that stood there."""
+        self._columns[slot] = columns
+
+    def forget(self, slot: int) -> None:
+        """Drop all that is held of a user."""
+        self._items.pop(slot, None)
+        self._columns.pop(slot, None)
+
+    def columns(self, columns: Columns, slots: Ints) -> Columns:
+        """The columns [B, ...] of users with what was told of them; arrays that change are the caller's own."""
+        for place, slot in enumerate(slots.tolist()):
+            for name, value in self._columns.get(slot, {}).items():
+                columns[name][place] = value[0]
+        return columns
+
+    def histories(self, slots: Ints, history: Ints, offsets: Ints, seen: Ints, known: int) -> tuple[Ints, Ints, Ints]:
+        """History [B, L], offsets [B+1] and seen rows with the further items of each user at the end.
+
+        Args:
+            slots: [B].
+            history, offsets, seen: of the log alone.
+            known: rows of items that a history may name; the towers have never heard of later ones.
+        """
+        if not any(slot in self._items for slot in slots.tolist()):
+            return history, offsets, seen
+        length, parts = history.shape[1], []
+        for place, slot in enumerate(slots.tolist()):
+            further = np.array([row for _, _, row in self._items.get(slot, ())], dtype=np.int64)
+            parts.append(np.concatenate([seen[offsets[place] : offsets[place + 1]], further]))
+            newest = np.concatenate([history[place], further[further < known]])
+            history[place] = newest[len(newest) - length :]
+        lengths = np.array([len(part) for part in parts])
+        return history, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), np.concatenate(parts)

@@ -1,0 +1,102 @@
+"""Events: what users do comes in, is kept, and changes the next list."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import BaseModel, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+from starlette.responses import Response
+
+from enterprise_recsys.service.messages import LARGEST_NUMBER, MOST_EVENTS, Strict, Text
+from enterprise_recsys.service.routes import REFUSALS, Alive, answer
+from enterprise_recsys.state.interface import Event
+
+FUTURE_S = 300
+"""Seconds that a clock may go ahead of ours; an event from further ahead is a fault of its sender."""
+
+router = APIRouter()
+
+
+def read_moment(value: object) -> datetime | None:
+    """Read a time that an event can have; without a zone it is UTC. A number is refused: its unit would be a guess.
+
+    Raises:
+        PydanticCustomError: no ISO 8601, before 1970, or more than FUTURE_S ahead.
+    """
+    if value is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else datetime.max
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        moment = datetime.max.replace(tzinfo=UTC)
+    if not 0 <= moment.timestamp() <= time.time() + FUTURE_S:
+        raise PydanticCustomError(
+            "event_time",
+            "A time is a text as 2026-03-01T12:00:00Z, between 1970 and now (five minutes ahead at most)",
+        )
+    return moment
+
+
+class EventMessage(Strict):
+    """One event."""
+
+    user_id: Text
+    item_id: Text
+    event_type: Text = "interaction"
+    rating: Annotated[float, Field(strict=True, ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)] | None = None
+    timestamp: Annotated[datetime | None, BeforeValidator(read_moment)] = Field(
+        None, description="ISO 8601; UTC where no zone is given. Null: now."
+    )
+    event_id: Text | None = Field(
+        None, description="An id of your own: the same event sent twice counts once. Null: each counts."
+    )
+    session_id: Text | None = None
+    recommendation_id: Text | None = Field(None, description="Of the answer that the event follows.")
+    position: Annotated[int, Field(strict=True, ge=1, le=100_000)] | None = Field(
+        None, description="The item's rank in that answer."
+    )
+
+    def event(self, now: int) -> Event:
+        """The event as it is kept; `now` in microseconds."""
+        moment = now if self.timestamp is None else int(self.timestamp.timestamp() * 1_000_000)
+        return Event(
+            self.event_id or uuid.uuid4().hex,
+            self.user_id,
+            self.item_id,
+            moment,
+            self.event_type,
+            self.rating,
+            self.session_id,
+            self.recommendation_id,
+            self.position,
+        )
+
+
+class EventsRequest(Strict):
+    """A batch of events."""
+
+    events: list[EventMessage] = Field(min_length=1, max_length=MOST_EVENTS)
+
+
+class EventsAnswer(BaseModel):
+    """What became of a batch; what is counted here is kept for good, and in the next list."""
+
+    stored: int
+    duplicates: int = Field(description="Events whose event_id was known.")
+    erased: int = Field(description="Events from before their user's erasure, which are not kept.")
+
+
+@router.post("/v1/events", response_model=None, responses={200: {"model": EventsAnswer}, **REFUSALS})
+async def append_events(message: EventsRequest, living: Alive) -> Response:
+    """Keep up to 1,000 events; the next list of each of their users knows them, on every worker."""
+    now = time.time_ns() // 1000
+    done = await asyncio.wrap_future(living.store.append([one.event(now) for one in message.events]))
+    living.follow()
+    return answer({"stored": done.stored, "duplicates": done.duplicates, "erased": done.erased})

@@ -1,0 +1,122 @@
+"""Items and users: their features are put, changed and taken away; a user is erased."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from enterprise_recsys.errors import UnknownItemError
+from enterprise_recsys.service.messages import Strict, Text, Values
+from enterprise_recsys.service.problems import documented
+from enterprise_recsys.service.routes import REFUSALS, Alive, answer
+from enterprise_recsys.state.interface import Row
+
+router = APIRouter()
+
+
+class FeaturesRequest(Strict):
+    """Features by column name, in full (`item_title`) or short (`title`)."""
+
+    features: Values = Field(description="Null: missing; in a PATCH it takes the feature away.")
+
+
+class DeleteUserQuery(Strict):
+    """What is taken away of a user."""
+
+    erase: bool = Field(False, description="Everything that is known, not the features alone.")
+
+
+class ItemAnswer(BaseModel):
+    """The item is kept, and can be found by the next request."""
+
+    item_id: str
+
+
+class UserAnswer(BaseModel):
+    """The user's features are kept, and count in the next list."""
+
+    user_id: str
+
+
+class ErasedRows(BaseModel):
+    """What an erasure removed, in rows."""
+
+    events: int
+    slates: int
+    profiles: int
+
+
+class DeletedUserAnswer(BaseModel):
+    """What was taken away of a user."""
+
+    user_id: str
+    erased: ErasedRows | None = Field(description="Null where only the features were taken away.")
+
+
+@router.put("/v1/items/{item_id}", response_model=None, responses={200: {"model": ItemAnswer}, **REFUSALS})
+async def put_item(item_id: Text, message: FeaturesRequest, living: Alive) -> Response:
+    """Hold an item with these features and no others; a new one can be recommended at once."""
+    living.changes.check_item(item_id, message.features)
+    await asyncio.wrap_future(living.store.put("items", item_id, Row(dict(message.features))))
+    living.follow()
+    return answer({"item_id": item_id})
+
+
+@router.patch("/v1/items/{item_id}", response_model=None, responses={200: {"model": ItemAnswer}, **REFUSALS})
+async def patch_item(item_id: Text, message: FeaturesRequest, living: Alive) -> Response:
+    """Change some features of an item and keep the others; one that is not known is made."""
+    living.changes.check_item(item_id, message.features)
+    await asyncio.wrap_future(living.store.patch("items", item_id, message.features))
+    living.follow()
+    return answer({"item_id": item_id})
+
+
+@router.delete(
+    "/v1/items/{item_id}", response_model=None, responses={200: {"model": ItemAnswer}, **REFUSALS, **documented(404)}
+)
+async def delete_item(item_id: Text, living: Alive) -> Response:
+    """Never show an item again, until it is put anew."""
+    if not living.changes.knows_item(item_id):
+        raise UnknownItemError("The catalogue does not hold this item.")
+    await asyncio.wrap_future(living.store.put("items", item_id, Row(is_gone=True)))
+    living.follow()
+    return answer({"item_id": item_id})
+
+
+@router.put("/v1/users/{user_id}", response_model=None, responses={200: {"model": UserAnswer}, **REFUSALS})
+async def put_user(user_id: Text, message: FeaturesRequest, living: Alive) -> Response:
+    """Hold these features of a user and no others; what the user did stays."""
+    living.changes.check_user(user_id, message.features)
+    await asyncio.wrap_future(living.store.put("users", user_id, Row(dict(message.features))))
+    living.follow()
+    return answer({"user_id": user_id})
+
+
+@router.patch("/v1/users/{user_id}", response_model=None, responses={200: {"model": UserAnswer}, **REFUSALS})
+async def patch_user(user_id: Text, message: FeaturesRequest, living: Alive) -> Response:
+    """Change some features of a user and keep the others."""
+    living.changes.check_user(user_id, message.features)
+    await asyncio.wrap_future(living.store.patch("users", user_id, message.features))
+    living.follow()
+    return answer({"user_id": user_id})
+
+
+@router.delete("/v1/users/{user_id}", response_model=None, responses={200: {"model": DeletedUserAnswer}, **REFUSALS})
+async def delete_user(user_id: Text, query: Annotated[DeleteUserQuery, Query()], living: Alive) -> Response:
+    """Take a user's features away; with `erase=true` all that is known: events, answers, features, history."""
+    if not query.erase:
+        await asyncio.wrap_future(living.store.put("users", user_id, Row(is_gone=True)))
+        living.follow()
+        return answer({"user_id": user_id, "erased": None})
+    living.flush()
+    living.expect_erasure(user_id)
+    done = await asyncio.wrap_future(living.store.erase(user_id, time.time_ns() // 1000))
+    living.follow()
+    return answer(
+        {"user_id": user_id, "erased": {"events": done.events, "slates": done.slates, "profiles": done.profiles}}
+    )
