@@ -15,9 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from enterprise_recsys import ModelConfig
+from enterprise_recsys.answers import Recommendations
 from enterprise_recsys.data.worlds import make_world
 from enterprise_recsys.engine.indexes import exact
-from enterprise_recsys.recommender import Recommendations, Recommender
+from enterprise_recsys.recommender import Recommender
 from enterprise_recsys.service.keeping import Keeping
 from enterprise_recsys.service.living import Living
 from enterprise_recsys.service.slates import Page
