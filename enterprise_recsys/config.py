@@ -48,7 +48,7 @@ class ModelConfig(BaseModel):
     recency: bool = Field(
         True,
         description="The ranker learns from the seconds since the last and the first event of user and item, too. In a "
-        "made world NDCG@10 rose by 0.016 in the mean of 4 seeds, and in each of them.",
+        "made world NDCG@10 rose by 0.016 in the mean of 4 seeds; on MovieLens 100K it changed less than by seeds.",
     )
 
     # Towers ---------------------------------------------------------------------------------------------------
