@@ -14,12 +14,13 @@ from enterprise_recsys.errors import MissingExtraError
 
 
 class FeatureEmbedding(nn.Module):
-    """A row of typed columns becomes one vector: categories and multi-values embedded, numbers appended.
+    """A row of typed columns becomes one vector: rows embedded, vectors projected, numbers appended.
 
     Args:
         categories: name -> number of rows (row 0 = unseen); column int64 [R].
         lists: name -> number of rows; column int64 [R, M], 0 = empty place; the mean of its values' embeddings.
         numbers: names; column float32 [R].
+        vectors: name -> numbers of each; column float32 [R, W]; a linear layer takes it to the width.
         width: width of each embedding; `widths` overrides it by name.
         id_dropout: share of the ids in `dropped` replaced by row 0 while training.
         id_scale: deviation of the first embeddings of the ids in `dropped`; 0: one never trained says nothing.
@@ -32,6 +33,7 @@ class FeatureEmbedding(nn.Module):
         numbers: Sequence[str],
         width: int,
         *,
+        vectors: Mapping[str, int] | None = None,
         widths: Mapping[str, int] | None = None,
         dropped: Sequence[str] = (),
         id_dropout: float = 0.0,
@@ -39,7 +41,8 @@ class FeatureEmbedding(nn.Module):
     ) -> None:
         super().__init__()
         widths = widths or {}
-        self.names = [*categories, *lists, *numbers]
+        vectors = vectors or {}
+        self.names = [*categories, *lists, *vectors, *numbers]
         self.numbers, self.dropped, self.id_dropout = list(numbers), set(dropped), id_dropout
         self.tables = nn.ModuleDict()
         for name, rows in {**categories, **lists}.items():
@@ -47,7 +50,9 @@ class FeatureEmbedding(nn.Module):
             nn.init.normal_(table.weight, std=id_scale if name in self.dropped else 0.1)
             self.tables[name] = table
         self.lists = set(lists)
-        embedded = sum(widths.get(name, width) for name in self.tables)
+        # Without a bias, so that a missing vector, all zeros, says nothing.
+        self.projections = nn.ModuleDict({name: nn.Linear(size, width, bias=False) for name, size in vectors.items()})
+        embedded = sum(widths.get(name, width) for name in self.tables) + width * len(vectors)
         self.width_out = embedded + len(self.numbers)
 
     def forward(self, columns: Mapping[str, Tensor]) -> Tensor:
@@ -61,6 +66,7 @@ class FeatureEmbedding(nn.Module):
             if self.training and self.id_dropout > 0 and name in self.dropped:
                 rows = torch.where(torch.rand(rows.shape) < self.id_dropout, torch.zeros_like(rows), rows)
             parts.append(table(rows))
+        parts += [project(columns[name]) for name, project in self.projections.items()]
         parts += [columns[name].unsqueeze(-1) for name in self.numbers]
         return torch.cat(parts, dim=-1)
 

@@ -1,6 +1,7 @@
 """The API of the README, on a small made world."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -189,3 +190,25 @@ def test_without_val_the_newest_part_of_train_takes_its_place(parts: Split) -> N
     )
     with pytest.raises(DataError, match="all events have the same time"):
         ProductionTrainer(config, progress=False).fit(flat)
+
+
+def test_text_vectors_and_times_of_items_are_learnt_from_and_served(parts: Split, tmp_path: Path) -> None:
+    ids = pl.concat([parts.train.events, parts.val.events])["item_id"].unique().sort()
+    generator = np.random.default_rng(0)
+    items = pl.DataFrame(
+        {
+            "item_id": ids,
+            "item_title": [f"thing number {place}" for place in range(len(ids))],
+            "item_picture": generator.normal(size=(len(ids), 5)).tolist(),
+            "item_since": pl.Series(range(len(ids))).cast(pl.Date),
+        }
+    )
+    config = ModelConfig(**{**SMALL, "epochs": 1, "ranker_epochs": 1}, feature_kinds={"title": "text"})
+    trainer = ProductionTrainer(config, progress=False).fit(parts.train.events, parts.val.events, items=items)
+    kinds = {one.name: one.kind for one in trainer.recommender.engine.processor.of("item")}
+    assert kinds == {"item_title": "text", "item_picture": "vector", "item_since": "time"}
+    answer = trainer.recommend("1", k=3)
+    trainer.save(tmp_path / "model")
+    loaded = ProductionTrainer.load(tmp_path / "model")
+    assert loaded.recommend("1", k=3) == answer
+    assert loaded.recommender.engine.processor.schema == trainer.recommender.engine.processor.schema

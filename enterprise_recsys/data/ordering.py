@@ -78,7 +78,8 @@ class Keys:
         steps = times - self._first
         if self._unit > 1:
             steps = (steps + (self._unit - 1)) // self._unit
-        return owners * self._span + np.clip(steps, 0, self._span - 1)
+        # np.clip costs several times as much for the few numbers of one request.
+        return owners * self._span + np.minimum(np.maximum(steps, 0), self._span - 1)
 
     def days_before(self, keys: Ints, owners: Ints, times: Ints, days: int) -> Ints:
         """[B] as `of` so many days earlier, from the keys [B] of the times, which must be those of events."""

@@ -28,9 +28,9 @@ Owner = Literal["event", "user", "item", "context"]
 
 KINDS: Mapping[str, str] = {
     "category": "one of a few values; a value never seen is row 0",
-    "number": "scaled to mean 0 and deviation 1",
+    "number": "scaled to mean 0 and deviation 1; heavy tails by logarithm or quantiles",
     "multi_value": "several values of a few, as genres or tags",
-    "text": "words; kept for display, and learnt from where a text feature is set",
+    "text": "words; learnt from where you name the kind, else kept for display",
     "time": "a moment",
     "vector": "numbers of one length, as an embedding made elsewhere",
     "skip": "left out",
@@ -118,8 +118,15 @@ class Schema:
         return cls(tuple(columns))
 
     def kinds(self, owner: Owner) -> dict[str, str]:
-        """Feature -> kind of one owner, in order; what `features.infer` needs instead of its own guess."""
-        return {column.name: column.kind for column in self.columns if column.owner == owner}
+        """Feature -> kind of one owner, in order; what `features.fitted` learns from.
+
+        A text that only looks like one (a title, a name) is kept for display and is `skip` here.
+        """
+        return {
+            column.name: column.kind if column.given or column.kind != "text" else "skip"
+            for column in self.columns
+            if column.owner == owner
+        }
 
     def without_skipped(self, log: Interactions) -> Interactions:
         """The log without the columns of the kind `skip` that the user named; others stay for display."""

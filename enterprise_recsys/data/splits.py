@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import numpy as np
@@ -13,12 +14,14 @@ import polars as pl
 from enterprise_recsys.errors import ConfigError, DataError
 from enterprise_recsys.records import ITEM_ID, TIMESTAMP, USER_ID, Interactions
 
+_NO_PART = 3
+_LONGER = "give users of {} events or more, or split by time"
 _FINER = "give more events or other shares, or finer timestamps"
 
 
 @dataclass(frozen=True)
 class Split:
-    """Three parts of one log, each in source order, with the same users and items; every event is in exactly one.
+    """Three parts of one log, each in source order, with the same users and items; no event is in two.
 
     Attributes:
         train: events to learn from.
@@ -69,6 +72,26 @@ def part_by_time(interactions: Interactions, *, train: float = 0.8, val: float =
     return part
 
 
+def time_quantile(interactions: Interactions, *, train: float = 0.8, val: float = 0.1, least: int = 1) -> Split:
+    """As `global_time`, and val and test keep only users with at least so many events in train.
+
+    Events of other users after the first cut are in no part. What is measured then says nothing of new users.
+
+    Args:
+        interactions: [R] events.
+        train, val: shares of the events, as in `global_time`.
+        least: events in train that a user needs to be judged by.
+
+    Raises:
+        ConfigError, DataError: as `global_time`.
+    """
+    part = part_by_time(interactions, train=train, val=val)
+    known = interactions.events.filter(part == 0).group_by(USER_ID).len().filter(pl.col("len") >= least)[USER_ID]
+    strangers = (part > 0) & ~interactions.events[USER_ID].is_in(known.implode())
+    part = pl.select(pl.when(strangers).then(_NO_PART).otherwise(part)).to_series()
+    return _parts(interactions, part, "time_quantile", f"give a smaller least than {least}, or more events")
+
+
 def leave_last(interactions: Interactions) -> Split:
     """Each user's last event is test, the last but one is val, the others are train.
 
@@ -79,11 +102,60 @@ def leave_last(interactions: Interactions) -> Split:
     Raises:
         DataError: no user has 3 events.
     """
+    return _parts(interactions, _by_last(interactions, 1), "leave_last", _LONGER.format(3))
+
+
+def leave_last_k(interactions: Interactions, *, k: int = 5) -> Split:
+    """As `leave_last`, with the last k events of each user in test and the k before them in val.
+
+    Args:
+        interactions: [R] events.
+        k: at least 1; users with fewer than 2 k + 1 events stay wholly in train.
+
+    Raises:
+        ConfigError: k is below 1.
+        DataError: no user has 2 k + 1 events.
+    """
+    if k < 1:
+        raise ConfigError(f"k={k} is wrong: at least 1 event of each user must be left out.")
+    return _parts(interactions, _by_last(interactions, k), "leave_last_k", _LONGER.format(2 * k + 1))
+
+
+def _by_last(interactions: Interactions, k: int) -> pl.Series:
     by_time = interactions.events.select(USER_ID, TIMESTAMP).with_row_index("row").sort(TIMESTAMP, "row")
-    from_end = pl.int_range(pl.len(), dtype=pl.Int64).reverse().over(USER_ID)
-    part = pl.when((pl.len().over(USER_ID) < 3) | (from_end > 1)).then(0).otherwise(2 - from_end)
-    parts = by_time.with_columns(part.cast(pl.Int8).alias("part")).sort("row")["part"]
-    return _parts(interactions, parts, "leave_last", "give users of 3 events or more, or split by time")
+    return _by_place(by_time, pl.int_range(pl.len(), dtype=pl.Int64).reverse().over(USER_ID), test=k, val=k)
+
+
+def _by_place(events: pl.DataFrame, from_end: pl.Expr, *, test: pl.Expr | int, val: pl.Expr | int) -> pl.Series:
+    """[R] the part of each event in source order, by its place among its user's, counted from the end."""
+    enough = pl.len().over(USER_ID) > test + val
+    part = pl.when(~enough | (from_end >= test + val)).then(0).when(from_end >= test).then(1).otherwise(2)
+    return events.with_columns(part.cast(pl.Int8).alias("part")).sort("row")["part"]
+
+
+def random_per_user(interactions: Interactions, *, train: float = 0.8, val: float = 0.1, seed: int = 0) -> Split:
+    """Draw each user's events by lot into the parts, so that every user with enough of them is in each.
+
+    As in many published tables; the future teaches about the past, so it tells nothing about tomorrow. Of a user's n
+    events floor(test * n) are test and floor(val * n) are val, but at least 1 each; users with fewer than 3 stay in
+    train.
+
+    Args:
+        interactions: [R] events.
+        train, val: shares, each over 0; train + val is below 1.
+        seed: same seed and same order of events, same parts.
+
+    Raises:
+        ConfigError: the shares leave nothing for one part.
+        DataError: no user has 3 events.
+    """
+    _check_shares(train, val)
+    lots = np.random.default_rng(seed).permutation(len(interactions.events))
+    drawn = interactions.events.select(USER_ID).with_row_index("row").with_columns(lot=pl.Series(lots)).sort("lot")
+    count = pl.len().over(USER_ID).cast(pl.Float64)
+    test, held = ((count * share + 1e-6).floor().cast(pl.Int64).clip(1) for share in (1 - train - val, val))
+    from_end = pl.int_range(pl.len(), dtype=pl.Int64).over(USER_ID)
+    return _parts(interactions, _by_place(drawn, from_end, test=test, val=held), "random_per_user", _LONGER.format(3))
 
 
 def random(interactions: Interactions, *, train: float = 0.8, val: float = 0.1, seed: int = 0) -> Split:
@@ -104,6 +176,74 @@ def random(interactions: Interactions, *, train: float = 0.8, val: float = 0.1, 
     drawn = np.random.default_rng(seed).permutation(rows)
     part = (drawn >= _place(rows, train)).astype(np.int8) + (drawn >= _place(rows, train + val)).astype(np.int8)
     return _parts(interactions, pl.Series(part), "random", "give more events or other shares")
+
+
+def rolling(interactions: Interactions, dates: Sequence[datetime], *, span: timedelta | None = None) -> list[Split]:
+    """A split for each date: test is what follows the date, val as long a time before it, train all before that.
+
+    Args:
+        interactions: [R] events.
+        dates: rising; each begins a test.
+        span: of each test and val; None: from one date to the next, and to the last event after the last date (as long
+            as the span before it in val).
+
+    Raises:
+        ConfigError: no date, dates that do not rise, or a span that is not over 0.
+        DataError: a part comes out empty.
+    """
+    if not dates or any(later <= earlier for earlier, later in pairwise(dates)):
+        raise ConfigError(f"the dates of a rolling split must rise, and be one at least; got {list(dates)}.")
+    if (span is not None and span <= timedelta(0)) or (span is None and len(dates) < 2):
+        raise ConfigError(f"span={span} is wrong: it should be over 0; it may be left away only with several dates.")
+    times, splits = interactions.events[TIMESTAMP], []
+    for place, date in enumerate(dates):
+        begin = date if date.tzinfo is not None else date.replace(tzinfo=UTC)
+        long = span or (dates[place + 1] - date if place + 1 < len(dates) else date - dates[place - 1])
+        part = (times >= begin - long).cast(pl.Int8) + (times >= begin).cast(pl.Int8)
+        part = pl.select(pl.when(times >= begin + long).then(_NO_PART).otherwise(part)).to_series()
+        splits.append(_parts(interactions, part, f"rolling at {date:%Y-%m-%d}", "give other dates or a longer span"))
+    return splits
+
+
+def given(parts: Mapping[str, pl.Series], interactions: Interactions) -> Split:
+    """A published split: who took what in each part is told by files.
+
+    Args:
+        parts: "train", "val" and "test" -> mask [R] of the events in it; no event may be in two.
+        interactions: [R] events.
+
+    Raises:
+        DataError: a part is not told, empty, or shares an event with another one.
+    """
+    if missing := [name for name in ("train", "val", "test") if name not in parts]:
+        raise DataError(f"the given split has no part {missing[0]!r}; told are: {', '.join(parts) or 'none'}.")
+    masks = [parts[name].cast(pl.Int8) for name in ("train", "val", "test")]
+    if twice := int(((masks[0] + masks[1] + masks[2]) > 1).sum()):
+        raise DataError(f"{twice:,} events of {interactions.name} are in two of the given parts; each is in one.")
+    part = masks[1] + 2 * masks[2] + _NO_PART * (1 - masks[0] - masks[1] - masks[2])
+    return _parts(interactions, part, "given", "tell each part its events")
+
+
+def k_core(interactions: Interactions, *, k: int = 5) -> Interactions:
+    """The events of users and items that have at least k events each, among themselves; in source order.
+
+    Users and items with fewer are left out again and again until none is. Published tables are often of a 5-core or a
+    10-core, which leaves out what is hardest: say so beside a figure.
+
+    Raises:
+        ConfigError: k is below 1.
+        DataError: nothing is left.
+    """
+    if k < 1:
+        raise ConfigError(f"k={k} is wrong: it should be at least 1.")
+    events, before = interactions.events, -1
+    while len(events) != before:
+        before = len(events)
+        for key in (USER_ID, ITEM_ID):
+            events = events.filter(pl.len().over(key) >= k)
+    if events.is_empty():
+        raise DataError(f"no user and item of {interactions.name} have {k} events each; give a smaller k.")
+    return interactions.with_events(events)
 
 
 def checksum(interactions: Interactions) -> str:
@@ -154,6 +294,10 @@ def _check_parts(interactions: Interactions, part: pl.Series, rule: str, cure: s
 
 SPLITS: Mapping[str, Callable[..., Split]] = {
     "global_time": global_time,
+    "time_quantile": time_quantile,
     "leave_last": leave_last,
+    "leave_last_k": leave_last_k,
     "random": random,
+    "random_per_user": random_per_user,
 }
+"""Name -> a log in three parts, with nothing but the log needed; `rolling` and `given` need to be told more."""

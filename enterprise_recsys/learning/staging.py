@@ -29,7 +29,7 @@ from enterprise_recsys.retrieval.retriever import Retriever
 
 _MOST_NEIGHBOURED = 100_000
 _FOLDS = 4
-_JUDGES = 500
+_JUDGES = 300
 
 
 @dataclass(frozen=True)

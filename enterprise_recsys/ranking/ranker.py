@@ -53,15 +53,16 @@ class RankingNetwork(nn.Module):
         super().__init__()
         declared = [one for one in processor.features if one.owner != "statistic"]
         categories = {one.name: one.size for one in declared if one.kind == "category"}
-        numbers = [one.name for one in processor.features if one.kind in ("number", "time")]
+        numbers = [one.name for one in processor.features if one.kind == "number"]
         # No user id: a user has a few lists here, which an embedding would learn by heart; what is personal comes in
         # by the retrieval score, the statistics and the features.
         ids = {ITEM_ID: len(processor.items)}
         self.embedding = FeatureEmbedding(
             {**ids, **categories, **TIME_SIZES},
-            {one.name: one.size for one in declared if one.kind == "multi_value"},
+            {one.name: one.size for one in declared if one.kind in ("multi_value", "text")},
             [*numbers, *SCORES],
             config.ranking_dim,
+            vectors={one.name: one.width for one in declared if one.kind in ("vector", "time")},
             dropped=list(ids),
             id_dropout=config.id_dropout,
             id_scale=0.0,

@@ -20,9 +20,10 @@ def embedding_of(features: list[Feature], ids: Mapping[str, int], config: ModelC
     """The embedding of a tower's columns: the id at `embedding_dim`, other features at `feature_dim`."""
     return FeatureEmbedding(
         {**ids, **{one.name: one.size for one in features if one.kind == "category"}},
-        {one.name: one.size for one in features if one.kind == "multi_value"},
-        [one.name for one in features if one.kind in ("number", "time")],
+        {one.name: one.size for one in features if one.kind in ("multi_value", "text")},
+        [one.name for one in features if one.kind == "number"],
         config.feature_dim,
+        vectors={one.name: one.width for one in features if one.kind in ("vector", "time")},
         widths=dict.fromkeys(ids, config.embedding_dim),
         dropped=list(ids),
         id_dropout=config.id_dropout,

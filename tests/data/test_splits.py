@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -11,7 +12,20 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from enterprise_recsys.data.frames import to_interactions
-from enterprise_recsys.data.splits import SPLITS, Split, checksum, global_time, leave_last, random
+from enterprise_recsys.data.splits import (
+    SPLITS,
+    Split,
+    checksum,
+    given,
+    global_time,
+    k_core,
+    leave_last,
+    leave_last_k,
+    random,
+    random_per_user,
+    rolling,
+    time_quantile,
+)
 from enterprise_recsys.errors import ConfigError, DataError
 from enterprise_recsys.records import Interactions
 
@@ -116,6 +130,66 @@ def test_the_checksum_ignores_order_and_context_and_sees_every_event() -> None:
     turned = whole.with_events(whole.events.reverse().with_columns(place=pl.lit("home")))
     assert checksum(turned) == checksum(whole)
     assert checksum(whole.with_events(whole.events.head(2))) != checksum(whole)
+
+
+def test_a_quantile_of_time_judges_by_known_users_only() -> None:
+    #  time:     0    1    2    3    4    5    6    7    8    9
+    users = ["a", "a", "b", "a", "a", "b", "a", "b", "a", "c"]
+    split = time_quantile(log(list(range(10)), users), train=0.6, val=0.2)
+    assert (rows(split.train), rows(split.val), rows(split.test)) == ([0, 1, 2, 3, 4, 5], [6, 7], [8])
+    with pytest.raises(DataError, match="leaves val and test of log empty: .* give a smaller least than 5"):
+        time_quantile(log(list(range(10)), users), train=0.6, val=0.2, least=5)
+
+
+def test_leave_last_k_takes_each_users_newest_by_time_then_row() -> None:
+    split = leave_last_k(log([5, 4, 3, 2, 1, 0, 0, 1], ["a"] * 6 + ["b"] * 2), k=2)
+    assert (rows(split.train), rows(split.val), rows(split.test)) == ([4, 5, 6, 7], [2, 3], [0, 1])
+    with pytest.raises(ConfigError, match="k=0 is wrong"):
+        leave_last_k(log([1, 2, 3]), k=0)
+
+
+def test_random_per_user_gives_every_user_with_three_events_a_place_in_each_part() -> None:
+    whole = log(list(range(43)), ["a"] * 20 + ["b"] * 3 + ["c"] * 18 + ["d"] * 2)
+    split = random_per_user(whole, seed=1)
+    counts = [dict(part.events["user_id"].value_counts().iter_rows()) for part in (split.train, split.val, split.test)]
+    assert counts == [{"a": 16, "b": 1, "c": 16, "d": 2}, {"a": 2, "b": 1, "c": 1}, {"a": 2, "b": 1, "c": 1}]
+    assert rows(split.test) != rows(random_per_user(whole, seed=2).test)
+
+
+def test_a_rolling_split_has_a_test_after_each_date_and_sees_nothing_later() -> None:
+    day = timedelta(days=1)
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    frame = {"user_id": ["a"] * 10, "item_id": [f"i{row}" for row in range(10)]}
+    whole = to_interactions(pl.DataFrame({**frame, "timestamp": [start + row * day for row in range(10)]}))
+    first, second = rolling(whole, [start + 4 * day, start + 6 * day])
+    assert (rows(first.train), rows(first.val), rows(first.test)) == ([0, 1], [2, 3], [4, 5])
+    assert (rows(second.train), rows(second.val), rows(second.test)) == ([0, 1, 2, 3], [4, 5], [6, 7])
+    (one,) = rolling(whole, [datetime(2026, 1, 9)], span=day)
+    assert (rows(one.val), rows(one.test)) == ([7], [8])
+    for dates, span in (([], day), ([start, start], day), ([start], None), ([start], -day)):
+        with pytest.raises(ConfigError, match=r"must rise|span=.* is wrong"):
+            rolling(whole, dates, span=span)
+
+
+def test_a_given_split_is_taken_as_it_is_told() -> None:
+    whole = log([1, 2, 3, 4])
+    told = {name: pl.Series([row == place for row in range(4)]) for place, name in enumerate(("train", "val", "test"))}
+    split = given(told, whole)
+    assert (rows(split.train), rows(split.val), rows(split.test)) == ([0], [1], [2])
+    with pytest.raises(DataError, match="1 events of log are in two of the given parts"):
+        given({**told, "val": told["train"]}, whole)
+    with pytest.raises(DataError, match="the given split has no part 'val'; told are: train, test"):
+        given({"train": told["train"], "test": told["test"]}, whole)
+
+
+def test_a_core_is_what_is_left_when_nothing_has_too_few() -> None:
+    frame = pl.DataFrame(
+        {"user_id": list("aabbccd"), "item_id": list("xyxyxzz"), "timestamp": range(7)}  # d falls, then z, then c
+    )
+    core = k_core(to_interactions(frame), k=2)
+    assert core.events["user_id"].to_list() == list("aabb")
+    with pytest.raises(DataError, match="no user and item of log have 9 events each; give a smaller k"):
+        k_core(to_interactions(frame), k=9)
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="MovieLens 1M is not in RECSYS_DATA")
