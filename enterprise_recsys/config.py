@@ -48,7 +48,8 @@ class ModelConfig(BaseModel):
     recency: bool = Field(
         True,
         description="The ranker learns from the seconds since the last and the first event of user and item, too. In a "
-        "made world NDCG@10 rose by 0.016 in the mean of 4 seeds; on MovieLens 100K it changed less than by seeds.",
+        "made world NDCG@10 rose by 0.016 in the mean of 4 seeds, on MovieLens 100K by 0.004 in that of 3 (-0.010 to "
+        "0.020).",
     )
 
     # Towers ---------------------------------------------------------------------------------------------------
