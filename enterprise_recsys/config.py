@@ -47,9 +47,9 @@ class ModelConfig(BaseModel):
     )
 
     recency: bool = Field(
-        True,
+        False,
         description="The ranker learns from the seconds since the last event of user and item, and since the user's "
-        "first, too.",
+        "first, too. Off, since a log that stands still makes them mean something else than they did in training.",
     )
 
     # Towers ---------------------------------------------------------------------------------------------------
