@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a plain clone runs without being installed
 
 import numpy as np  # noqa: E402
-from enterprise_recsys.exam import Exam  # noqa: E402
+from enterprise_recsys.examining.exam import Exam  # noqa: E402
 
 from enterprise_recsys.config import ModelConfig  # noqa: E402
 from enterprise_recsys.data.sources import read  # noqa: E402
