@@ -13,12 +13,12 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a plain clone runs without being installed
 
 import numpy as np  # noqa: E402
-from enterprise_recsys.examining.exam import Exam  # noqa: E402
 
 from enterprise_recsys.config import ModelConfig  # noqa: E402
 from enterprise_recsys.data.sources import read  # noqa: E402
 from enterprise_recsys.data.splits import SPLITS  # noqa: E402
 from enterprise_recsys.evaluation.results import ResultLine, append, commit, machine  # noqa: E402
+from enterprise_recsys.examining.exam import Exam  # noqa: E402
 from enterprise_recsys.records import Floats, Ranked  # noqa: E402
 from enterprise_recsys.reranking.diversity import mmr  # noqa: E402
 from enterprise_recsys.trainer import ProductionTrainer  # noqa: E402
