@@ -8,6 +8,9 @@ import numpy as np
 
 from enterprise_recsys.records import Floats, Ints
 
+_CELLS = 1_000_000
+"""Additions that are made together (some 40 MB); a request alone never fills them."""
+
 
 @dataclass(frozen=True)
 class Said:
@@ -65,6 +68,16 @@ class Neighbours:
         """
         n_items = len(self.rows) if n_items is None else n_items
         history = np.where(history < len(self.rows), history, 0)
+        step = max(_CELLS // max(history.shape[1] * self.rows.shape[1], 1), 1)
+        keys, sums = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.float32)]
+        for begin in range(0, len(history), step):
+            found = self._summed(history[begin : begin + step], n_items)
+            keys.append(found[0] + begin * n_items)
+            sums.append(found[1])
+        return Said(np.concatenate(keys), np.concatenate(sums), n_items)
+
+    def _summed(self, history: Ints, n_items: int) -> tuple[Ints, Floats]:
+        """Keys and sums of a few histories; see `Said`."""
         near = self.rows[history].astype(np.int64)  # [B, L, M]
         weights = self.weights[history].astype(np.float32)
         keys = (np.arange(len(history))[:, None, None] * n_items + near).reshape(-1)
@@ -75,4 +88,4 @@ class Neighbours:
         first = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])) if len(keys) else np.zeros(0, np.int64)
         # In float64, so that the sum of one request does not depend on what it is batched with.
         sums = np.add.reduceat(flat.astype(np.float64), first) if len(keys) else np.zeros(0)
-        return Said(keys[first], sums.astype(np.float32), n_items)
+        return keys[first], sums.astype(np.float32)

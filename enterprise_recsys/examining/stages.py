@@ -184,8 +184,8 @@ def _ratings(recommender: Recommender, exam: Exam, generator: np.random.Generato
     judged = np.flatnonzero((events.times >= start) & (events.items > 0) & ~np.isnan(events.ratings))
     judged = _sample(judged, SAMPLED_RATINGS, generator)
     said = [nothing]
-    for begin in range(0, len(judged), CHUNK * 16):
-        part = judged[begin : begin + CHUNK * 16]
+    for begin in range(0, len(judged), CHUNK * 4):
+        part = judged[begin : begin + CHUNK * 4]
         slots, times, rows = events.users[part], events.times[part], events.items[part]
         context = {name: column[part] for name, column in events.context.items()}
         requests = moments.requests(slots, times, context)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from enterprise_recsys.config import ModelConfig
+from enterprise_recsys.engine import neighbours
 from enterprise_recsys.engine.gathering import Asked, Quotas, gather, quotas
 from enterprise_recsys.engine.indexes import Allowed, exact
 from enterprise_recsys.engine.neighbours import Neighbours
@@ -27,7 +28,8 @@ def test_nobody_is_near_where_there_are_no_neighbours() -> None:
     assert said.of(np.array([[1, 2, 3]])).tolist() == [[0.0, 0.0, 0.0]]
 
 
-def test_a_sum_does_not_depend_on_what_it_is_batched_with() -> None:
+def test_a_sum_does_not_depend_on_what_it_is_batched_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbours, "_CELLS", 500)  # five histories at a time
     generator = np.random.default_rng(0)
     near = Neighbours.of(generator.integers(0, 50, (50, 8)), generator.random((50, 8)).astype(np.float32))
     histories, rows = generator.integers(0, 50, (20, 12)), np.tile(np.arange(50), (20, 1))
