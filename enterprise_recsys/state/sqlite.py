@@ -40,11 +40,13 @@ class SqliteStore:
         except OSError as error:
             raise StoreError(f"{folder} cannot hold a store: {error.strerror}. Give a folder to write to.") from None
         self._reading = threading.Lock()
-        self._reader = connect(path, sync)
+        # The first to open a file turns it to WAL, and SQLite refuses at once, without waiting, whoever opens it then.
         with self._lock:
+            self._reader = connect(path, sync)
             prepare(self._reader, path)
+            writes = connect(path, sync)
         self._secret: bytes = self._all("SELECT value FROM meta WHERE key = 'secret'")[0][0]
-        self._writer = Writer(connect(path, sync), self._lock, most_waiting=most_waiting)
+        self._writer = Writer(writes, self._lock, most_waiting=most_waiting)
 
     @property
     def secret(self) -> bytes:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -76,6 +76,20 @@ def test_nothing_acknowledged_is_lost_or_stored_twice_by_kill_9(tmp_path: Path, 
         assert own % 3 == 0 and own - 3 * len(batches) in (0, 3)
     assert store.append([event(1)]).result().stored == 1
     store.close()
+
+
+def test_several_may_open_a_new_folder_at_the_same_moment(tmp_path: Path) -> None:
+    for attempt in range(20):
+        together = threading.Barrier(4)
+
+        def opened(folder: Path, together: threading.Barrier = together) -> bytes:
+            together.wait()
+            store = SqliteStore(folder)
+            store.close()
+            return store.secret
+
+        with ThreadPoolExecutor(4) as pool:
+            assert len(set(pool.map(opened, [tmp_path / str(attempt)] * 4))) == 1
 
 
 def test_a_full_queue_refuses_and_goes_on_afterwards(tmp_path: Path) -> None:
