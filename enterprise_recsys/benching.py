@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -197,7 +196,7 @@ def _lines(order: Order, run: Run, checksum: str, seed: int, seconds: float) -> 
             seeds=1,
             seconds=round(seconds, 1),
             peak_mb=round(results.peak_mb()),
-            threads=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+            threads=results.threads(),
             config_hash=hashlib.sha256(dials.encode()).hexdigest()[:12],
             split_checksum=checksum,
             commit=results.commit(),

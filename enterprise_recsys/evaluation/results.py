@@ -191,6 +191,14 @@ def machine() -> str:
     return ", ".join(parts)
 
 
+def threads() -> int:
+    """Threads that numeric libraries may use: OMP_NUM_THREADS where it is set, else the cores of this process."""
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    if told.isdecimal() and int(told) > 0:
+        return int(told)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _processor() -> str:
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")

@@ -14,6 +14,7 @@ from enterprise_recsys.data.schema import Schema
 from enterprise_recsys.data.vocabulary import Vocabulary
 from enterprise_recsys.errors import DataError, MissingExtraError
 from enterprise_recsys.evaluation.metrics import PREDICTION_METRICS
+from enterprise_recsys.evaluation.results import threads
 from enterprise_recsys.protocols.tasks import Dials, Predictions, Predictor, RowTask
 from enterprise_recsys.records import ITEM_ID, USER_ID, Columns, Doubles, Interactions, Ints
 
@@ -73,7 +74,7 @@ def boosted(task: RowTask, *, metric: str, seed: int, trials: int, dials: Dials)
     labels, judged = task.labels(task.train), task.labels(task.val)
 
     def fitted(dials: Dials) -> BoostedRanker:
-        settings = {"leaves": 255, "learning_rate": 0.1, "rounds": 1000, "least": 20, "threads": 2, **dials}
+        settings = {"leaves": 255, "learning_rate": 0.1, "rounds": 1000, "least": 20, "threads": threads(), **dials}
         whole = {name: int(settings[name]) for name in ("leaves", "rounds", "least", "threads")}
         objective = "rating" if task.threshold is None else "click"
         model = BoostedRanker(objective, learning_rate=settings["learning_rate"], seed=seed, **whole)  # type: ignore[arg-type]

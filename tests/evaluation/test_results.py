@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import platform
 import subprocess
 import sys
@@ -13,7 +14,17 @@ from pathlib import Path
 import pytest
 
 from enterprise_recsys.errors import DataError
-from enterprise_recsys.evaluation.results import ResultLine, append, commit, machine, newest, peak_mb, read, summarise
+from enterprise_recsys.evaluation.results import (
+    ResultLine,
+    append,
+    commit,
+    machine,
+    newest,
+    peak_mb,
+    read,
+    summarise,
+    threads,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -138,6 +149,14 @@ def test_a_processor_that_is_not_listed_is_told_by_its_kind(monkeypatch: pytest.
     monkeypatch.setattr(platform, "processor", lambda: "")
     monkeypatch.setattr(platform, "machine", lambda: "riscv64")
     assert machine().startswith("riscv64, ")
+
+
+def test_the_threads_are_those_that_the_libraries_were_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert threads() == 3
+    for unclear in ("", "0", "2,1"):
+        monkeypatch.setenv("OMP_NUM_THREADS", unclear)
+        assert 1 <= threads() <= (os.cpu_count() or 1)
 
 
 def test_the_commit_is_that_of_the_folder(tmp_path: Path) -> None:
