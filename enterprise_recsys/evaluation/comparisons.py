@@ -2,83 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-
 import numpy as np
 
 from enterprise_recsys.errors import ConfigError, DataError
-from enterprise_recsys.evaluation.intervals import Interval, paired
 from enterprise_recsys.records import Doubles
 
 CELLS = 4_000_000
 """Signs held at once (32 MB as float64)."""
 EXACT = 12
 """Up to so many users with a difference, all 2^n turns are tried instead of some drawn."""
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One pair of systems by one metric.
-
-    Attributes:
-        first, second: names of the systems.
-        difference: first - second, mean over users, with its bootstrap interval.
-        p: of the sign-flip test: chance of so large a difference between systems that are alike; 0 to 1.
-        adjusted: p after Holm's correction for all pairs compared together; the one to go by.
-        users: those with a figure by both.
-    """
-
-    first: str
-    second: str
-    difference: Interval
-    p: float
-    adjusted: float
-    users: int
-
-    def is_real(self, *, level: float = 0.05) -> bool:
-        """Whether the difference is too large to be chance at this level, all pairs considered."""
-        return self.adjusted < level
-
-
-def compare(
-    figures: Mapping[str, Doubles],
-    pairs: Sequence[tuple[str, str]],
-    *,
-    generator: np.random.Generator,
-    resamples: int = 1000,
-    flips: int = 5000,
-    confidence: float = 0.95,
-) -> list[Comparison]:
-    """Compare systems pair by pair by one metric, with an interval and a test that knows how many pairs there are.
-
-    Args:
-        figures: system -> [U] figure of each user by one metric, such as `measured.of_users["NDCG@10"]`; the same
-            users in each.
-        pairs: (first, second), in the order of the answer.
-        generator: draws users and signs.
-        resamples: of the bootstrap, see `paired`.
-        flips: of the test, see `sign_flip`; Holm's p of m pairs is never under m / (flips + 1).
-        confidence: of the intervals, which are of one pair each and not corrected.
-
-    Raises:
-        ConfigError: a pair names an unknown system, or a dial is out of its range.
-        DataError: the systems were not measured on the same users.
-    """
-    for name in (name for pair in pairs for name in pair):
-        if name not in figures:
-            raise ConfigError(f"pairs names the system {name!r}; measured are: {', '.join(figures)}.")
-    intervals, chances = [], []
-    for first, second in pairs:
-        one, other = figures[first], figures[second]
-        intervals.append(paired(one, other, generator=generator, resamples=resamples, confidence=confidence))
-        chances.append(sign_flip(one, other, generator=generator, flips=flips))
-    return [
-        Comparison(first, second, interval, float(p), float(adjusted), _both(figures[first], figures[second]))
-        for (first, second), interval, p, adjusted in zip(
-            pairs, intervals, chances, holm(np.array(chances, np.float64)), strict=True
-        )
-    ]
 
 
 def sign_flip(first: Doubles, second: Doubles, *, generator: np.random.Generator, flips: int = 5000) -> float:
@@ -102,29 +34,52 @@ def sign_flip(first: Doubles, second: Doubles, *, generator: np.random.Generator
     doi:10.1145/1321440.1321528, advise it for rankings; p with the one added: Phipson and Smyth, 2010,
     doi:10.2202/1544-6115.1585.
     """
-    if flips < 100:
-        raise ConfigError(f"flips={flips} is too few for a test; take 100 or more, 5000 is usual.")
     if first.ndim != 1 or first.shape != second.shape:
         raise DataError(
             f"a paired test needs the same users, [U] twice, got {first.shape} and {second.shape}; "
             "measure both on one truth."
         )
     difference = (first - second)[~np.isnan(first - second)]
-    if not len(difference):
-        return float("nan")
-    moved = difference[difference != 0]  # a difference of 0 is the same with either sign
+    return float(sign_flips(difference[:, None], generator=generator, flips=flips)[0])
+
+
+def sign_flips(differences: Doubles, *, generator: np.random.Generator, flips: int = 5000) -> Doubles:
+    """The test of `sign_flip` for many columns of differences at once, [M]; all columns share the draws of signs.
+
+    Args:
+        differences: [U, M] first - second of each user, by several metrics or of several pairs, without NaN.
+        generator: draws the signs.
+        flips: times that they are drawn, 100 or more.
+
+    Raises:
+        ConfigError: too few flips.
+    """
+    if flips < 100:
+        raise ConfigError(f"flips={flips} is too few for a test; take 100 or more, 5000 is usual.")
+    n_users, n_columns = differences.shape
+    if not n_users:
+        return np.full(n_columns, np.nan)
+    totals = differences.sum(axis=0)
     # Sums of the same numbers in another order may differ in the last digits: those count as equal.
-    real = abs(moved.sum()) - 1e-12 * np.abs(moved).sum()
-    if len(moved) <= EXACT:
-        turns = (np.arange(2 ** len(moved))[:, None] >> np.arange(len(moved))) & 1
-        return float((np.abs((2.0 * turns - 1.0) @ moved) >= real).mean())
-    step, beyond = max(CELLS // len(moved), 1), 0
+    real = np.abs(totals) - 1e-12 * np.abs(differences).sum(axis=0)
+    moved = np.count_nonzero(differences, axis=0)  # a difference of 0 is the same with either sign
+    chances = np.empty(n_columns)
+    few = moved <= EXACT
+    for column in np.flatnonzero(few):
+        values = differences[differences[:, column] != 0, column]
+        turns = (np.arange(2 ** len(values))[:, None] >> np.arange(len(values))) & 1
+        chances[column] = (np.abs((2.0 * turns - 1.0) @ values) >= real[column]).mean()
+    if few.all():
+        return chances
+    many = differences[:, ~few]
+    step, beyond = max(CELLS // n_users, 1), np.zeros(many.shape[1])
     for start in range(0, flips, step):
-        size = (min(step, flips - start), len(moved))
+        size = (min(step, flips - start), n_users)
         bits = np.unpackbits(np.frombuffer(generator.bytes(-(-size[0] * size[1] // 8)), np.uint8))
-        positive = bits[: size[0] * size[1]].reshape(size).astype(np.float64) @ moved
-        beyond += int((np.abs(2.0 * positive - moved.sum()) >= real).sum())
-    return (1 + beyond) / (flips + 1)
+        positive = bits[: size[0] * size[1]].reshape(size).astype(np.float64) @ many
+        beyond += (np.abs(2.0 * positive - totals[~few]) >= real[~few]).sum(axis=0)
+    chances[~few] = (1.0 + beyond) / (flips + 1.0)
+    return chances
 
 
 def holm(chances: Doubles) -> Doubles:
@@ -142,7 +97,3 @@ def holm(chances: Doubles) -> Doubles:
     steps = chances[order] * np.arange(len(order), 0, -1)
     adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
     return adjusted
-
-
-def _both(first: Doubles, second: Doubles) -> int:
-    return int((~np.isnan(first - second)).sum())

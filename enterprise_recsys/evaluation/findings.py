@@ -57,8 +57,8 @@ class Loss:
 def findings_of(figures: Mapping[str, float], *, headline: str = "NDCG", confidence: float = 0.95) -> list[Finding]:
     """What an evaluation says, by the headline metric at its first k.
 
-    A difference is called real if its interval leaves out zero and its p, corrected by Holm for all the differences
-    that are told of here, is under 1 - confidence.
+    A difference is called real if its bootstrap interval leaves out zero and the p of its paired test, corrected by
+    Holm for all the differences that are told of here, is under 1 - confidence.
 
     Args:
         figures: an `Evaluation`.
@@ -74,7 +74,7 @@ def findings_of(figures: Mapping[str, float], *, headline: str = "NDCG", confide
     ]
     found += _of_other_metrics(figures, pairs, metric, confidence) if len(pairs) == 1 else []
     found += _of_losses(figures, metric)
-    found += _of_new_users(figures, metric)
+    found += _of_new_users(figures, metric, confidence)
     return [*found, *_of_index(figures), *_of_ranker(figures), *_of_coverage(figures)]
 
 
@@ -93,6 +93,11 @@ def corrected(
     return list(zip(pairs, _holm(values), strict=True))
 
 
+def is_real(low: float, high: float, p: float, confidence: float) -> bool:
+    """Whether a difference is too large to be chance: its interval leaves out zero, and so does the paired test."""
+    return (low > 0 or high < 0) and p < 1 - confidence
+
+
 def _holm(values: Sequence[float]) -> list[float]:
     return [float(p) for p in holm(np.array(values, dtype=np.float64))]
 
@@ -106,7 +111,7 @@ def _of_pair(
     corrected_p = f", p = {p:.3f}" + (f" corrected for {family} comparisons" if family > 1 else "")
     bounds = f"{mean:+.4f}, {100 * confidence:g} % interval {low:+.4f} to {high:+.4f}{corrected_p}"
     verdict: Verdict = "unclear"
-    if (low > 0 or high < 0) and p < 1 - confidence:
+    if is_real(low, high, p, confidence):
         verdict = "better" if mean > 0 else "worse"
     ours, other = figures.get(f"{first}/{metric}", float("nan")), figures.get(f"{second}/{metric}", float("nan"))
     if pair == (OURS, FIRST_STAGE):
@@ -133,8 +138,8 @@ def _of_other_metrics(
     keys = [key for key in keys if f"{key}/p" in figures]
     groups: dict[str, list[str]] = {"better": [], "worse": [], "not clearly different": []}
     for key, p in zip(keys, _holm([figures[f"{key}/p"] for key in keys]), strict=True):
-        is_real = p < 1 - confidence and not figures[f"{key}/low"] <= 0 <= figures[f"{key}/high"]
-        word = "not clearly different" if not is_real else "better" if figures[key] > 0 else "worse"
+        real = is_real(figures[f"{key}/low"], figures[f"{key}/high"], p, confidence)
+        word = "not clearly different" if not real else "better" if figures[key] > 0 else "worse"
         groups[word].append(key.removeprefix(start))
     told = "; ".join(f"{word} in {', '.join(names)}" for word, names in groups.items() if names)
     if told:
@@ -195,7 +200,7 @@ def _of_losses(figures: Mapping[str, float], metric: str) -> Iterable[Finding]:
         )
 
 
-def _of_new_users(figures: Mapping[str, float], metric: str) -> Iterable[Finding]:
+def _of_new_users(figures: Mapping[str, float], metric: str, confidence: float) -> Iterable[Finding]:
     counted, everyone = figures.get("users_without_history", 0), figures.get("users", 0)
     ours = figures.get(f"{OURS}/new_users/{metric}")
     if not counted or not everyone or ours is None:
@@ -212,8 +217,11 @@ def _of_new_users(figures: Mapping[str, float], metric: str) -> Iterable[Finding
         yield Finding("slice", "told", f"{start}.")
         return
     best = max(others, key=lambda name: others[name])
-    low, high = (figures.get(f"{OURS}-{best}/new_users/{metric}/{bound}", 0.0) for bound in ("low", "high"))
-    verdict: Verdict = "better" if low > 0 else "worse" if high < 0 else "unclear"
+    key = f"{OURS}-{best}/new_users/{metric}"
+    low, high, p = figures.get(f"{key}/low", 0.0), figures.get(f"{key}/high", 0.0), figures.get(f"{key}/p", 1.0)
+    verdict: Verdict = "unclear"
+    if is_real(low, high, min(p * len(others), 1.0), confidence):  # the best of several was picked: as for the worst
+        verdict = "better" if low > 0 else "worse"
     word = {"better": "better than", "worse": "worse than", "unclear": "not clearly different from"}[verdict]
     yield Finding("slice", verdict, f"{start}, {word} {best} ({others[best]:.4f}).")
 

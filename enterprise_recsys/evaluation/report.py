@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from enterprise_recsys.errors import ConfigError, DataError
-from enterprise_recsys.evaluation.findings import Finding, findings_of
-from enterprise_recsys.evaluation.intervals import Interval, bootstrap, difference_of, interval_of, resampled_means
+from enterprise_recsys.evaluation.comparisons import sign_flips
+from enterprise_recsys.evaluation.findings import Finding, corrected, findings_of, is_real
+from enterprise_recsys.evaluation.intervals import Interval, bootstrap, interval_of, resampled_means
 from enterprise_recsys.evaluation.protocol import Measured
 from enterprise_recsys.evaluation.tables import WIDTH, columns_of_text
 from enterprise_recsys.records import Bools, Doubles
@@ -31,9 +32,10 @@ class Evaluation(dict[str, float]):
     """Figures by name; a plain dict in every way, that `print` shows as tables of text.
 
     Keys: "system/metric", "system/slice/metric", "first-second/metric" for the mean difference of two systems; each
-    with "/low" and "/high" where there is an interval and "/p" for a difference; and counts such as "users". Metrics
-    are named as in "NDCG@10"; without "@" too, as in "ranker/AUC". What belongs to a stage stands under the names in
-    STAGES: "catalogue/..." and "ceiling/..." are the best lists of known items and of the candidates.
+    with "/low" and "/high" where there is an interval, and "/p" for a difference: of the paired test by turning signs,
+    not yet corrected for the number of pairs (sentences correct it); and counts such as "users". Metrics are named as
+    in "NDCG@10"; without "@" too, as in "ranker/AUC". What belongs to a stage stands under the names in STAGES:
+    "catalogue/..." and "ceiling/..." are the best lists of known items and of the candidates.
 
     >>> print(Evaluation({"users": 2, "two_stage/NDCG@10": 0.5, "popularity/NDCG@10": 0.25}))
     All users (2)
@@ -75,23 +77,32 @@ class Evaluation(dict[str, float]):
     def sentences(self, metric: str = HEADLINE) -> list[str]:
         """Say of each pair which system is better, over all users; a higher figure is taken as better.
 
+        A difference is real if its interval leaves out zero and its p, corrected for the pairs that are compared in the
+        metric, is under 1 - confidence; see `findings_of`.
+
         Args:
             metric: such as "Recall@20", or "Recall" for it at every k.
         """
         keys = [key for key in self if _is_of_pair(key) and metric in (_metric(key), _metric(key).split("@")[0])]
-        return [self._sentence(key) for key in keys if f"{key}/low" in self]
+        keys = [key for key in keys if f"{key}/low" in self]
+        told = []
+        for name in dict.fromkeys(_metric(key) for key in keys):
+            pairs = [(key.split("/")[0].split("-")[0], key.split("/")[0].split("-")[1]) for key in keys]
+            pairs = [pair for pair, key in zip(pairs, keys, strict=True) if _metric(key) == name]
+            told += [self._sentence(f"{a}-{b}/{name}", p) for (a, b), p in corrected(self, pairs, name)]
+        return told
 
-    def _sentence(self, key: str) -> str:
+    def _sentence(self, key: str, p: float) -> str:
         first, second = key.split("/")[0].split("-")
         mean, low, high = self[key], self[f"{key}/low"], self[f"{key}/high"]
         percent = f"{100 * self.confidence:g} % interval"
-        if low <= 0.0 <= high:
+        if not is_real(low, high, p, self.confidence):
             unclear = f"no clear difference between {first} and {second} in {_metric(key)}"
-            return f"{unclear}: {mean:+.4f} ({percent} {low:+.4f} to {high:+.4f})"
+            return f"{unclear}: {mean:+.4f} ({percent} {low:+.4f} to {high:+.4f}, p = {p:.3f})"
         word = "better" if mean > 0 else "worse"
         near, far = sorted((abs(low), abs(high)))
         told = f"{first} is {word} than {second} in {_metric(key)} by {abs(mean):.4f}"
-        return f"{told} ({percent} {near:.4f} to {far:.4f})"
+        return f"{told} ({percent} {near:.4f} to {far:.4f}, p = {p:.3f})"
 
     def figures(self) -> list[tuple[str, str, str]]:
         """(system, slice or "", metric) of every figure of a system, in the order of the keys."""
@@ -150,18 +161,20 @@ def evaluation_of(
     generator: np.random.Generator,
     pairs: Sequence[tuple[str, str]] = (),
     resamples: int = 1000,
+    flips: int = 5000,
     confidence: float = 0.95,
     further: Mapping[str, Doubles] | None = None,
 ) -> Evaluation:
-    """Gather what was measured of several systems on the same users, with intervals over users.
+    """Gather what was measured of several systems on the same users, with intervals over users and paired tests.
 
-    The users are drawn anew once a slice, for all systems and metrics together.
+    The users are drawn anew once a slice, for all systems and metrics together; so are the signs of the tests.
 
     Args:
         measured: system -> how it did, in the order of the table; names without "/" and "-".
-        generator: draws the users of the bootstrap.
+        generator: draws the users of the bootstrap and the signs of the tests.
         pairs: (first, second) systems whose difference first - second is told.
         resamples: times that the users are drawn, 100 or more.
+        flips: times that the signs are drawn, 100 or more; see `comparisons.sign_flip`.
         confidence: of the intervals, over 0 and under 1.
         further: other keys -> [U] figure of each user, NaN for whom there is none; told with an interval.
 
@@ -180,7 +193,7 @@ def evaluation_of(
     groups = {"": some.counted} | {f"{name}/": some.counted & mask for name, mask in some.slices.items()}
     for prefix, group in groups.items():
         if group.any():
-            intervals = _intervals(measured, group, pairs, generator, resamples, confidence)
+            intervals = _intervals(measured, group, pairs, generator, (resamples, flips), confidence)
             for (system, metric), interval in intervals.items():
                 _write(figures, f"{system}/{prefix}{metric}", interval)
         if not prefix:
@@ -205,25 +218,40 @@ def _intervals(
     group: Bools,
     pairs: Sequence[tuple[str, str]],
     generator: np.random.Generator,
-    resamples: int,
+    draws: tuple[int, int],
     confidence: float,
 ) -> dict[tuple[str, str], Interval]:
-    """(system or pair, metric) -> interval, all from the same draws of users."""
+    """(system or pair, metric) -> interval, all from the same draws of users and of signs."""
     metrics = list(next(iter(measured.values())).of_users)
     columns = [(system, metric) for system in measured for metric in metrics]
     values = np.stack([measured[system].of_users[metric][group] for system, metric in columns], axis=1)  # [U, M]
+    resamples, flips = draws
     means = resampled_means(values, generator=generator, resamples=resamples)
     at = {column: place for place, column in enumerate(columns)}
     result = {
         column: interval_of(values[:, place], means[:, place], confidence=confidence) for column, place in at.items()
     }
-    for first, second in pairs:
-        for metric in metrics:
-            one, other = at[first, metric], at[second, metric]
-            result[f"{first}-{second}", metric] = difference_of(
-                values[:, one] - values[:, other], means[:, one] - means[:, other], confidence=confidence
-            )
+    compared = [(first, second, metric) for first, second in pairs for metric in metrics]
+    if not compared:
+        return result
+    ones, others = ([at[system, metric] for system, metric in side] for side in _sides(compared))
+    differences, moved = (
+        values[:, ones] - values[:, others],
+        means[:, ones] - means[:, others],
+    )  # [U, P], [resamples, P]
+    chances = sign_flips(differences, generator=generator, flips=flips)
+    for place, (first, second, metric) in enumerate(compared):
+        told = interval_of(differences[:, place], moved[:, place], confidence=confidence)
+        result[f"{first}-{second}", metric] = Interval(told.mean, told.low, told.high, float(chances[place]))
     return result
+
+
+def _sides(compared: Sequence[tuple[str, str, str]]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """(system, metric) of the first and of the second system of each comparison."""
+    return (
+        [(first, metric) for first, _, metric in compared],
+        [(second, metric) for _, second, metric in compared],
+    )
 
 
 def _write(figures: dict[str, float], key: str, interval: Interval) -> None:

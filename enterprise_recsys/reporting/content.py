@@ -174,10 +174,10 @@ def _of_pairs(figures: Evaluation, pairs: Sequence[str], metrics: Sequence[str],
             cells.append(Cell(cell.value, cell.low, cell.high, p_values[name][place][1]))
         rows.append((f"{first} − {second}", cells))
     note = (
-        f"Mean difference user by user, with {percent} intervals; p is corrected (Holm) for the {len(pairs)} "
-        "comparisons of its column."
+        f"Mean difference user by user, with {percent} bootstrap intervals; p is of the paired sign-flip test, "
+        f"corrected (Holm) for the {len(pairs)} comparisons of its column."
         if len(pairs) > 1
-        else f"Mean difference user by user, with a {percent} interval and its p."
+        else f"Mean difference user by user, with a {percent} bootstrap interval and the p of the sign-flip test."
     )
     return Table("Whether the differences are real", note, "Difference", head, rows)
 

@@ -10,7 +10,7 @@ from scipy import stats
 
 from enterprise_recsys.errors import ConfigError, DataError
 from enterprise_recsys.evaluation import comparisons
-from enterprise_recsys.evaluation.comparisons import compare, holm, sign_flip
+from enterprise_recsys.evaluation.comparisons import holm, sign_flip, sign_flips
 
 
 def test_few_users_are_counted_out_exactly() -> None:
@@ -67,38 +67,19 @@ def test_holm_worked_out_by_hand() -> None:
     assert holm(np.empty(0)).tolist() == []
 
 
-def test_of_ten_equal_systems_none_is_called_better() -> None:
-    generator = np.random.default_rng(7)
-    alarms, single = 0, 0
-    for _ in range(60):
-        figures = {f"s{number}": generator.random(50) for number in range(10)}
-        told = compare(figures, [("s0", name) for name in figures if name != "s0"], generator=generator, flips=200)
-        alarms += any(one.is_real() for one in told)
-        single += any(one.p < 0.05 for one in told)
-    assert alarms / 60 <= 0.1 < single / 60
-
-
-def test_a_planted_difference_is_found_among_several_pairs() -> None:
-    generator = np.random.default_rng(8)
-    hardness = generator.random(500)
-    figures = {
-        "good": hardness + 0.03 + generator.normal(0, 0.05, 500),
-        "plain": hardness + generator.normal(0, 0.05, 500),
-        "same": hardness + generator.normal(0, 0.05, 500),
-    }
-    figures["plain"][:5] = np.nan
-    better, none = compare(figures, [("good", "plain"), ("same", "plain")], generator=generator)
-    assert better.is_real() and not none.is_real()
-    assert (better.first, better.second, better.users) == ("good", "plain", 495)
-    assert better.adjusted == pytest.approx(2 * better.p) and better.p == pytest.approx(1 / 5001)
-    assert 0 < better.difference.low < 0.03 < better.difference.high
-    assert compare(figures, [], generator=generator) == []
+def test_many_columns_are_tested_as_each_by_itself() -> None:
+    generator = np.random.default_rng(4)
+    differences = generator.normal([0.0, 0.1, 0.25, 0.5], 1.0, (150, 4))
+    differences[9:, 3] = 0.0  # nine users: counted out
+    together = sign_flips(differences, generator=generator, flips=20_000)
+    alone = [sign_flip(column, np.zeros(150), generator=generator, flips=20_000) for column in differences.T]
+    assert together.tolist() == pytest.approx(alone, abs=0.01)
+    assert together[3] == alone[3] and (together[3] * 2**9) % 1 == 0
+    assert np.isnan(sign_flips(np.empty((0, 2)), generator=generator)).all()
 
 
 def test_what_cannot_be_compared_is_refused() -> None:
     generator = np.random.default_rng(0)
-    with pytest.raises(ConfigError, match="pairs names the system 'b'; measured are: a"):
-        compare({"a": np.ones(3)}, [("a", "b")], generator=generator)
     with pytest.raises(ConfigError, match="flips=10 is too few for a test; take 100 or more"):
         sign_flip(np.ones(3), np.ones(3), generator=generator, flips=10)
     with pytest.raises(DataError, match=r"same users, \[U\] twice, got \(3,\) and \(2,\); measure both on one truth"):

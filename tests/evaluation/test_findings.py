@@ -87,6 +87,7 @@ def test_new_users_the_index_and_the_ranker_are_spoken_of() -> None:
         "two_stage-popularity/new_users/NDCG@10": -0.1,
         "two_stage-popularity/new_users/NDCG@10/low": -0.15,
         "two_stage-popularity/new_users/NDCG@10/high": -0.05,
+        "two_stage-popularity/new_users/NDCG@10/p": 0.02,
         "index/Recall@200": 0.93,
         "ranker/TakenShare": 0.02,
         "ranker/MeanPrediction": 0.06,
@@ -97,6 +98,9 @@ def test_new_users_the_index_and_the_ranker_are_spoken_of() -> None:
         "worse",
         "For the 20 users without history (20.0%) NDCG@10 is 0.1000, worse than popularity (0.2000).",
     )
+    # The best of two others was picked, so its p counts twice.
+    unclear = findings_of({**figures, "two_stage-popularity/new_users/NDCG@10/p": 0.03})[0]
+    assert unclear.verdict == "unclear" and "not clearly different from popularity" in unclear.text
     assert index.text == "The index finds 93.0% of the 200 nearest items of exact search."
     assert ranker.text.startswith("The ranker's probabilities are too high: 6.00% on average where 2.00% were taken.")
 

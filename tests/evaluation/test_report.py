@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from enterprise_recsys.errors import ConfigError, DataError
 from enterprise_recsys.evaluation.intervals import bootstrap, paired
@@ -124,17 +126,58 @@ def test_the_table_looks_as_it_should() -> None:
 def test_sentences_say_better_worse_or_unclear() -> None:
     def speak(mean: float, low: float, high: float, confidence: float = 0.95) -> list[str]:
         key = "two_stage-popularity/NDCG@10"
-        return Evaluation({key: mean, f"{key}/low": low, f"{key}/high": high}, confidence=confidence).sentences()
+        figures = {key: mean, f"{key}/low": low, f"{key}/high": high, f"{key}/p": 0.004}
+        return Evaluation(figures, confidence=confidence).sentences()
 
     assert speak(0.021, 0.015, 0.027) == [
-        "two_stage is better than popularity in NDCG@10 by 0.0210 (95 % interval 0.0150 to 0.0270)"
+        "two_stage is better than popularity in NDCG@10 by 0.0210 (95 % interval 0.0150 to 0.0270, p = 0.004)"
     ]
     assert speak(-0.021, -0.027, -0.015, 0.9) == [
-        "two_stage is worse than popularity in NDCG@10 by 0.0210 (90 % interval 0.0150 to 0.0270)"
+        "two_stage is worse than popularity in NDCG@10 by 0.0210 (90 % interval 0.0150 to 0.0270, p = 0.004)"
     ]
     assert speak(0.001, -0.002, 0.004) == [
-        "no clear difference between two_stage and popularity in NDCG@10: +0.0010 (95 % interval -0.0020 to +0.0040)"
+        "no clear difference between two_stage and popularity in NDCG@10: +0.0010 "
+        "(95 % interval -0.0020 to +0.0040, p = 0.004)"
     ]
+
+
+def test_interval_and_corrected_test_must_both_call_a_difference_real() -> None:
+    def figures(p: float) -> dict[str, float]:
+        bounds = {"": 0.02, "/low": 0.01, "/high": 0.03, "/p": p}
+        return {f"{pair}/NDCG@10{end}": value for pair in ("a-b", "a-c") for end, value in bounds.items()}
+
+    assert [text.split()[0] for text in Evaluation(figures(0.02)).sentences()] == ["a", "a"]
+    assert [text.split()[0] for text in Evaluation(figures(0.03)).sentences()] == ["no", "no"]  # 2 x 0.03 > 0.05
+    without_test = {key: value for key, value in figures(0.0).items() if not key.endswith("/p")}
+    assert Evaluation(without_test).sentences()[0].startswith("no clear difference between a and b")
+
+
+def test_the_p_of_a_pair_is_that_of_the_paired_test(measured: dict[str, Measured]) -> None:
+    """A system that is better for 60 of 300 users and worse for 40, each by as much: a test of coins, p by scipy."""
+    plain = measured["popularity"]
+    shift = np.r_[np.full(60, 0.1), np.full(40, -0.1), np.zeros(200)]
+    values = {"NDCG@10": np.full(305, np.nan)}
+    values["NDCG@10"][:300] = 0.5
+    moved = {"NDCG@10": values["NDCG@10"].copy()}
+    moved["NDCG@10"][:300] += np.random.default_rng(2).permutation(shift)
+    one, other = (replace(plain, of_users=figures, of_lists={}, item_slices={}) for figures in (moved, values))
+    told = evaluation_of({"a": one, "b": other}, generator=np.random.default_rng(3), pairs=[("a", "b")], flips=20_000)
+    assert told["a-b/NDCG@10"] == pytest.approx(2.0 / 300)
+    assert told["a-b/NDCG@10/p"] == pytest.approx(stats.binomtest(60, 100).pvalue, abs=0.006)
+
+
+def test_of_ten_equal_systems_none_is_called_better(measured: dict[str, Measured]) -> None:
+    generator, alarms, single = np.random.default_rng(7), 0, 0
+    for _ in range(40):
+        systems = {
+            f"s{number}": replace(measured["popularity"], of_users={"NDCG@10": generator.random(50)}, slices={})
+            for number in range(10)
+        }
+        pairs = [("s0", name) for name in systems if name != "s0"]
+        told = evaluation_of(systems, generator=generator, pairs=pairs, resamples=200, flips=200)
+        alarms += any(one.verdict != "unclear" for one in told.findings())
+        single += any(told[f"{first}-{second}/NDCG@10/p"] < 0.05 for first, second in pairs)
+    assert alarms / 40 <= 0.1 < single / 40
 
 
 def test_sentences_speak_of_the_metric_asked_for(evaluation: Evaluation) -> None:
