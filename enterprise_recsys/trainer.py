@@ -19,6 +19,7 @@ from enterprise_recsys.data.frames import to_interactions
 from enterprise_recsys.data.joining import joined as joined
 from enterprise_recsys.data.moments import Moments
 from enterprise_recsys.data.processor import DataProcessor
+from enterprise_recsys.data.watching import Leaks, watch
 from enterprise_recsys.engine.indexes import INDEXES
 from enterprise_recsys.engine.runtime import Encoder, ItemEncoder, Scorer
 from enterprise_recsys.errors import DataError, NotFittedError
@@ -90,6 +91,7 @@ class ProductionTrainer:
         users: object | None = None,
         items: object | None = None,
         checkpoint: Path | str | None = None,
+        leaks: Leaks = "refuse",
     ) -> ProductionTrainer:
         """Learn both stages and export them to the engine.
 
@@ -101,14 +103,18 @@ class ProductionTrainer:
             val: later events; None: the newest part of train (`ranker_slice`) takes its place.
             users, items: optional frames with static features by `user_id` and `item_id`.
             checkpoint: a folder; an interrupted fit that is run again with it goes on where it stood.
+            leaks: what is done if train knows what val asks (an event in both, a column with the future in it):
+                "refuse" it, "warn" and go on, or "allow" it and do not look. Parts that merely overlap in time, as
+                random splits do, are warned of. See `data.watching`.
 
         Raises:
-            DataError: the log cannot be used; the message says why.
+            DataError: the log cannot be used, or leaks; the message says why.
         """
         torch.set_num_threads(self.config.threads)
         torch.use_deterministic_algorithms(True)
         early = _log(train, users, items)
         early, late = _halve(early, self.config.ranker_slice) if val is None else (early, _log(val, users, items))
+        watch({"train": early, "val": late}, leaks=leaks, positive_rating=self.config.positive_rating)
         both = joined(early, late)
         processor = DataProcessor(self.config).fit(both)
         Wishes(processor)  # a rule that does not fit the catalogue is refused before the training, not after
@@ -150,6 +156,7 @@ class ProductionTrainer:
         extra: Mapping[str, object] | None = None,
         baselines: bool = True,
         report: Path | str | None = None,
+        leaks: Leaks = "refuse",
     ) -> Evaluation:
         """Measure the served lists on later events, with their stages and simple baselines beside them.
 
@@ -163,20 +170,21 @@ class ProductionTrainer:
                 frame with `user_id`, `item_id` and `rank` or `score`.
             baselines: measure popularity and item k-nearest-neighbours too.
             report: an .html file to write; a .json and a folder of plots go beside it (see `reporting`).
+            leaks: what is done if the model has learnt from what it is asked; as in `fit`.
 
         Returns:
             A flat dict such as `{"two_stage/NDCG@10": 0.123, ...}` which prints as tables and sentences.
 
         Raises:
-            DataError: the test log or a further list cannot be used; the message says why.
+            DataError: the test log or a further list cannot be used, or the test leaks; the message says why.
             MissingExtraError: a report is asked for and the extra `report` is not installed.
         """
         if report is None:
-            return self.examine(test, k=k, extra=extra, baselines=baselines).evaluation
+            return self.examine(test, k=k, extra=extra, baselines=baselines, leaks=leaks).evaluation
         require_drawing()
         check_target(Path(report))
         log = _log(test, None, None)
-        detail = self.examine(log, k=k, extra=extra, baselines=baselines, depth=DEPTH)
+        detail = self.examine(log, k=k, extra=extra, baselines=baselines, depth=DEPTH, leaks=leaks)
         write_report(detail, Path(report), title=TITLE, provenance=provenance_of(self.recommender, log))
         return detail.evaluation
 
@@ -188,11 +196,15 @@ class ProductionTrainer:
         extra: Mapping[str, object] | None = None,
         baselines: bool = True,
         depth: int = 0,
+        leaks: Leaks = "refuse",
     ) -> Detail:
         """What `evaluate` measures, and what a report draws; `depth` is the longest list in its curves, 0 = none."""
+        log, processor = _log(test, None, None), self.recommender.engine.processor
+        parts = {"what is learnt": self.recommender.log, "test": log}
+        watch(parts, leaks=leaks, processor=processor, positive_rating=self.config.positive_rating)
         return examine(
             self.recommender,
-            _log(test, None, None),
+            log,
             ks=[k] if isinstance(k, int) else list(k),
             extra={name: lists_of(given, name) for name, given in (extra or {}).items()},
             baselines={name: BASELINES[name] for name in QUICK} if baselines else {},

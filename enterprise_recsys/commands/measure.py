@@ -17,6 +17,7 @@ from enterprise_recsys.commands.options import (
     Folder,
     Items,
     Json,
+    LeaksSaid,
     Length,
     Plots,
     ReportFile,
@@ -42,6 +43,7 @@ def evaluate(
     ] = None,
     report: ReportFile = None,
     plots: Plots = None,
+    leaks: LeaksSaid = "refuse",
     as_json: Json = False,
     download: Download = False,
 ) -> None:
@@ -53,7 +55,7 @@ def evaluate(
 
     trainer, test = ProductionTrainer.load(folder), parts_of(data, users, items, download).test
     further = opened(lists or [])
-    detail = trainer.examine(test, k=k, extra=further, depth=DEPTH if report else 0)
+    detail = trainer.examine(test, k=k, extra=further, depth=DEPTH if report else 0, leaks=leaks)
     if report is not None:
         write_report_of(report, plots, detail, TITLE, provenance_of(trainer.recommender, test, typed()))
     print(json.dumps(detail.evaluation) if as_json else detail.evaluation)

@@ -16,6 +16,7 @@ from enterprise_recsys.commands.options import (
     Folder,
     Items,
     Json,
+    LeaksSaid,
     Users,
     config_of,
     parts_of,
@@ -49,6 +50,7 @@ def train(
             "--all", help="Learn from the newest tenth too, which otherwise stays aside for `recsys evaluate`."
         ),
     ] = False,
+    leaks: LeaksSaid = "refuse",
     download: Download = False,
 ) -> None:
     """Learn both stages from a log and write the model to a folder."""
@@ -57,7 +59,7 @@ def train(
     trainer = ProductionTrainer(config_of(dials, config))
     parts = parts_of(data, users, items, download)
     early, late = (joined(parts.train, parts.val), parts.test) if everything else (parts.train, parts.val)
-    trainer.fit(early, late, checkpoint=checkpoint)
+    trainer.fit(early, late, checkpoint=checkpoint, leaks=leaks)
     trainer.save(out)
     print(
         f"{out}: model {trainer.recommender.model_version}, {trainer.recommender.n_items:,} items, "

@@ -6,7 +6,7 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -29,6 +29,10 @@ Users = Annotated[Path | None, typer.Option(help="A file with users' features, b
 Items = Annotated[Path | None, typer.Option(help="A file with items' features, by item_id.")]
 Download = Annotated[bool, typer.Option("--download", help="Fetch the named data set if it is not there.")]
 Dials = Annotated[list[str] | None, typer.Option("--set", help="A dial of ModelConfig, as name=value; repeatable.")]
+LeaksSaid = Annotated[
+    Literal["refuse", "warn", "allow"],
+    typer.Option("--leaks", help="If what is learnt from knows what is asked: refuse, warn and go on, or do not look."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Log = Annotated[str, typer.Argument(help="A log: a file, a folder of Parquet, a name, or name:path (sasrec:log.txt).")]
 Columns = Annotated[

@@ -150,7 +150,7 @@ def duplicate(case: Case) -> Iterator[Finding]:
         shared = [c for c in (*REQUIRED, RATING, EVENT_TYPE) if c in one.columns and c in other.columns]
         keys = [[EVENT_ID]] if EVENT_ID in one.columns and EVENT_ID in other.columns else []
         for key in [*keys, shared]:
-            twice = other.join(one.select(key).unique(), on=key, how="semi")
+            twice = other.join(one.select(key).unique(), on=key, how="semi", nulls_equal=True)  # many lack a rating
             twice = twice.filter(pl.all_horizontal(pl.col(key[0]).is_not_null()))
             if len(twice):
                 row = twice.select(key).row(0)
@@ -185,12 +185,10 @@ def _moment(value: object) -> str:
 
 
 def vocabulary(case: Case) -> Iterator[Finding]:
-    """Ids and statistics that the processor can only have from parts that it may not know."""
+    """Ids that the processor can only have learnt from parts that it may not know."""
     if case.processor is None:
         return
-    allowed = [case.logs[name] for name in case.fitted_on]
-    log = allowed[0].with_events(pl.concat([part.events for part in allowed], how="diagonal_relaxed"))
-    where = " + ".join(case.fitted_on)
+    log, where = _allowed(case)
     learnt = (
         (USER_ID, case.processor.users.ids, case.processor.learnt_users),
         (ITEM_ID, case.processor.items.ids, case.processor.learnt_items),
@@ -207,18 +205,32 @@ def vocabulary(case: Case) -> Iterator[Finding]:
                 f"the processor has learnt {len(strangers):,} values of {key} that are not in {where}, such as "
                 f"{strangers[0]!r}. Fit it on {where} alone.",
             )
+
+
+def statistics(case: Case) -> Iterator[Finding]:
+    """Means, deviations and values of features that the processor has not from the parts that it may know."""
+    if case.processor is None:
+        return
+    log, where = _allowed(case)
     fresh = {one.name: one for one in DataProcessor(case.processor.config).fit(log).features}
     for feature in case.processor.of("statistic") + case.processor.of("context"):
         if (right := fresh.get(feature.name)) is None or not _alike(feature, right):
             right_told = "nothing" if right is None else _told(right)
             yield Finding(
-                "vocabulary",
+                "statistics",
                 where,
                 feature.name,
                 1,
                 f"the processor's {feature.name!r} has {_told(feature)}, {where} gives {right_told}. "
                 f"Fit it on {where} alone.",
             )
+
+
+def _allowed(case: Case) -> tuple[Interactions, str]:
+    """The events of all parts that the processor may know as one log, and the names of the parts."""
+    allowed = [case.logs[name] for name in case.fitted_on]
+    events = pl.concat([part.events for part in allowed], how="diagonal_relaxed")
+    return allowed[0].with_events(events), " + ".join(case.fitted_on)
 
 
 def _alike(one: Feature, other: Feature) -> bool:
@@ -244,6 +256,7 @@ GUARDS: dict[str, Callable[[Case], Iterator[Finding]]] = {
     "target_in_history": target_in_history,
     "duplicate": duplicate,
     "vocabulary": vocabulary,
+    "statistics": statistics,
     "giveaway": giveaway,
     "overlap": overlap,
 }

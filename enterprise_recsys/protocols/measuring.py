@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from enterprise_recsys.data.guards import refuse_leaks
 from enterprise_recsys.errors import DataError
 from enterprise_recsys.evaluation.intervals import bootstrap
 from enterprise_recsys.evaluation.metrics import PREDICTION_METRICS
@@ -39,9 +40,32 @@ class Run:
 
 
 def run_lists(task: ListTask, system: Lister, metrics: Sequence[str], *, seed: int, trials: int, dials: Dials) -> Run:
-    """Let a system answer a list task, and measure each of its stages."""
+    """Let a system answer a list task, and measure each of its stages.
+
+    Raises:
+        DataError: a target stands in what may be learnt from.
+    """
+    refuse_known_targets(task)
     answer = system(task, metric=metrics[0], seed=seed, trials=trials, dials=dials)
     return Run(figures_of(task, answer, metrics, seed=seed), answer.dials)
+
+
+def refuse_known_targets(task: ListTask) -> None:
+    """Hold a protocol to its word: no target stands in the log or the past of its round, nor is one asked in both.
+
+    Published splits may be drawn by lot, so that parts overlap in time is no fault here.
+
+    Raises:
+        DataError: one does; the message names it.
+    """
+    rounds = {"choose": task.choose, "judge": task.judge}
+    for name, trial in rounds.items():
+        targets = trial.log.with_events(trial.targets)
+        for what, events in (("log", trial.log.events), ("past", trial.past)):
+            parts = {f"{what} of {name}": trial.log.with_events(events), f"targets of {name}": targets}
+            refuse_leaks(parts, by_time=False, guards=["target_in_history", "duplicate"])
+    asked = {f"targets of {name}": trial.log.with_events(trial.targets) for name, trial in rounds.items()}
+    refuse_leaks(asked, by_time=False, guards=["duplicate"])
 
 
 def figures_of(task: ListTask, answer: Answer, metrics: Sequence[str], *, seed: int) -> list[Figure]:
@@ -64,8 +88,10 @@ def run_rows(task: RowTask, system: Predictor, metrics: Sequence[str], *, seed: 
     """Let a system predict the events of a row task, and measure the predictions.
 
     Raises:
-        DataError: there is not one prediction an event.
+        DataError: there is not one prediction an event, or an event is in two parts.
     """
+    parts = {"train": task.train, "val": task.val, "test": task.test}
+    refuse_leaks(parts, by_time=False, guards=["duplicate"])
     predictions = system(task, metric=metrics[0], seed=seed, trials=trials, dials=dials)
     labels = task.labels(task.test)
     if predictions.values.shape != labels.shape:

@@ -158,6 +158,16 @@ def test_an_event_in_two_parts_is_found(parts: Split) -> None:
     assert "2 events of test stand in val too, such as user_id " in found.message
 
 
+def test_an_event_without_a_rating_in_two_parts_is_found(parts: Split) -> None:
+    bare = parts.test.events.tail(2).with_columns(rating=pl.lit(None, dtype=parts.test.events.schema["rating"]))
+    twice = {
+        "val": parts.val.with_events(pl.concat([parts.val.events, bare])),
+        "test": parts.test.with_events(pl.concat([parts.test.events, bare])),
+    }
+    (found,) = check_split(twice, guards=["duplicate"])
+    assert found.count == 2
+
+
 def test_an_event_id_in_two_parts_is_found_though_the_rest_differs(parts: Split) -> None:
     numbered = {
         name: log.events.with_columns(event_id=pl.format("{}-{}", pl.lit(name), pl.int_range(pl.len())))
@@ -179,7 +189,7 @@ def test_an_event_id_in_two_parts_is_found_though_the_rest_differs(parts: Split)
 def test_a_processor_that_was_fitted_on_the_whole_log_is_found(world: World, parts: Split) -> None:
     everything = DataProcessor().fit(world.interactions)
     found = check_split(parts, processor=everything)
-    assert {one.kind for one in found} == {"vocabulary"} and {one.where for one in found} == {"train"}
+    assert {one.kind for one in found} == {"vocabulary", "statistics"} and {one.where for one in found} == {"train"}
     assert {"user_id", "item_popularity", "item_mean_rating"} <= {one.what for one in found}
     told = {one.what: one.message for one in found}
     assert "has learnt" in told["user_id"] and "that are not in train" in told["user_id"]
