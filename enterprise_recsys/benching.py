@@ -22,6 +22,7 @@ from enterprise_recsys.evaluation.tables import columns_of_text
 from enterprise_recsys.protocols.listers import LISTERS
 from enterprise_recsys.protocols.measuring import Run, run_lists, run_rows
 from enterprise_recsys.protocols.predictors import PREDICTORS
+from enterprise_recsys.protocols.stacking import stacked
 from enterprise_recsys.protocols.table import PROTOCOLS
 from enterprise_recsys.protocols.tasks import Answer, Dials, Lister, ListTask, Predictor, Protocol, RowTask, Trial
 from enterprise_recsys.records import ITEM_ID, TIMESTAMP, USER_ID, Ints
@@ -84,7 +85,7 @@ def _stages(trainer: object, judge: Trial, catalogue: pl.Series) -> Mapping[str,
     }
 
 
-SYSTEMS: Mapping[str, Lister] = {**LISTERS, "ours": ours}
+SYSTEMS: Mapping[str, Lister] = {**LISTERS, "lightgbm": stacked, "ours": ours}
 """What can answer a list task. Row tasks are answered by `PREDICTORS`."""
 
 

@@ -1,4 +1,4 @@
-"""Readers of the files that published protocols fix: sequences, one line a user, Last.fm; each gives Interactions."""
+"""Readers of the files that published protocols fix: sequences, lists, Last.fm, Frappe; each gives Interactions."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import polars as pl
 
 from enterprise_recsys.errors import DataError
 from enterprise_recsys.records import ITEM_ID, TIME_TYPE, TIMESTAMP, USER_ID, WEIGHT, Interactions
+
+FRAPPE_CONTEXT = ["daytime", "weekday", "isweekend", "homework", "weather", "country", "city"]
+"""Columns of Frappe's files that are known when somebody reaches for an app."""
 
 
 def located(folder: str, files: Sequence[str], given: Path | None = None) -> Path:
@@ -74,6 +77,22 @@ def last_fm(path: Path) -> Interactions:
     named = frame.rename({"userID": USER_ID, "artistID": ITEM_ID, "weight": WEIGHT})
     log = _log(named, pl.lit(0, pl.Int64), "hetrec-lastfm-2k")
     return log.with_events(log.events.with_columns(named[WEIGHT].cast(pl.Float64)))
+
+
+def frappe(path: Path) -> Interactions:
+    """Read one part of Frappe as shared with its context: who used which app at what time of day, weekday, weather ...
+
+    There are no times: all timestamps are 0. `cnt`, how often the app was used so, is left out: it is known only after.
+
+    Raises:
+        DataError: the file has other columns.
+    """
+    frame = pl.read_csv(path)
+    wanted = ["user", "item", "cnt", *FRAPPE_CONTEXT]
+    if frame.columns != wanted:
+        raise DataError(f"{path} has the columns {', '.join(frame.columns)}; right are {', '.join(wanted)}.")
+    log = _log(frame.rename({"user": USER_ID, "item": ITEM_ID}), pl.lit(0, pl.Int64), "frappe-context")
+    return log.with_events(log.events.hstack(frame.select(pl.col(FRAPPE_CONTEXT).cast(pl.String))))
 
 
 def _numbers(path: Path, names: list[str]) -> pl.DataFrame:

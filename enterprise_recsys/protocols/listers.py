@@ -12,17 +12,19 @@ from enterprise_recsys.baselines.tuning import search
 from enterprise_recsys.errors import DataError
 from enterprise_recsys.evaluation.protocol import System, measure
 from enterprise_recsys.protocols.tasks import Answer, Dials, Encoded, Lister, ListTask
-from enterprise_recsys.records import Ints, Queries
+from enterprise_recsys.records import Ints, Queries, Ragged
 
 
-def system_of(source: Source, asked: Encoded) -> System:
-    """A source of candidates as something that `measure` can ask, with the history left out."""
+def asked_at(asked: Encoded, at: Ints, *, repeats: bool) -> Queries:
+    """The queries of some places; with repeats nothing is left out of the lists, else the history is."""
+    users = None if asked.queries.users is None else asked.queries.users[at]
+    nothing = Ragged(np.zeros(len(at) + 1, dtype=np.int64), np.empty(0, dtype=np.int64)) if repeats else None
+    return Queries(asked.queries.history.take(at), exclude=nothing, users=users)
 
-    def rows(at: Ints, k: int) -> Ints:
-        users = None if asked.queries.users is None else asked.queries.users[at]
-        return source.candidates(Queries(asked.queries.history.take(at), users=users), k).rows
 
-    return rows
+def system_of(source: Source, asked: Encoded, *, repeats: bool = False) -> System:
+    """A source of candidates as something that `measure` can ask, with the history left out unless it may repeat."""
+    return lambda at, k: source.candidates(asked_at(asked, at, repeats=repeats), k).rows
 
 
 def of_baseline(name: str) -> Lister:
@@ -38,21 +40,23 @@ def of_baseline(name: str) -> Lister:
             raise DataError(f"{name} goes by time, and the data of this protocol has none; take popularity.")
         fixed = {"seed": seed} if seeded else {}
         if not dials and trials > 1 and SPACES[name]:
-            dials = _chosen(fit, name, Encoded.of(task.choose, task.catalogue), metric, seed, trials)
+            dials = _chosen(fit, name, task, metric, seed, trials)
         judge = Encoded.of(task.judge, task.catalogue)
         source = fit(judge.events, judge.n_users, judge.n_items, **fixed, **dials)
-        return Answer({"retrieval": system_of(source, judge)}, dials)
+        return Answer({"retrieval": system_of(source, judge, repeats=task.repeats)}, dials)
 
     return answer
 
 
-def _chosen(fit: Fit, name: str, choose: Encoded, metric: str, seed: int, trials: int) -> Dials:
+def _chosen(fit: Fit, name: str, task: ListTask, metric: str, seed: int, trials: int) -> Dials:
+    choose = Encoded.of(task.choose, task.catalogue)
     fixed = {"seed": seed} if name in SEEDED else {}
     k = int(metric.split("@")[1])
 
     def score(dials: Dials) -> float:
         source = fit(choose.events, choose.n_users, choose.n_items, **fixed, **dials)
-        measured = measure(system_of(source, choose), choose.truth, n_items=choose.n_items, ks=(k,))
+        system = system_of(source, choose, repeats=task.repeats)
+        measured = measure(system, choose.truth, n_items=choose.n_items, ks=(k,))
         return measured.means().get(metric, float("nan"))
 
     return search(score, SPACES[name], trials=trials, generator=np.random.default_rng(seed))[0].dials

@@ -10,10 +10,10 @@ import polars as pl
 
 from enterprise_recsys.data.guards import refuse_leaks
 from enterprise_recsys.errors import DataError
-from enterprise_recsys.evaluation.intervals import bootstrap
+from enterprise_recsys.evaluation.intervals import Interval, bootstrap, resampled_means
 from enterprise_recsys.evaluation.metrics import PREDICTION_METRICS
 from enterprise_recsys.evaluation.protocol import measure
-from enterprise_recsys.protocols.tasks import Answer, Dials, Encoded, Lister, ListTask, Predictor, RowTask
+from enterprise_recsys.protocols.tasks import Answer, Dials, Encoded, Lister, ListTask, Predictor, RowTask, Trial
 from enterprise_recsys.records import USER_ID, Bools, Doubles, Ints
 
 RESAMPLES = 200
@@ -53,11 +53,14 @@ def run_lists(task: ListTask, system: Lister, metrics: Sequence[str], *, seed: i
 def refuse_known_targets(task: ListTask) -> None:
     """Hold a protocol to its word: no target stands in the log or the past of its round, nor is one asked in both.
 
-    Published splits may be drawn by lot, so that parts overlap in time is no fault here.
+    Published splits may be drawn by lot, so that parts overlap in time is no fault here; nor, where a protocol asks for
+    repeats, that a target was had before.
 
     Raises:
         DataError: one does; the message names it.
     """
+    if task.repeats:
+        return
     rounds = {"choose": task.choose, "judge": task.judge}
     for name, trial in rounds.items():
         targets = trial.log.with_events(trial.targets)
@@ -69,7 +72,10 @@ def refuse_known_targets(task: ListTask) -> None:
 
 
 def figures_of(task: ListTask, answer: Answer, metrics: Sequence[str], *, seed: int) -> list[Figure]:
-    """The figures of the lists that a system gives for `judge`."""
+    """The figures of the lists that a system gives for `judge`, with intervals over users.
+
+    Where users are asked several times, a user is drawn with all questions: they are alike.
+    """
     truth, n_items = Encoded.of(task.judge, task.catalogue).truth, len(task.catalogue) + 1
     ks = sorted({int(metric.split("@")[1]) for metric in metrics})
     figures = []
@@ -77,11 +83,22 @@ def figures_of(task: ListTask, answer: Answer, metrics: Sequence[str], *, seed: 
         measured = measure(system, truth, n_items=n_items, ks=ks)
         for metric in metrics:
             if metric in measured.of_users:
-                found = bootstrap(measured.of_users[metric], generator=np.random.default_rng(seed))
+                found = _interval(measured.of_users[metric], task.judge, seed)
                 figures.append(Figure(stage, metric, found.mean, found.low, found.high))
             else:
                 figures.append(Figure(stage, metric, measured.of_lists[metric]))
     return figures
+
+
+def _interval(values: Doubles, trial: Trial, seed: int) -> Interval:
+    generator = np.random.default_rng(seed)
+    if trial.questions is None:
+        return bootstrap(values, generator=generator)
+    owners = trial.owners.rank("dense").to_numpy().astype(np.int64) - 1
+    sums = np.stack([np.bincount(owners, values), np.bincount(owners).astype(np.float64)], axis=1)  # [owners, 2]
+    drawn = resampled_means(sums, generator=generator)
+    low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [0.025, 0.975])
+    return Interval(float(values.mean()), float(low), float(high))
 
 
 def run_rows(task: RowTask, system: Predictor, metrics: Sequence[str], *, seed: int, trials: int, dials: Dials) -> Run:

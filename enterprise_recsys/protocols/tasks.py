@@ -37,16 +37,33 @@ class Trial:
         log: what may be learnt from; with the tables of users and items where the data has them.
         past: events of the asked users before their targets, oldest first within a user; they are left out of lists.
         targets: what the asked users took; a user without a past may be among them.
+        questions: for protocols that ask a user several times, each time in another context: `user_id` is then the name
+            of the question in `targets`, `owner` the user of `log` and `past` who asks, and the other columns, which
+            `log` has too, are known when it is asked. None: each user is asked once.
     """
 
     log: Interactions
     past: pl.DataFrame
     targets: pl.DataFrame
+    questions: pl.DataFrame | None = None
 
     @property
     def asked(self) -> pl.Series:
-        """[B] ids of the users that are asked, sorted; the order of the truth."""
+        """[B] ids of the users (or names of the questions) that are asked, sorted; the order of the truth."""
         return self.targets[USER_ID].unique().sort()
+
+    @property
+    def owners(self) -> pl.Series:
+        """[B] who asks, in the order of `asked`."""
+        if self.questions is None:
+            return self.asked
+        return self.contexts["owner"]
+
+    @property
+    def contexts(self) -> pl.DataFrame:
+        """[B] the questions in the order of `asked`."""
+        assert self.questions is not None
+        return self.asked.to_frame().join(self.questions, on=USER_ID, how="left", maintain_order="left")
 
 
 @dataclass(frozen=True)
@@ -59,6 +76,7 @@ class ListTask:
         judge: the round whose figures count.
         checksum: of the targets of judge.
         has_times: whether timestamps are moments; else they tell at most the order within a user.
+        repeats: whether what a user had before may be listed and asked for again.
     """
 
     catalogue: pl.Series
@@ -66,6 +84,7 @@ class ListTask:
     judge: Trial
     checksum: str
     has_times: bool
+    repeats: bool = False
 
 
 @dataclass(frozen=True)
@@ -176,7 +195,7 @@ class Encoded:
     Attributes:
         events: the log, ordered by (time, source row), all relevant.
         n_users, n_items: rows of the tables, row 0 included.
-        queries: the asked users, in the order of `Trial.asked`.
+        queries: the asked users (or questions), in the order of `Trial.asked`.
         truth: what they took; an item outside the catalogue has a row past its end, and can never be hit.
     """
 
@@ -201,19 +220,23 @@ class Encoded:
             ones,
             np.ones(len(frame), dtype=np.bool_),
         )
-        owners = asked.rows(trial.past[USER_ID]) - 1
-        past = items.rows(trial.past[ITEM_ID])
-        known = (owners >= 0) & (past > 0)
-        order = np.argsort(owners[known], kind="stable")
-        offsets = np.concatenate([[0], np.cumsum(np.bincount(owners[known], minlength=len(asked) - 1))])
-        history = Ragged(offsets.astype(np.int64), past[known][order])
         return cls(
             events,
             len(users),
             len(items),
-            Queries(history, users=users.rows(trial.asked)),
+            Queries(_history(trial, items), users=users.rows(trial.owners)),
             _truth(trial.targets, asked, items),
         )
+
+
+def _history(trial: Trial, items: Vocabulary) -> Ragged:
+    """What each of the asked had, oldest first."""
+    known = Vocabulary(trial.owners.unique().sort())
+    owners, past = known.rows(trial.past[USER_ID]) - 1, items.rows(trial.past[ITEM_ID])
+    kept = (owners >= 0) & (past > 0)
+    order = np.argsort(owners[kept], kind="stable")
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(owners[kept], minlength=len(known) - 1))])
+    return Ragged(offsets.astype(np.int64), past[kept][order]).take(known.rows(trial.owners) - 1)
 
 
 def _truth(targets: pl.DataFrame, asked: Vocabulary, items: Vocabulary) -> Truth:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from enterprise_recsys.data.protocol_files import last_fm, lists, located, sequences
+from enterprise_recsys.data.protocol_files import frappe, last_fm, lists, located, sequences
 from enterprise_recsys.errors import DataError
 from enterprise_recsys.records import Interactions
 
@@ -61,6 +61,26 @@ def test_another_table_than_last_fm_is_refused(tmp_path: Path) -> None:
         last_fm(tmp_path / "x.dat")
 
 
+def test_a_part_of_frappe_keeps_the_context_and_leaves_the_count_out(tmp_path: Path) -> None:
+    head = "user,item,cnt,daytime,weekday,isweekend,homework,weather,country,city"
+    (tmp_path / "x.csv").write_text(f"{head}\n3,7,-1.5,2,9,14,17,19,97,100\n")
+    events = frappe(tmp_path / "x.csv").events
+    assert events.drop("timestamp").row(0, named=True) == {
+        "user_id": "3",
+        "item_id": "7",
+        "daytime": "2",
+        "weekday": "9",
+        "isweekend": "14",
+        "homework": "17",
+        "weather": "19",
+        "country": "97",
+        "city": "100",
+    }
+    (tmp_path / "x.csv").write_text("user,item\n1,2\n")
+    with pytest.raises(DataError, match="has the columns user, item; right are user, item, cnt, daytime"):
+        frappe(tmp_path / "x.csv")
+
+
 def test_what_is_not_there_is_named_with_the_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RECSYS_DATA", str(tmp_path))
     with pytest.raises(DataError, match=r"b.txt not found in .*set; put the files of set there, or set RECSYS_DATA"):
@@ -78,6 +98,7 @@ def test_what_is_not_there_is_named_with_the_place(tmp_path: Path, monkeypatch: 
         ("sasrec/Video.txt", sequences, 287_107, 31_013, 23_715),
         ("movielens1m_m1/train.txt", lists, 796_244, 6_022, 3_043),
         ("hetrec-lastfm-2k/user_artists.dat", last_fm, 92_834, 1_892, 17_632),
+        ("frappe-context/train.csv", frappe, 75_773, 585, 3_626),
     ],
 )
 def test_the_real_files_have_the_published_counts(file: str, read, rows: int, users: int, items: int) -> None:

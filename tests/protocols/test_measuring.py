@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 
 from enterprise_recsys.errors import DataError
 from enterprise_recsys.evaluation.metrics import PREDICTION_METRICS
-from enterprise_recsys.protocols.measuring import WEIGHTED, intervals, run_rows
-from enterprise_recsys.protocols.tasks import Predictions
-from tests.protocols.worlds import stars_task
+from enterprise_recsys.protocols.listers import LISTERS
+from enterprise_recsys.protocols.measuring import WEIGHTED, figures_of, intervals, run_lists, run_rows
+from enterprise_recsys.protocols.predictors import PREDICTORS
+from enterprise_recsys.protocols.tasks import Answer, Encoded, Predictions
+from enterprise_recsys.records import Ints
+from tests.protocols.worlds import blocks_task, places_task, stars_task
 
 
 @pytest.mark.parametrize("metric", sorted(WEIGHTED))
@@ -39,6 +44,37 @@ def test_alike_events_of_one_user_widen_the_interval() -> None:
     assert grouped[1] - grouped[0] > 4 * (single[1] - single[0])
     rmse = float(np.sqrt(np.mean(predictions**2)))
     assert grouped[0] < rmse < grouped[1] and single[0] < rmse < single[1]
+
+
+def test_a_user_is_drawn_with_all_questions() -> None:
+    """Half of the users are always right and half never: 30 coins, not 120, and users who ask more weigh more."""
+    task = places_task(users=30)
+    rows, names = Encoded.of(task.judge, task.catalogue).truth.items, task.judge.owners
+    right = (names.str.slice(1).cast(pl.Int64) % 2 == 0).to_numpy()
+
+    def half(at: Ints, k: int) -> Ints:
+        return np.where(right[at], rows[at], 0)[:, None]
+
+    (figure,) = figures_of(task, Answer({"retrieval": half}), ("HR@1",), seed=0)
+    assert figure.value == 0.5
+    width = (figure.high or 0.0) - (figure.low or 0.0)
+    assert width == pytest.approx(2 * 1.96 * np.sqrt(0.25 / 30), rel=0.12)
+
+
+def test_a_protocol_whose_target_can_be_learnt_from_is_refused() -> None:
+    task = blocks_task()
+    leaky = replace(task.judge, log=task.judge.log.with_events(pl.concat([task.judge.log.events, task.judge.targets])))
+    with pytest.raises(DataError, match=r"\[target_in_history\] log of judge and targets of judge: 40 events"):
+        run_lists(replace(task, judge=leaky), LISTERS["popularity"], ("HR@1",), seed=0, trials=0, dials={})
+    again = replace(task, judge=replace(task.judge, past=pl.concat([task.judge.past, task.judge.targets.head(1)])))
+    with pytest.raises(DataError, match=r"\[target_in_history\] past of judge and targets of judge: 1 events"):
+        run_lists(again, LISTERS["popularity"], ("HR@1",), seed=0, trials=0, dials={})
+    twice = replace(task, choose=replace(task.choose, targets=task.judge.targets))
+    with pytest.raises(DataError, match=r"\[duplicate\] targets of choose and targets of judge: 40 events"):
+        run_lists(twice, LISTERS["popularity"], ("HR@1",), seed=0, trials=0, dials={})
+    stars = stars_task(None)
+    with pytest.raises(DataError, match=r"\[duplicate\] train and test"):
+        run_rows(replace(stars, test=stars.train), PREDICTORS["bias"], ("RMSE",), seed=0, trials=0, dials={})
 
 
 def test_a_system_that_gives_another_number_of_predictions_is_told() -> None:

@@ -7,6 +7,7 @@ import polars as pl
 
 from enterprise_recsys.data.frames import to_interactions
 from enterprise_recsys.data.splits import random
+from enterprise_recsys.protocols.contextual import questions
 from enterprise_recsys.protocols.tasks import ListTask, RowTask, Trial
 from enterprise_recsys.records import Interactions
 
@@ -54,3 +55,24 @@ def stars_task(threshold: float | None, *, users: int = 60, items: int = 40, see
     )
     parts = random(to_interactions(frame, items=films), seed=seed)
     return RowTask(parts.train, parts.val, parts.test, threshold, "made")
+
+
+def places_task(*, users: int = 60) -> ListTask:
+    """Everybody has one app for home and one for work, among two kinds of each; asked is at one place or the other."""
+    generator = np.random.default_rng(0)
+
+    def drawn(times: int) -> pl.DataFrame:
+        rows = []
+        for user in range(users):
+            for _ in range(times):
+                place = "home" if generator.random() < 0.5 else "work"
+                rows.append((f"u{user:02}", f"{place}_app{user % 2}", 0, place))
+        frame = pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp", "place"], orient="row")
+        return to_interactions(frame).events
+
+    train, val, test = drawn(12), drawn(4), drawn(4)
+    log = Interactions(train)
+    catalogue = pl.Series(sorted(f"{place}_app{kind}" for place in ("home", "work") for kind in (0, 1)))
+    both = pl.concat([train, val])
+    judge = questions(log, both, test, ["place"])
+    return ListTask(catalogue, questions(log, train, val, ["place"]), judge, "made", has_times=False, repeats=True)
