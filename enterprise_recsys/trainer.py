@@ -157,6 +157,7 @@ class ProductionTrainer:
         baselines: bool = True,
         report: Path | str | None = None,
         leaks: Leaks = "refuse",
+        slices: Sequence[str] = (),
     ) -> Evaluation:
         """Measure the served lists on later events, with their stages and simple baselines beside them.
 
@@ -171,20 +172,22 @@ class ProductionTrainer:
             baselines: measure popularity and item k-nearest-neighbours too.
             report: an .html file to write; a .json and a folder of plots go beside it (see `reporting`).
             leaks: what is done if the model has learnt from what it is asked; as in `fit`.
+            slices: features of users or items, such as "user_gender", whose values are shown as groups.
 
         Returns:
             A flat dict such as `{"two_stage/NDCG@10": 0.123, ...}` which prints as tables and sentences.
 
         Raises:
+            ConfigError: a slice is no feature of users or items.
             DataError: the test log or a further list cannot be used, or the test leaks; the message says why.
             MissingExtraError: a report is asked for and the extra `report` is not installed.
         """
         if report is None:
-            return self.examine(test, k=k, extra=extra, baselines=baselines, leaks=leaks).evaluation
+            return self.examine(test, k=k, extra=extra, baselines=baselines, leaks=leaks, slices=slices).evaluation
         require_drawing()
         check_target(Path(report))
         log = _log(test, None, None)
-        detail = self.examine(log, k=k, extra=extra, baselines=baselines, depth=DEPTH, leaks=leaks)
+        detail = self.examine(log, k=k, extra=extra, baselines=baselines, depth=DEPTH, leaks=leaks, slices=slices)
         write_report(detail, Path(report), title=TITLE, provenance=provenance_of(self.recommender, log))
         return detail.evaluation
 
@@ -197,6 +200,7 @@ class ProductionTrainer:
         baselines: bool = True,
         depth: int = 0,
         leaks: Leaks = "refuse",
+        slices: Sequence[str] = (),
     ) -> Detail:
         """What `evaluate` measures, and what a report draws; `depth` is the longest list in its curves, 0 = none."""
         log, processor = _log(test, None, None), self.recommender.engine.processor
@@ -210,6 +214,7 @@ class ProductionTrainer:
             baselines={name: BASELINES[name] for name in QUICK} if baselines else {},
             seed=self.config.seed,
             depth=depth,
+            slices=slices,
         )
 
     def recommend(

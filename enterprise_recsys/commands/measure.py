@@ -21,6 +21,7 @@ from enterprise_recsys.commands.options import (
     Length,
     Plots,
     ReportFile,
+    Slices,
     Users,
     check_report,
     config_of,
@@ -43,6 +44,7 @@ def evaluate(
     ] = None,
     report: ReportFile = None,
     plots: Plots = None,
+    slices: Slices = None,
     leaks: LeaksSaid = "refuse",
     as_json: Json = False,
     download: Download = False,
@@ -55,7 +57,8 @@ def evaluate(
 
     trainer, test = ProductionTrainer.load(folder), parts_of(data, users, items, download).test
     further = opened(lists or [])
-    detail = trainer.examine(test, k=k, extra=further, depth=DEPTH if report else 0, leaks=leaks)
+    depth = DEPTH if report else 0
+    detail = trainer.examine(test, k=k, extra=further, depth=depth, leaks=leaks, slices=slices or ())
     if report is not None:
         write_report_of(report, plots, detail, TITLE, provenance_of(trainer.recommender, test, typed()))
     print(json.dumps(detail.evaluation) if as_json else detail.evaluation)
@@ -71,6 +74,7 @@ def compare(
     items: Items = None,
     k: Length = 10,
     seed: Annotated[int, typer.Option(min=0, help="Draws the users of the intervals.")] = 0,
+    slices: Slices = None,
     report: ReportFile = None,
     plots: Plots = None,
     as_json: Json = False,
@@ -82,7 +86,8 @@ def compare(
     from enterprise_recsys.examining.examine import DEPTH
 
     given, parts = comparing.opened(systems), parts_of(data, users, items, download)
-    detail = comparing.compare(given, parts, ks=[k], seed=seed, depth=DEPTH if report else 0)
+    depth = DEPTH if report else 0
+    detail = comparing.compare(given, parts, ks=[k], seed=seed, depth=depth, slices=slices or ())
     if report is not None:
         told = comparing.provenance_of_comparison(given, parts, typed(), seed=seed)
         write_report_of(report, plots, detail, f"{', '.join(list(given)[:-1])} or {list(given)[-1]}?", told)

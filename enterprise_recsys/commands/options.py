@@ -29,6 +29,10 @@ Users = Annotated[Path | None, typer.Option(help="A file with users' features, b
 Items = Annotated[Path | None, typer.Option(help="A file with items' features, by item_id.")]
 Download = Annotated[bool, typer.Option("--download", help="Fetch the named data set if it is not there.")]
 Dials = Annotated[list[str] | None, typer.Option("--set", help="A dial of ModelConfig, as name=value; repeatable.")]
+Slices = Annotated[
+    list[str] | None,
+    typer.Option("--slice", help="A feature, e.g. user_gender or item_genres, whose values are groups; repeatable."),
+]
 LeaksSaid = Annotated[
     Literal["refuse", "warn", "allow"],
     typer.Option("--leaks", help="If what is learnt from knows what is asked: refuse, warn and go on, or do not look."),

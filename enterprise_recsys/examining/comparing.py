@@ -31,7 +31,13 @@ RELEVANCE = ("positive_rating", "positive_event_types")
 
 
 def compare(
-    given: Mapping[str, Compared], parts: Split, *, ks: Sequence[int] = (10,), seed: int = 0, depth: int = 0
+    given: Mapping[str, Compared],
+    parts: Split,
+    *,
+    ks: Sequence[int] = (10,),
+    seed: int = 0,
+    depth: int = 0,
+    slices: Sequence[str] = (),
 ) -> Detail:
     """Measure several systems on one truth; the first one's difference from each other is told.
 
@@ -45,15 +51,16 @@ def compare(
         ks: lengths of list; the first one is that of the sentences.
         seed: draws the users of the bootstrap.
         depth: longest list in curves; 0 = none.
+        slices: features of users or items whose values are shown as groups.
 
     Raises:
-        ConfigError: there are fewer than two systems, or models that differ in what counts as a success.
+        ConfigError: there are fewer than two systems, or no such feature, or models differ in what is a success.
         DataError: a system shares no user or no item with the log, or has learnt from the test part.
     """
     if len(given) < 2:
         raise ConfigError(f"a comparison needs two systems or more, got {', '.join(given) or 'none'}.")
     history = joined(parts.train, parts.val)
-    exam = Exam(DataProcessor(_config(given)).fit(history), history, parts.test)
+    exam = Exam(DataProcessor(_config(given)).fit(history), history, parts.test, features=slices)
     systems = {name: _system(name, system, exam, parts.test) for name, system in given.items()}
     if depth:
         models = [one.engine.depth for one in given.values() if isinstance(one, Recommender)]

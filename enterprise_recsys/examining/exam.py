@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import polars as pl
@@ -13,12 +13,11 @@ from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.errors import DataError
 from enterprise_recsys.evaluation.metrics import Catalogue
 from enterprise_recsys.evaluation.protocol import System
-from enterprise_recsys.evaluation.slices import by_activity, by_popularity
+from enterprise_recsys.evaluation.slices import Groups, standard
 from enterprise_recsys.evaluation.truth import Truth
 from enterprise_recsys.examining.listed import Lists
 from enterprise_recsys.records import (
     USER_ID,
-    Bools,
     Columns,
     Events,
     Floats,
@@ -37,8 +36,10 @@ class Exam:
         processor: whose rows and features are used.
         log: the history.
         test: later events; it may bring the features of users that the history has not met.
+        features: columns of users or items whose values become groups beside those by activity and popularity.
 
     Raises:
+        ConfigError: a feature is in neither table.
         DataError: the test log holds no relevant event.
 
     Attributes:
@@ -47,10 +48,13 @@ class Exam:
         user_ids: [U] outside ids, in the order of the truth.
         events, owners: the test events [R] in order of time, and the place of each one's user in the truth [R].
         truth: what they took and had not had before; an item that the catalogue lacks counts and cannot be hit.
-        slices: name -> [U]: users without history, and the others by how much they have.
+        slices: name -> [U]: users without history, the others by how much they have, and by features.
+        item_groups: name -> [I]: items from head to tail, new ones, and by features.
     """
 
-    def __init__(self, processor: DataProcessor, log: Interactions, test: Interactions) -> None:
+    def __init__(
+        self, processor: DataProcessor, log: Interactions, test: Interactions, *, features: Sequence[str] = ()
+    ) -> None:
         self.processor, self.test, self.log = processor, test, _with_users(log, test)
         self.state = State(processor, self.log)
         frame = test.events.sort("timestamp", maintain_order=True)
@@ -71,17 +75,21 @@ class Exam:
         first = np.unique(owner, return_index=True)[1]
         self.slots, self.times = self.state.users.rows(self.user_ids), events.times[first]
         self._context = {name: column[first] for name, column in events.context.items()}
-        self.slices = self._slices()
+        self.slices, self.item_groups = self._groups(features)
 
     @property
     def n_items(self) -> int:
         """Rows of the item table, row 0 included."""
         return len(self.processor.items)
 
-    def _slices(self) -> dict[str, Bools]:
+    def _groups(self, features: Sequence[str]) -> tuple[Groups, Groups]:
         starts = self.state.histories.starts
         past = np.where(self.slots > 0, starts[np.minimum(self.slots + 1, len(starts) - 1)] - starts[self.slots], 0)
-        return by_activity(past)
+        users = self.log.users
+        if users is not None:
+            users = self.user_ids.to_frame(USER_ID).join(users, on=USER_ID, how="left", maintain_order="left")
+        counts = self.state.item_counts
+        return standard(past, counts, users=users, items=self.processor.catalogue, features=features)
 
     def _had(self, events: Events) -> np.ndarray:
         histories = self.state.histories
@@ -131,8 +139,7 @@ class Exam:
         lists = [one.name for one in self.processor.of("item") if one.kind == "multi_value"]
         columns: Columns = self.processor.item_columns()
         tokens = np.asarray(columns[lists[0]], dtype=np.int64) if lists else None
-        counts = self.state.item_counts
-        return Catalogue(self.n_items, vectors, tokens, counts, by_popularity(counts))
+        return Catalogue(self.n_items, vectors, tokens, self.state.item_counts, self.item_groups)
 
 
 def _with_users(log: Interactions, test: Interactions) -> Interactions:

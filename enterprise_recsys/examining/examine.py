@@ -68,6 +68,7 @@ def examine(
     baselines: Mapping[str, Fit],
     seed: int,
     depth: int = 0,
+    slices: Sequence[str] = (),
 ) -> Detail:
     """Measure every system and every stage on the same users; see `ProductionTrainer.evaluate`.
 
@@ -79,9 +80,10 @@ def examine(
         baselines: name -> how it is fitted to the events that the recommender knows.
         seed: draws the users of the bootstrap, and a sample where there are very many predictions.
         depth: of the curves; 0 = none. No deeper than the candidates: beyond, a list would not be the served one.
+        slices: features of users or items whose values are shown as groups.
     """
     engine = recommender.engine
-    exam = Exam(engine.processor, recommender.log, test)
+    exam = Exam(engine.processor, recommender.log, test, features=slices)
     events = engine.processor.events(exam.log, exam.state.users)
     systems: dict[str, System] = {
         name: exam.baseline(fit(events, len(exam.state.users), exam.n_items)) for name, fit in baselines.items()
