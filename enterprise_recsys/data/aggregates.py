@@ -4,14 +4,12 @@ The naive version (a group-by over the whole log, joined back) gives each row th
 its future: a model trained on it looks brilliant offline and fails live. Here a statistic read at a moment counts the
 events strictly before it, so that events with equal timestamps never see each other.
 
-The columnar executor is `of_past` (each event of a log at its own moment, in one pass) and `Timeline` (any owner at any
-moment); the state executor is `Running`. A test replays a log through all three and compares every bit.
+The columnar executor is `past.Pass` (each event of a log at its own moment, in one pass) and `Timeline` (any owner at
+any moment); the state executor is `Running`. A test replays a log through all three and compares every bit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -24,12 +22,6 @@ from enterprise_recsys.records import WINDOWS_DAYS, Bools, Doubles, Floats, Ints
 Counts = NDArray[np.int32]
 
 _MERGED_AT = 8192
-_BLOCK = 1 << 17
-"""Events that are looked at together: what is made of them stays in the processor's cache (a million take 1.6 times as
-long), and a pass over a large log holds little beside its result."""
-
-_THREADS = 2
-
 _FRACTIONS = (0, 1, 3, 6, 10)
 _EXACT = 2.0**53
 
@@ -64,7 +56,7 @@ class Statistics:
 
     @classmethod
     def of_lines(cls, lines: Floats) -> Statistics:
-        """What `lines_of_past` gave, not copied."""
+        """What `past.Pass` gives, not copied."""
         mean, std, since, age, *_ = lines.T
         counts = lines.view(np.int32)
         return cls(counts[:, 4], mean, std, counts[:, 5:], since, age)
@@ -94,7 +86,8 @@ def statistics_of(users: Statistics, items: Statistics) -> dict[str, np.ndarray]
     }
 
 
-def _mean_std(rated: Doubles, total: Doubles, squares: Doubles) -> tuple[Floats, Floats]:
+def mean_std(rated: Doubles, total: Doubles, squares: Doubles) -> tuple[Floats, Floats]:
+    """Mean and standard deviation [R] of ratings from their count, sum and sum of squares; NaN where there is none."""
     # One arithmetic for both executors; float64 sums are added event by event, so the bits agree.
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.where(rated > 0, total / rated, np.nan)
@@ -102,77 +95,12 @@ def _mean_std(rated: Doubles, total: Doubles, squares: Doubles) -> tuple[Floats,
     return mean.astype(np.float32), std.astype(np.float32)
 
 
-def _seconds(now: Ints, then: Ints, known: Bools) -> Floats:
+def seconds(now: Ints, then: Ints, known: Bools) -> Floats:
+    """[R] seconds between moments in microseconds; NaN where none is known."""
     return np.where(known, (now - then) / 1e6, np.nan).astype(np.float32)
 
 
-def of_past(rows: Ints, times: Ints, ratings: Floats, *, places: Ints | None = None) -> Statistics:
-    """The statistics [R] of each event's owner as of the event; see `lines_of_past`."""
-    return Statistics.of_lines(lines_of_past(rows, times, ratings, places=places))
-
-
-def lines_of_past(rows: NDArray[np.integer], times: Ints, ratings: Floats, *, places: Ints | None = None) -> Floats:
-    """The statistics of each event's owner as of the event, from the events strictly before it.
-
-    One sort by owner, then blocks of whole owners: cost grows as the log does, and what is held beside the result is
-    one number an event.
-
-    Args:
-        rows: [R] owner rows, in the order of (time, source row).
-        times: [R] microseconds, not falling.
-        ratings: [R] NaN where an event has none.
-        places: [R] where in the result each event's line goes; None: where the event stands.
-
-    Returns:
-        [R, 5 + W] one line of 4-byte numbers an event, for `Statistics.of_lines`.
-    """
-    order, starts = sorted_places(rows), starts_of(rows, int(rows.max()) + 1 if len(rows) else 0)
-    keys = Keys(times, len(starts))
-    lines = np.empty((len(rows), 5 + len(WINDOWS_DAYS)), np.float32)
-
-    def fill(block: tuple[int, int]) -> None:
-        part = order[starts[block[0]] : starts[block[1]]]
-        owners = np.repeat(np.arange(*block), np.diff(starts[block[0] : block[1] + 1]))
-        begin = starts[owners] - starts[block[0]]
-        # Whole lines, so that bringing them back to the events' order touches the memory once for each.
-        told = _lines(keys, owners, begin, times[part], ratings[part])
-        lines[part if places is None else places[part]] = told
-
-    with ThreadPoolExecutor(_THREADS) as pool:  # numpy searches and copies without holding the interpreter
-        list(pool.map(fill, _blocks(starts)))
-    return lines
-
-
-def _lines(keys: Keys, owners: Ints, begin: Ints, times: Ints, ratings: Floats) -> Floats:
-    """The lines of whole owners' events in the order of (owner, time); `begin` [R] is each one's owner's first."""
-    key = keys.of(owners, times)
-    fresh = np.concatenate([[True], key[1:] != key[:-1]])
-    end = np.maximum.accumulate(np.where(fresh, np.arange(len(key)), 0))  # the first that shares the moment
-    known = end > begin
-    newest = np.maximum(end - 1, 0)
-    sums = (np.where(known, one[newest], 0.0) for one in _running(owners, begin, ratings))
-    told = np.empty((len(key), 5 + len(WINDOWS_DAYS)), np.float32)
-    told[:, 0], told[:, 1] = _mean_std(*sums)
-    told[:, 2], told[:, 3] = _seconds(times, times[newest], known), _seconds(times, times[begin], known)
-    counts = told.view(np.int32)
-    counts[:, 4] = end - begin
-    for place, days in enumerate(WINDOWS_DAYS, start=5):
-        counts[:, place] = end - np.searchsorted(key, keys.days_before(key, owners, times, days))
-    return told
-
-
-def _blocks(starts: Ints) -> Iterator[tuple[int, int]]:
-    """Ranges of owners with about `_BLOCK` events each; an owner is never cut."""
-    first, owners = 0, len(starts) - 1
-    while first < owners:
-        last = int(np.searchsorted(starts, starts[first] + _BLOCK, side="right")) - 1
-        last = min(max(last, first + 1), owners)
-        if starts[last] > starts[first]:
-            yield first, last
-        first = last
-
-
-def _running(owners: Ints, begin: Ints, ratings: Floats) -> tuple[Doubles, Doubles, Doubles]:
+def running(owners: Ints, begin: Ints, ratings: Floats) -> tuple[Doubles, Doubles, Doubles]:
     """Each owner's running count, sum and sum of squares of its ratings, as if added one after the other from 0.
 
     Args:
@@ -250,7 +178,7 @@ class Timeline:
         self._starts = starts_of(rows, self._owners + 1)
         order = self._places.order
         owners = rows[order]
-        sums = _running(owners, self._starts[owners], ratings[order])
+        sums = running(owners, self._starts[owners], ratings[order])
         self._sums = np.zeros((3, len(rows) + 1))  # the last place: nothing known yet
         self._sums[:, :-1] = np.stack(sums) if len(rows) else 0.0
         self._times = np.append(times[order], 0)
@@ -264,10 +192,10 @@ class Timeline:
         oldest = np.where(known, begin, len(self._times) - 1)
         return Statistics(
             (end - begin).astype(np.int32),
-            *_mean_std(*self._sums[:, newest]),
+            *mean_std(*self._sums[:, newest]),
             self._places.recent(owners, times),
-            _seconds(times, self._times[newest], known),
-            _seconds(times, self._times[oldest], known),
+            seconds(times, self._times[newest], known),
+            seconds(times, self._times[oldest], known),
         )
 
 
@@ -327,8 +255,8 @@ class Running:
         known = sums[:, 0] > 0
         return Statistics(
             sums[:, 0].astype(np.int32),
-            *_mean_std(*sums[:, 1:].T),
+            *mean_std(*sums[:, 1:].T),
             self._settled.recent(rows, times) + self._fresh.recent(rows, times),
-            _seconds(times, self._last[rows], known),
-            _seconds(times, self._first[rows], known),
+            seconds(times, self._last[rows], known),
+            seconds(times, self._first[rows], known),
         )

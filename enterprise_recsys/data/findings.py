@@ -71,7 +71,7 @@ class Evidence:
 
     def _of(self, key: str) -> pl.DataFrame:
         grouped = self.events.lazy().group_by(pl.col(key).alias("id"))
-        counted = grouped.agg(count=pl.len(), first=pl.col(TIMESTAMP).min())
+        counted = grouped.agg(count=pl.len(), first=pl.col(TIMESTAMP).min()).with_columns(pl.col("id").cast(pl.String))
         return counted.sort("count", "id", descending=[True, False]).collect(engine="streaming")
 
     def line(self, mask: pl.Series) -> int | None:

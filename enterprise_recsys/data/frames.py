@@ -52,6 +52,7 @@ def to_interactions(
     columns: Mapping[str, str] | None = None,
     event_weights: Mapping[str, float] | None = None,
     row_order_as_time: bool = False,
+    coded: bool = False,
 ) -> Interactions:
     """Bring a log, and tables of users and items, into canonical form.
 
@@ -70,6 +71,7 @@ def to_interactions(
         columns: own name -> canonical name, for the log and both tables.
         event_weights: event type -> how much such an event counts (0 or more); becomes `weight`, times the log's own.
         row_order_as_time: the log has no times and its rows stand in order of time: row r (from 1) is at second r.
+        coded: the log's ids are coded, see `coding.coded`, and stay so.
 
     Raises:
         DataError: a required column is missing, an id, time, rating or weight cannot be used, an id stands twice in a
@@ -81,7 +83,11 @@ def to_interactions(
     (('7', '1'), '2000-12-31 22:12:40')
     """
     given: dict[str, Frame | None] = {name: frame, f"the users of {name}": users, f"the items of {name}": items}
-    tables = {label: to_polars(table, label) for label, table in given.items() if table is not None or label == name}
+    tables = {
+        label: to_polars(table, label, coded=coded and label == name)
+        for label, table in given.items()
+        if table is not None or label == name
+    }
     found = {column for table in tables.values() for column in table.columns}
     if unknown := sorted(set(columns or {}) - found):
         raise DataError(
@@ -106,12 +112,13 @@ def to_interactions(
     return Interactions(events.select(*first, pl.exclude(first)), user_table, item_table, name)
 
 
-def to_polars(frame: Frame | None, name: str) -> pl.DataFrame:
+def to_polars(frame: Frame | None, name: str, *, coded: bool = False) -> pl.DataFrame:
     """Give any data frame as a polars one, NaN as null and categories as strings; the caller's frame is not changed.
 
     Args:
         frame: pandas, polars (eager or lazy), pyarrow, or any table that speaks the Arrow C stream protocol.
         name: where it came from, for messages.
+        coded: its ids are coded and stay so.
 
     Raises:
         DataError: it is no data frame, has no rows, has two columns of one name, or a column of mixed types.
@@ -131,7 +138,10 @@ def to_polars(frame: Frame | None, name: str) -> pl.DataFrame:
         raise DataError(
             f"{name} holds no rows; found columns: {', '.join(table.columns) or 'none'}. Give at least one."
         )
-    return table.with_columns(cs.float().fill_nan(None), (cs.categorical() | cs.enum()).cast(pl.String))
+    words = cs.categorical() | cs.enum()
+    if coded:
+        words = words - cs.by_name(USER_ID, ITEM_ID)
+    return table.with_columns(cs.float().fill_nan(None), words.cast(pl.String))
 
 
 @overload
@@ -237,7 +247,7 @@ def _ids(column: pl.Series, name: str) -> pl.Series:
         empty = empty | (column == "").fill_null(False)
     if empty.any():
         raise DataError(f"{column.name} is null or empty in {where(empty, name)}; drop these rows or mend them.")
-    return _strings(column, name)
+    return column if isinstance(column.dtype, pl.Enum) else _strings(column, name)
 
 
 def _strings(column: pl.Series, name: str) -> pl.Series:
@@ -278,7 +288,7 @@ def _static(events: pl.DataFrame, id_name: str) -> tuple[pl.DataFrame, pl.DataFr
         return events, None
     by_time = events.select(id_name, TIMESTAMP, *features).sort(TIMESTAMP, maintain_order=True)
     table = by_time.group_by(id_name, maintain_order=True).agg(pl.col(name).drop_nulls().last() for name in features)
-    return events.drop(features), table
+    return events.drop(features), table.with_columns(pl.col(id_name).cast(pl.String))
 
 
 def _table(frame: pl.DataFrame, id_name: str, label: str) -> pl.DataFrame:

@@ -73,7 +73,8 @@ def _of_table(events: pl.DataFrame, table: pl.DataFrame, key: str) -> Iterator[t
     statistics = {"count of events": pl.len().cast(pl.Float64)}
     if RATING in events.columns:
         statistics["mean rating"] = pl.col(RATING).mean()
-    both = table.join(events.group_by(key).agg(**statistics), on=key)
+    counted = events.group_by(key).agg(**statistics).with_columns(pl.col(key).cast(pl.String))
+    both = table.join(counted, on=key)
     if len(both) < _FEW_ITEMS:
         return
     for name in (column for column in table.columns if column != key and table[column].dtype.is_numeric()):

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from enterprise_recsys.data.aggregates import Statistics, of_past, statistics_of
-from enterprise_recsys.data.ordering import by_time
+from enterprise_recsys.data.aggregates import Statistics, statistics_of
+from enterprise_recsys.data.past import of_past
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.vocabulary import Vocabulary
 from enterprise_recsys.evaluation.predictions import area_under_curve
@@ -241,9 +241,7 @@ def _past(known: pl.DataFrame, key: str, last: int) -> Statistics:
     times = known[TIMESTAMP].to_physical().to_numpy().astype(np.int64)
     rows = Vocabulary.of(known[key]).rows(known[key])
     ratings = _numbers(known[RATING]).astype(np.float32)
-    order = by_time(times)
-    past = of_past(rows[order], times[order], ratings[order], places=order)
-    return past.take(slice(len(rows) - last, None))
+    return of_past(rows, times, ratings).take(slice(len(rows) - last, None))
 
 
 def _numbers(column: pl.Series) -> Doubles:

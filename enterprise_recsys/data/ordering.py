@@ -18,7 +18,7 @@ def by_time(times: Ints) -> Ints:
     """[R] places in the order of (time, source row)."""
     if len(times) == 0 or (times[1:] >= times[:-1]).all():
         return np.arange(len(times))
-    steps, unit = times - times.min(), _unit(times)
+    steps, unit = times - times.min(), unit_of(times)
     return sorted_places(steps // unit if unit > 1 else steps)
 
 
@@ -44,7 +44,7 @@ def sorted_places(values: NDArray[np.integer]) -> Ints:
     return packed
 
 
-def _unit(times: Ints) -> int:
+def unit_of(times: Ints) -> int:
     """The largest of a second, a millisecond and a microsecond that all times are a whole number of, from the first."""
 
     def is_whole(unit: int) -> bool:
@@ -64,7 +64,7 @@ class Keys:
 
     def __init__(self, times: Ints, owners: int) -> None:
         self._first, last = (int(times[0]), int(times[-1])) if len(times) else (0, 0)
-        self._unit = _unit(times) if len(times) else 1
+        self._unit = unit_of(times) if len(times) else 1
         self._span = (last - self._first) // self._unit + 2
         self._moments: Ints | None = None
         if self._span * max(owners, 1) >= _LARGEST:  # too long and too fine a time: number the moments that there are

@@ -15,7 +15,7 @@ from enterprise_recsys.data import delimited, files
 from enterprise_recsys.data.aliases import renames
 from enterprise_recsys.data.quarantine import Reading
 from enterprise_recsys.data.sources import SOURCES, place_of
-from enterprise_recsys.data.spool import SLICE
+from enterprise_recsys.data.spool import STRETCH_BITS
 from enterprise_recsys.errors import ConfigError, DataError
 from enterprise_recsys.records import ITEM_ID, REQUIRED, TIMESTAMP, USER_ID
 
@@ -31,7 +31,7 @@ PREPARE_S, PREPARE_BYTES, PREPARE_DISK = 0.13e-6, 100, 46
 """
 
 PREPARE_SLICE_BYTES = 350
-"""Of a row of one slice (see `spool.SLICE`): its features, while they are written."""
+"""Of a row of one stretch (see `spool.STRETCH_BITS`): its features, while they are written."""
 
 RETRIEVER_RATE, RANKER_RATE = 20_000, 40_000
 """Examples learnt in a second."""
@@ -220,7 +220,7 @@ def _prepare(size: Size, config: ModelConfig) -> Step:
     doublings = math.log2(max(size.rows, 2))
     return Step(
         "prepare",
-        PROGRAM_MB + (PREPARE_BYTES * size.rows + PREPARE_SLICE_BYTES * min(size.rows, SLICE)) / _MB,
+        PROGRAM_MB + (PREPARE_BYTES * size.rows + PREPARE_SLICE_BYTES * min(size.rows, 1 << STRETCH_BITS)) / _MB,
         PREPARE_DISK * size.rows / _MB,
         0.2 + PREPARE_S * size.rows * doublings,
         f"{PREPARE_BYTES} bytes and {PREPARE_S * doublings * 1e6:.1f} µs a row, and a slice",

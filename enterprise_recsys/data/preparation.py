@@ -8,18 +8,16 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-import polars as pl
-
-from enterprise_recsys.data import files, prepared, sources
+from enterprise_recsys.data import coding, files, prepared, sources
 from enterprise_recsys.data.checks import refuse_errors
 from enterprise_recsys.data.findings import Evidence
-from enterprise_recsys.data.processed import InTime, statistic_names
+from enterprise_recsys.data.processed import statistic_names
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.quarantine import Reading, Sifted, admit
 from enterprise_recsys.data.schema import Schema
 from enterprise_recsys.data.splits import part_by_time
 from enterprise_recsys.data.spool import Spool
-from enterprise_recsys.records import ITEM_ID, RATING, TIMESTAMP, USER_ID, Interactions
+from enterprise_recsys.records import RATING, Interactions
 
 RECIPE_VERSION = 2
 """Raised when the parts of the same log come out otherwise than before, so that older folders are made anew."""
@@ -86,46 +84,43 @@ def prepare(
     prepared.mend(out)
     if out.suffix != ".pkl" and not force and prepared.is_unchanged(out, made_from):
         return Outcome(prepared.rows(out), reused=True)
-    admitted = admit(data, users=users, items=items, reading=reading, download=download)
+    admitted = admit(data, users=users, items=items, reading=reading, download=download, coded=True)
     log, sifted = admitted.log, admitted.sifted
     del admitted
     schema = Schema.of(log, kinds)
     log = schema.without_skipped(log)
     refuse_errors(Evidence(log, sifted, datetime.now(UTC)), accept)
-    ids = {key: sifted.frame[key] for key in (USER_ID, ITEM_ID)}
     # The rows as they were read are needed no more: what is counted and told stays.
     sifted = replace(sifted, frame=sifted.frame.clear(), lines=sifted.lines.clear())
     made_from = prepared.Origin(made_from.source, made_from.parameters, sifted.rows_in, schema.to_json())
     if out.suffix == ".pkl":
-        frames = DataProcessor().prepare(log)
+        frames = DataProcessor().prepare(coding.named(log))
         prepared.write(frames, out, origin=made_from)
         return Outcome({name: len(frame) for name, frame in frames.items()}, False, sifted, schema)
     with prepared.beside(out) as folder:
         waiting = [log]
         del log
-        parts = _in_slices(waiting, ids, folder)
+        parts = _in_slices(waiting, folder)
         prepared.write(parts, out, origin=made_from, quarantine=sifted.aside)
     return Outcome({name: part.rows for name, part in parts.items()}, False, sifted, schema)
 
 
-def _in_slices(waiting: list[Interactions], ids: dict[str, pl.Series], folder: Path) -> dict[str, prepared.Sliced]:
+def _in_slices(waiting: list[Interactions], folder: Path) -> dict[str, prepared.Sliced]:
     """The parts of a log, cut by time, whose processed rows are made while they are written.
 
     The folder's frames hold the statistics as they are; `DataProcessor.prepare` gives them scaled, too.
 
     Args:
-        waiting: the log, which is taken out, so that it is held no longer than it is needed.
-        ids: user_id and item_id as they were before they became strings; taken out likewise.
+        waiting: the log, with coded ids, which is taken out, so that it is held no longer than it is needed.
         folder: empty, for what is put aside meanwhile.
     """
     log = waiting.pop()
     part = part_by_time(log).to_numpy()
     names = statistic_names(rated=RATING in log.events.columns and log.events[RATING].count() > 0)
-    spool = Spool(folder, log)
-    timed = log.events.select(TIMESTAMP, *(column for column in log.events.columns if column == RATING))
+    spool = Spool(folder, log, part)
     del log
-    spool.add_past(InTime.of(timed), ids)
+    spool.add_past(follow_in_time=True)
     return {
-        name: prepared.Sliced(partial(spool.processed, names, part == number), int((part == number).sum()))
+        name: prepared.Sliced(partial(spool.processed, names, number), spool.rows(number))
         for number, name in enumerate(prepared.PARTS)
     }

@@ -179,7 +179,7 @@ def _write_slices(table: Sliced, path: Path) -> None:
         yield from rest
 
     lazy = register_io_source(source, schema=first.schema, is_pure=False)
-    lazy.sink_parquet(path, compression_level=_LEVEL, maintain_order=True)
+    lazy.sink_parquet(path, compression_level=_LEVEL, maintain_order=True, statistics=False)
 
 
 def _parted(frames: Iterable[pl.DataFrame]) -> tuple[pl.DataFrame, Iterator[pl.DataFrame]]:

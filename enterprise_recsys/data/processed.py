@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from enterprise_recsys.data.aggregates import Statistics, lines_of_past, statistics_of
+from enterprise_recsys.data.aggregates import Statistics, statistics_of
+from enterprise_recsys.data.coding import numbers_of
 from enterprise_recsys.data.features import Feature, time_columns
-from enterprise_recsys.data.ordering import by_time
+from enterprise_recsys.data.past import Pass
 from enterprise_recsys.records import (
     AGGREGATE_COLUMNS,
     COUNT_COLUMNS,
@@ -26,9 +26,6 @@ from enterprise_recsys.records import (
     Ints,
 )
 
-_SPARSE = 2
-"""Numbers for each event that ids may spread over and still be used as they are."""
-
 
 @dataclass(frozen=True)
 class Past:
@@ -42,47 +39,10 @@ class Past:
         return Past(self.users.take(index), self.items.take(index))
 
 
-@dataclass(frozen=True)
-class InTime:
-    """The events of a log in the order of (time, source row), as every pass over its past needs them.
-
-    Attributes:
-        order: [R] source rows.
-        times: [R] microseconds since 1970, not falling.
-        ratings: [R] NaN where there is none.
-    """
-
-    order: Ints
-    times: Ints
-    ratings: Floats
-
-    @classmethod
-    def of(cls, events: pl.DataFrame) -> InTime:
-        """Sort a log; only its times and ratings are looked at."""
-        times = times_of(events)
-        order = by_time(times)
-        return cls(order, times[order], ratings_of(events)[order])
-
-    def past(self, ids: pl.Series) -> Floats:
-        """[R, ...] in source order, the lines of what was known of each event's owner; `ids` [R] in source order."""
-        return lines_of_past(_codes(ids)[self.order], self.times, self.ratings, places=self.order)
-
-
 def past_of(events: pl.DataFrame) -> Past:
     """The statistics of each event's user and item, from the events of this log strictly before it."""
-    in_time = InTime.of(events)
-    return Past(*(Statistics.of_lines(in_time.past(events[key])) for key in (USER_ID, ITEM_ID)))
-
-
-def _codes(ids: pl.Series) -> NDArray[np.uint32]:
-    """A number from 0 on for each id, the same for the same id; most of them are in use."""
-    if ids.dtype.is_integer():
-        least, largest = ids.min(), ids.max()
-        if isinstance(least, int) and isinstance(largest, int) and largest - least < _SPARSE * len(ids):
-            return (ids.to_numpy() - least).astype(np.uint32)
-        ids = ids.cast(pl.String)
-    own = pl.Categorical(pl.Categories.random())
-    return ids.cast(own).to_physical().to_numpy().astype(np.uint32, copy=False)
+    passing = Pass(times_of(events), ratings_of(events))
+    return Past(*(Statistics.of_lines(passing.lines(numbers_of(events[key]))) for key in (USER_ID, ITEM_ID)))
 
 
 def times_of(events: pl.DataFrame) -> Ints:

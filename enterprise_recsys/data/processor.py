@@ -9,10 +9,11 @@ import numpy as np
 import polars as pl
 
 from enterprise_recsys.config import ModelConfig
-from enterprise_recsys.data.aggregates import of_past, statistics_of
+from enterprise_recsys.data.aggregates import statistics_of
 from enterprise_recsys.data.features import Feature, encode, fit_number, fitted
 from enterprise_recsys.data.frames import to_interactions
 from enterprise_recsys.data.ordering import by_time
+from enterprise_recsys.data.past import of_past
 from enterprise_recsys.data.processed import Past, past_of, processed, ratings_of, statistic_names, times_of
 from enterprise_recsys.data.schema import Schema
 from enterprise_recsys.data.splits import SPLITS, follow_in_time

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import polars.selectors as cs
 
-from enterprise_recsys.data import files
+from enterprise_recsys.data import coding, files
 from enterprise_recsys.data.aliases import renames
 from enterprise_recsys.data.delimited import Loaded, no_faults
 from enterprise_recsys.data.faults import cut
@@ -63,6 +63,7 @@ class Sifted:
         rows_in: R + Q.
         names: the log's columns as they were called.
         told: remarks for the reader.
+        coded: whether the ids in `frame` are, see `coding.coded`.
     """
 
     frame: pl.DataFrame
@@ -71,6 +72,7 @@ class Sifted:
     rows_in: int
     names: tuple[str, ...] = ()
     told: tuple[str, ...] = ()
+    coded: bool = False
 
     @property
     def rows_used(self) -> int:
@@ -104,6 +106,7 @@ def admit(
     reading: Reading | None = None,
     download: bool = False,
     now: datetime | None = None,
+    coded: bool = False,
 ) -> Admitted:
     """Read a log, set aside the rows that cannot be used, and refuse it when they are too many.
 
@@ -113,6 +116,7 @@ def admit(
         reading: how to read it; None is `Reading()`.
         download: fetch a named set that is not there.
         now: the latest time that an event can have; None is five minutes from now.
+        coded: give the ids coded, see `coding.coded`; for large logs.
 
     Raises:
         DataError: it cannot be read, a whole column is unusable, more rows are bad than `most_bad` allows, or none is
@@ -121,12 +125,21 @@ def admit(
     reading = reading or Reading()
     loaded, own_users, own_items, name = loaded_of(data, reading, download=download)
     sifted = sift(loaded, name, reading, now=now)
+    del loaded  # its ids, which the coded ones are in place of
+    sifted = with_codes(sifted) if coded else sifted
     refuse_if_too_bad(sifted, name, reading)
     user_table, item_table = (
         found if path is None else files.table(path, reading.columns, encoding=reading.encoding)
         for path, found in ((users, own_users), (items, own_items))
     )
     return Admitted(interactions(sifted, user_table, item_table, name, reading), sifted)
+
+
+def with_codes(sifted: Sifted) -> Sifted:
+    """The same with coded ids, where they are of a type that can be coded."""
+    if not coding.can_be_coded(sifted.frame):
+        return sifted
+    return replace(sifted, frame=coding.coded(sifted.frame), coded=True)
 
 
 def interactions(
@@ -151,6 +164,7 @@ def interactions(
         name=name,
         columns={old: new for old, new in reading.columns.items() if old in tables},
         event_weights=reading.event_weights,
+        coded=sifted.coded,
     )
 
 

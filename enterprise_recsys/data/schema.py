@@ -106,7 +106,8 @@ class Schema:
         for owner, table in owned:
             for series in table.iter_columns() if table is not None else ():
                 if owner == "context" and series.name in _ROLES:
-                    columns.append(Column(series.name, "event", _ROLES[series.name], str(series.dtype)))
+                    stored = "String" if isinstance(series.dtype, pl.Enum) else str(series.dtype)  # Enum: coded ids
+                    columns.append(Column(series.name, "event", _ROLES[series.name], stored))
                 elif series.name not in (USER_ID, ITEM_ID):
                     columns.append(_column(series, owner, kinds))
         if kinds:

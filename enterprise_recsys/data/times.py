@@ -63,15 +63,16 @@ def from_numbers(column: pl.Series, name: str) -> pl.Series:
             f"{TIMESTAMP} is a {column.dtype} too large to be exact in {where(bad, name)}: {example(column, bad)}; "
             "give whole numbers (integers), or Float64 seconds."
         )
-    sizes = column.cast(pl.Float64)
-    units = units_of(sizes)
-    counts = {UNITS[int(unit)]: units.eq(unit).sum() for unit in units.unique().sort()}
-    if len(counts) > 1 or UNITS[4] in counts:
+    ends = pl.Series([column.min(), column.max()], dtype=column.dtype)  # one unit at both ends is one unit between
+    units = units_of(ends.cast(pl.Float64))
+    if units.n_unique() > 1 or units[0] == 4:
+        units = units_of(column.cast(pl.Float64))
+        counts = {UNITS[int(unit)]: units.eq(unit).sum() for unit in units.unique().sort()}
         mix = ", ".join(f"{count:,} in {unit}" for unit, count in counts.items())
         raise DataError(
             f"{TIMESTAMP} of {name} does not tell one unit by the size of its values: {mix}; give all in seconds."
         )
-    if column.is_between(*_DATES).all():  # 1970-08 in seconds: a month that no log comes from
+    if ends.is_between(*_DATES).all():  # 1970-08 in seconds: a month that no log comes from
         dates = column.cast(pl.Int64).cast(pl.String).str.to_date("%Y%m%d", strict=False)
         if not dates.has_nulls():
             raise DataError(
@@ -82,7 +83,7 @@ def from_numbers(column: pl.Series, name: str) -> pl.Series:
     if unit == 3:
         micros = (column // 1000).cast(pl.Int64)
     elif column.dtype.is_float():
-        micros = (sizes * (1e6, 1e3, 1.0)[unit]).round().cast(pl.Int64)
+        micros = (column.cast(pl.Float64) * (1e6, 1e3, 1.0)[unit]).round().cast(pl.Int64)
     else:
         micros = column.cast(pl.Int64) * (1_000_000, 1_000, 1)[unit]
     return micros.cast(pl.Datetime("us")).dt.replace_time_zone("UTC").alias(TIMESTAMP)
@@ -118,6 +119,8 @@ def unusable(column: pl.Series, now: datetime) -> dict[str, pl.Series]:
         seconds = _moments(column).dt.epoch("us") / 1e6
         unread = ~missing & seconds.is_null()
         return {"time missing": missing, "time unreadable": unread, "time in the future": _over(seconds, latest)}
+    if _is_plain(column, latest):
+        return {}
     missing = column.is_null()
     if column.dtype.is_numeric():
         sizes = column.cast(pl.Float64)
@@ -126,6 +129,16 @@ def unusable(column: pl.Series, now: datetime) -> dict[str, pl.Series]:
         late = _over(column.cast(pl.Datetime("us")).to_physical() / 1e6, latest)
         return {"time missing": missing, "time in the future": late}
     return {"time missing": missing}
+
+
+def _is_plain(column: pl.Series, latest: float) -> bool:
+    """Whether whole numbers are all of one unit, later than 1973 and not of the future: seen from two of them."""
+    if not column.dtype.is_integer() or column.null_count() or not len(column):
+        return False
+    ends = pl.Series([column.min(), column.max()], dtype=pl.Float64)
+    units = units_of(ends)
+    seconds = ends / 10.0 ** (units.cast(pl.Float64) * 3)
+    return bool(units[0] == units[1] and units[1] < 4 and seconds[0] > _LATE and seconds[1] <= latest)
 
 
 def _over(seconds: pl.Series, latest: float) -> pl.Series:

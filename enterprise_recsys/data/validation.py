@@ -16,7 +16,15 @@ from enterprise_recsys.data.checks import examine, set_aside
 from enterprise_recsys.data.delimited import no_faults
 from enterprise_recsys.data.faults import counted
 from enterprise_recsys.data.findings import Evidence, Finding
-from enterprise_recsys.data.quarantine import Reading, Sifted, interactions, loaded_of, refuse_if_too_bad, sift
+from enterprise_recsys.data.quarantine import (
+    Reading,
+    Sifted,
+    interactions,
+    loaded_of,
+    refuse_if_too_bad,
+    sift,
+    with_codes,
+)
 from enterprise_recsys.data.schema import Schema
 from enterprise_recsys.errors import DataError
 from enterprise_recsys.records import ITEM_ID, TIMESTAMP, USER_ID, Interactions
@@ -120,6 +128,8 @@ def validate(
         sifted = sift(loaded, name, reading, now=now)
     except DataError as error:
         return Validation(name, loaded.rows_in, len(loaded.frame), loaded.broken, (_refusal(error),), told=loaded.told)
+    del loaded
+    sifted = with_codes(sifted)
     rows = len(sifted.frame)
     try:
         refuse_if_too_bad(sifted, name, reading)

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from enterprise_recsys.data import aggregates, ordering
-from enterprise_recsys.data.aggregates import Running, Statistics, Timeline, of_past
+from enterprise_recsys.data import kernels, ordering, past
+from enterprise_recsys.data.aggregates import Running, Statistics, Timeline
+from enterprise_recsys.data.past import of_past
 from enterprise_recsys.data.splits import Split
 from enterprise_recsys.records import WINDOWS_DAYS, Floats, Ints
 
@@ -87,8 +88,34 @@ def test_the_size_of_a_block_does_not_matter(monkeypatch: pytest.MonkeyPatch) ->
     rows, times = generator.zipf(1.5, 5000) % 300, np.sort(generator.integers(0, 10**9, 5000)) * 1_000_000
     ratings = generator.normal(3, 1, 5000).astype(np.float32)
     whole = of_past(rows, times, ratings)
-    monkeypatch.setattr(aggregates, "_BLOCK", 100)
+    monkeypatch.setattr(past, "_BLOCK", 100)
     assert_same(of_past(rows, times, ratings), whole)
+
+
+@pytest.mark.parametrize("unit", [1, 1_000_000])
+@pytest.mark.parametrize("rising", [True, False])
+def test_the_loops_give_the_bits_of_the_numpy_form(unit: int, rising: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(5)
+    times = generator.integers(0, 400, 2_500) * HOUR + generator.integers(0, 3, 2_500) * unit
+    times = np.sort(times) if rising else times
+    rows = (generator.zipf(1.4, 2_500) % 200).astype(np.uint32)
+    ratings = np.where(generator.random(2_500) < 0.2, np.nan, generator.normal(3, 1, 2_500)).astype(np.float32)
+    expected = of_past(rows, times, ratings)
+    monkeypatch.setattr(past, "_BLOCK", 300)
+    monkeypatch.setattr(kernels, "pay", lambda rows: True)
+    monkeypatch.setattr(kernels, "compiled", lambda loop: loop)  # as ordinary Python, with or without Numba
+    assert_same(of_past(rows, times, ratings), expected)
+
+
+def test_compiled_loops_give_the_bits_of_the_numpy_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("numba")
+    generator = np.random.default_rng(6)
+    times = generator.integers(0, 10**8, 50_000) * 1_000_000
+    rows = (generator.zipf(1.3, 50_000) % 3_000).astype(np.uint32)
+    ratings = generator.normal(3, 1, 50_000).astype(np.float32)
+    expected = of_past(rows, times, ratings)
+    monkeypatch.setattr(kernels, "LEAST_ROWS", 0)
+    assert_same(of_past(rows, times, ratings), expected)
 
 
 def test_an_empty_log_has_no_past() -> None:
@@ -112,10 +139,9 @@ events = st.lists(
 def test_any_order_of_the_rows_gives_each_event_the_same_statistics(log: list, chance) -> None:
     def told(shuffled: list) -> list:
         times = np.array([moment for _, moment, _, _ in shuffled]) * 10 * HOUR
-        order = ordering.by_time(times)
         rows = np.array([row for row, _, _, _ in shuffled])
         ratings = np.array([np.nan if rating is None else rating for _, _, rating, _ in shuffled], np.float32)
-        past = of_past(rows[order], times[order], ratings[order], places=order)
+        past = of_past(rows, times, ratings)
         numbers = [past.count, *past.recent.T, past.since, past.age, past.mean, past.std]
         return [tuple(f"{one[place]:.5g}" for one in numbers) for place in range(len(shuffled))]
 

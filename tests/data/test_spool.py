@@ -13,11 +13,11 @@ from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.worlds import World
 
 
-@pytest.mark.parametrize("size", [700, 1 << 20])
+@pytest.mark.parametrize("size", [9, 20])
 def test_a_folder_holds_the_frames_of_the_processor(
     size: int, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spool, "SLICE", size)
+    monkeypatch.setattr(spool, "STRETCH_BITS", size)
     source = tmp_path / "log.parquet"
     to_frame(world.interactions, pandas=False).sample(fraction=1.0, shuffle=True, seed=0).write_parquet(source)
     made = prepare(str(source), tmp_path / "out")
