@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from enterprise_recsys.evaluation.findings import is_real
 from enterprise_recsys.evaluation.report import BEST_POSSIBLE
 from enterprise_recsys.reporting.content import Cell, Content
 from enterprise_recsys.reporting.drawing import GRID, HUES, INK, MARKS, MUTED, PAPER, Plot, drawn, legend, short
@@ -35,8 +36,8 @@ def differences(content: Content) -> list[Plot]:
         axes.axvline(0.0, color=INK, linewidth=1.0)
         for height, (_, cell) in enumerate(reversed(rows)):
             value = cell.value or 0.0
-            is_real = (cell.p or 0.0) < 1 - content.confidence and not (cell.low or 0.0) <= 0 <= (cell.high or 0.0)
-            hue = MUTED if not is_real else HUES[1] if value > 0 else HUES[4]
+            real = is_real(cell.low or 0.0, cell.high or 0.0, cell.p or 0.0, content.confidence)
+            hue = MUTED if not real else HUES[1] if value > 0 else HUES[4]
             if cell.low is not None and cell.high is not None:
                 axes.plot([cell.low, cell.high], [height, height], color=hue, linewidth=3, solid_capstyle="round")
             axes.plot([value], [height], marker="o", color=hue, markersize=7, markeredgecolor=PAPER)
