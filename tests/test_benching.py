@@ -116,7 +116,8 @@ def test_ours_is_a_system_beside_the_baselines() -> None:
 
 def test_what_is_measured_again_by_one_command_exists() -> None:
     from benchmarks.quality import BASELINES as plan
+    from benchmarks.quality import TRIALS as fewer
     from enterprise_recsys.protocols.predictors import PREDICTORS
 
-    assert set(plan) <= set(PROTOCOLS)
+    assert set(fewer) <= set(plan) <= set(PROTOCOLS)
     assert {system for systems in plan.values() for system in systems} <= set(SYSTEMS) | set(PREDICTORS)
