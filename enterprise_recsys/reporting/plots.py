@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+ROWS = 11
+"""Groups in one picture; more would make it longer than a screen."""
 WIDTHS = {"Diversity": "diversity", "FeatureDiversity": "diversity of features", "Coverage": "coverage"}
 """Metric of how wide lists are -> in words. Diversity of features is drawn where there are no item vectors."""
 
@@ -112,18 +114,31 @@ def _curve(content: Content, metric: str, lines: Mapping[str, Sequence[float]]) 
 
 
 def slices(content: Content) -> list[Plot]:
-    """The headline metric for each group of users."""
+    """The headline metric for each group: of users, with intervals, and of items; long rows of groups in several."""
     if len(content.slices) < 2:
         return []
+    of_items = [all(cell.low is None for cell in cells.values()) for _, _, cells in content.slices]
+    parted = {
+        "users": [one for one, is_items in zip(content.slices, of_items, strict=True) if not is_items],
+        "items": [one for one, is_items in zip(content.slices, of_items, strict=True) if is_items],
+    }
+    return [
+        _groups(content, kind, groups[start : start + ROWS], start // ROWS)
+        for kind, groups in parted.items()
+        for start in range(0, len(groups), ROWS)
+    ]
+
+
+def _groups(content: Content, kind: str, groups: Sequence[tuple[str, int, Mapping[str, Cell]]], part: int) -> Plot:
     systems = [name for name in content.systems if name != BEST_POSSIBLE]
 
     def draw(axes: Axes) -> None:
         step = 0.72 / max(len(systems), 1)
-        for height, (_, _, cells) in enumerate(reversed(content.slices)):
+        for height, (_, _, cells) in enumerate(reversed(groups)):
             for place, name in enumerate(systems):
                 if name in cells:
                     _interval(axes, cells[name], height + 0.36 - step * (place + 0.5), *look(content, name), name)
-        titles = [f"{short(title)}\n{users:,}" for title, users, _ in reversed(content.slices)]
+        titles = [f"{short(title)}\n{users:,}" for title, users, _ in reversed(groups)]
         axes.set_yticks(range(len(titles)), titles, color=INK)
         for height in range(1, len(titles)):
             axes.axhline(height - 0.5, color=GRID, linewidth=0.8)
@@ -136,10 +151,13 @@ def slices(content: Content) -> list[Plot]:
 
     says = "; ".join(
         f"{title}: " + ", ".join(f"{name} {cell.value:.4f}" for name, cell in cells.items() if cell.value is not None)
-        for title, _, cells in content.slices
+        for title, _, cells in groups
     )
-    height = 1.3 + 0.16 * len(content.slices) * (len(systems) + 1)
-    return [drawn("slices", f"For whom? ({content.headline})", says, draw, height=height)]
+    title = "For whom?" if kind == "users" else "Of which items?"
+    further = f"_{part + 1}" if part else ""
+    height = 1.3 + 0.16 * len(groups) * (len(systems) + 1)
+    heading = f"{title} ({content.headline}{', further groups' if part else ''})"
+    return drawn(f"slices_{kind}{further}", heading, says, draw, height=height)
 
 
 def _interval(axes: Axes, cell: Cell, height: float, hue: str, mark: str, name: str) -> None:
