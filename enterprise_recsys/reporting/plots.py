@@ -138,7 +138,9 @@ def _groups(content: Content, kind: str, groups: Sequence[tuple[str, int, Mappin
             for place, name in enumerate(systems):
                 if name in cells:
                     _interval(axes, cells[name], height + 0.36 - step * (place + 0.5), *look(content, name), name)
-        titles = [f"{short(title)}\n{users:,}" for title, users, _ in reversed(groups)]
+        # Whose feature it is says the picture's title; the room is for the value.
+        named = [title.removeprefix("User ").removeprefix("Item ").capitalize() for title, _, _ in groups]
+        titles = [f"{short(name)}\n{users:,}" for name, (_, users, _) in zip(named, groups, strict=True)][::-1]
         axes.set_yticks(range(len(titles)), titles, color=INK)
         for height in range(1, len(titles)):
             axes.axhline(height - 0.5, color=GRID, linewidth=0.8)
@@ -163,7 +165,8 @@ def _groups(content: Content, kind: str, groups: Sequence[tuple[str, int, Mappin
 def _interval(axes: Axes, cell: Cell, height: float, hue: str, mark: str, name: str) -> None:
     if cell.low is not None and cell.high is not None:
         axes.plot([cell.low, cell.high], [height, height], color=hue, linewidth=1.6, solid_capstyle="round")
-    axes.plot([cell.value], [height], mark, color=hue, markersize=5.5, markeredgecolor=PAPER, label=name)
+    # Not cut off where it stands on the edge: 0 is a figure that some groups have.
+    axes.plot([cell.value], [height], mark, color=hue, markersize=5.5, markeredgecolor=PAPER, label=name, clip_on=False)
 
 
 def trade(content: Content) -> list[Plot]:
