@@ -62,7 +62,7 @@ def test_several_seeds_of_one_split_have_an_interval_over_seeds_and_users(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(benching, "PROTOCOLS", {"same": Protocol(lambda data, seed: blocks_task(users=60), ("HR@1",))})
-    order = Order("same", "bpr", seeds=3, dials={"epochs": 3})
+    order = Order("same", "bpr", seeds=3, dials={"epochs": 1, "learning_rate": 0.003})
     told = list(bench(order, record=tmp_path / "same.jsonl"))
     found = read(tmp_path)
     (summary,) = (line for line in found if line.summary)
