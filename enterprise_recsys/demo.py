@@ -21,6 +21,7 @@ from enterprise_recsys.data import prepared
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.sources import read
 from enterprise_recsys.data.splits import SPLITS, Split, checksum
+from enterprise_recsys.data.watching import Leaks
 from enterprise_recsys.data.worlds import World, make_world
 from enterprise_recsys.errors import RecsysError
 from enterprise_recsys.evaluation import results
@@ -35,7 +36,9 @@ STAGE_OF = {"two_stage": "two_stage", "retrieval": "retrieval", "index": "retrie
 """First part of a key of ours -> the stage that its result line names."""
 
 
-def run(data: str, out: Path, config: ModelConfig, *, download: bool, record: Path | None) -> None:
+def run(
+    data: str, out: Path, config: ModelConfig, *, download: bool, record: Path | None, leaks: Leaks = "refuse"
+) -> None:
     """Read, split, train, measure, save, serve, ask; see `recsys demo --help`."""
     began = time.monotonic()
     trainer = ProductionTrainer(config)
@@ -50,11 +53,11 @@ def run(data: str, out: Path, config: ModelConfig, *, download: bool, record: Pa
     if world is not None:
         prepared.write(DataProcessor(config).prepare(log), Path("processed_data.pkl"))
     started = time.monotonic()
-    trainer.fit(parts.train, parts.val)
+    trainer.fit(parts.train, parts.val, leaks=leaks)
     seconds = time.monotonic() - started
     print(f"  trained in {seconds:.0f} s: {trainer.chosen}\n\nEvaluation on the newest tenth of the log")
     extra = {"best_possible": _best(world, parts)} if world is not None else {}
-    figures = trainer.evaluate(parts.test, extra=extra)
+    figures = trainer.evaluate(parts.test, extra=extra, leaks=leaks)
     print(figures)
     trainer.save(out)
     _show(trainer, parts)

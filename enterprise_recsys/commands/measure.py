@@ -106,6 +106,7 @@ def backtest(
     k: Length = 10,
     config: Annotated[Path | None, typer.Option(help="A JSON file with dials of ModelConfig.")] = None,
     dials: Dials = None,
+    leaks: LeaksSaid = "refuse",
     as_json: Json = False,
     download: Download = False,
 ) -> None:
@@ -117,7 +118,8 @@ def backtest(
         print(f"{run.start:%Y-%m-%d} to {run.end:%Y-%m-%d}, seed {run.seed}: measured", file=sys.stderr)
 
     log = read(data, users=users, items=items, download=download)
-    result = rolling.backtest(config_of(dials, config), log, folds=folds, dates=date or (), seeds=seeds, k=k, told=told)
+    dialled, dates = config_of(dials, config), date or ()
+    result = rolling.backtest(dialled, log, folds=folds, dates=dates, seeds=seeds, k=k, told=told, leaks=leaks)
     print(json.dumps(result.to_json()) if as_json else result)
 
 
