@@ -19,6 +19,7 @@ from enterprise_recsys.evaluation import results
 from enterprise_recsys.evaluation.protocol import System
 from enterprise_recsys.evaluation.results import PUBLISHED, ResultLine
 from enterprise_recsys.evaluation.tables import columns_of_text
+from enterprise_recsys.protocols.contests import differences
 from enterprise_recsys.protocols.listers import LISTERS
 from enterprise_recsys.protocols.measuring import Run, over_runs, run_lists, run_rows
 from enterprise_recsys.protocols.predictors import PREDICTORS
@@ -120,8 +121,27 @@ class Order:
         return " ".join(words)
 
 
-def bench(order: Order, *, record: Path | None = None) -> Iterator[str]:
+def contest(orders: Sequence[Order], *, record: Path | None = None) -> Iterator[str]:
+    """Run orders of one protocol one after the other, and say between which two of the systems the difference is real.
+
+    Raises:
+        ConfigError, DataError: see `bench`.
+    """
+    kept: dict[str, list[Run]] = {order.system: [] for order in orders}
+    for order in orders:
+        yield from bench(order, record=record, runs=kept[order.system])
+    if len(kept) > 1:
+        metric = PROTOCOLS[orders[0].protocol].metrics[0]
+        yield from ["", *differences(kept, metric).sentences(metric)]
+
+
+def bench(order: Order, *, record: Path | None = None, runs: list[Run] | None = None) -> Iterator[str]:
     """Run an order seed by seed; gives the lines to print as they come.
+
+    Args:
+        order: what is measured.
+        record: a file for the result lines.
+        runs: a list that takes what each seed gave.
 
     Raises:
         ConfigError: an unknown name, or no seed.
@@ -132,7 +152,7 @@ def bench(order: Order, *, record: Path | None = None) -> Iterator[str]:
     if seeds < 1:
         raise ConfigError(f"seeds={seeds} is out of range; it is a number of runs, 1 or more.")
     lines: list[ResultLine] = []
-    runs: list[Run] = []
+    runs = [] if runs is None else runs
     for seed in range(seeds):
         began = time.monotonic()
         task = protocol.load(order.data, seed)

@@ -87,6 +87,19 @@ def test_the_command_line_prints_the_table_and_takes_dials() -> None:
     assert done.exit_code == 0 and "ridge=2.5" in done.stdout and "ease (retrieval)" in done.stdout
 
 
+def test_several_systems_are_compared_pair_by_pair() -> None:
+    words = ["bench", "quality", "--protocol", "made", "--seeds", "1", "--trials", "0"]
+    systems = ["--system", "ease", "--system", "popularity", "--system", "edlae"]
+    done = CliRunner().invoke(app, [*words, *systems], catch_exceptions=False)
+    told = done.stdout.splitlines()[-3:]
+    assert told[0].startswith("ease is better than popularity in HR@1 by ") and "p = 0.001" in told[0]
+    assert told[1].startswith("no clear difference between ease and edlae in HR@1: +0.0000")
+    assert told[2].startswith("popularity is worse than edlae in HR@1 by ")
+    # Predictions have no users of their own, and nothing is told of pairs.
+    rows = ["bench", "quality", "--protocol", "stars", "--trials", "0", "--system", "bias", "--system", "lightgbm"]
+    assert "better" not in CliRunner().invoke(app, rows, catch_exceptions=False).stdout
+
+
 def test_the_command_can_be_typed_again() -> None:
     order = Order("made", "ease", dials={"ridge": 2.5}, data=Path("/somewhere/files"))
     assert order.command == "recsys bench quality --protocol made --system ease --data files --set ridge=2.5"

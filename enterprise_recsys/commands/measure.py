@@ -125,7 +125,7 @@ def backtest(
 
 def quality(
     protocol: Annotated[str, typer.Option(help="A published protocol by name, such as ml1m-loo.")],
-    system: Annotated[str, typer.Option(help="ours, or a baseline by name, such as ease.")],
+    system: Annotated[list[str], typer.Option(help="ours, or a baseline by name, such as ease; several are compared.")],
     seeds: Annotated[int | None, typer.Option(min=1, help="Runs; by default as many as the protocol asks for.")] = None,
     trials: Annotated[
         int, typer.Option(min=0, help="Settings that the search tries on validation; 0: the defaults as they are.")
@@ -134,9 +134,8 @@ def quality(
     data: Annotated[Path | None, typer.Option(help="Where the data lies, if not under $RECSYS_DATA.")] = None,
     record: Annotated[Path | None, typer.Option(help="Append the figures to this JSONL file.")] = None,
 ) -> None:
-    """Run a system through a protocol and print its figures beside the published ones."""
-    from enterprise_recsys.benching import Order
-    from enterprise_recsys.benching import bench as run
+    """Run systems through a protocol and print their figures beside the published ones."""
+    from enterprise_recsys.benching import Order, contest
 
     fixed = {}
     for dial in dials or ():
@@ -145,5 +144,6 @@ def quality(
             fixed[name] = float(value) if not value.lstrip("-").isdigit() else int(value)
         except ValueError:
             raise ConfigError(f"--set {dial!r} is wrong: here it is name=number, such as --set ridge=500.") from None
-    for line in run(Order(protocol, system, seeds, trials, fixed, data), record=record):
+    orders = [Order(protocol, one, seeds, trials, fixed, data) for one in dict.fromkeys(system)]
+    for line in contest(orders, record=record):
         print(line)
