@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-ROWS = 11
+ROWS = 12
 """Groups in one picture; more would make it longer than a screen."""
 WIDTHS = {"Diversity": "diversity", "FeatureDiversity": "diversity of features", "Coverage": "coverage"}
 """Metric of how wide lists are -> in words. Diversity of features is drawn where there are no item vectors."""

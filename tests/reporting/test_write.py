@@ -143,7 +143,7 @@ def test_groups_of_users_and_of_items_are_pictures_apart_and_none_is_too_long(tm
     plots = plots_of(content_of(Detail(figures), title="t", provenance={}))
     told = {plot.name: plot for plot in plots if plot.name.startswith("slices")}
     assert list(told) == ["slices_users", "slices_users_2", "slices_items"]
-    assert told["slices_users"].says.count(";") == 10 and told["slices_users_2"].says.count(";") == 3
+    assert told["slices_users"].says.count(";") == 11 and told["slices_users_2"].says.count(";") == 2
     assert told["slices_users_2"].title == "For whom? (NDCG@10, further groups)"
     assert told["slices_items"].says.startswith("Item kind 0: ours 0.2000, theirs 0.2000; Item kind 1")
 
