@@ -117,6 +117,13 @@ def test_faults_are_told() -> None:
     with pytest.raises(ConfigError, match="--set 'ridge' is wrong: here it is name=number"):
         words = ["bench", "quality", "--protocol", "made", "--system", "ease", "--set", "ridge"]
         CliRunner().invoke(app, words, catch_exceptions=False)
+    with pytest.raises(ConfigError, match="--set goes with one --system, whose dials it fixes; got ease, edlae"):
+        words = ["bench", "quality", "--protocol", "made", "--system", "ease", "--system", "edlae", "--set", "ridge=3"]
+        CliRunner().invoke(app, words, catch_exceptions=False)
+    with pytest.raises(ConfigError, match="ease has no dial 'width'; it has: ridge"):
+        list(bench(Order("made", "ease", dials={"width": 3})))
+    with pytest.raises(ConfigError, match="popularity has no dial 'width'; it has: none"):
+        list(bench(Order("made", "popularity", dials={"width": 3})))
     with pytest.raises(DataError, match="ours goes by time, and the data of this protocol has none"):
         ours(blocks_task(has_times=False), metric="HR@1", seed=0, trials=0, dials={})
 

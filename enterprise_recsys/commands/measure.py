@@ -144,6 +144,8 @@ def quality(
             fixed[name] = float(value) if not value.lstrip("-").isdigit() else int(value)
         except ValueError:
             raise ConfigError(f"--set {dial!r} is wrong: here it is name=number, such as --set ridge=500.") from None
+    if fixed and len(set(system)) > 1:
+        raise ConfigError(f"--set goes with one --system, whose dials it fixes; got {', '.join(system)}.")
     orders = [Order(protocol, one, seeds, trials, fixed, data) for one in dict.fromkeys(system)]
     for line in contest(orders, record=record):
         print(line)

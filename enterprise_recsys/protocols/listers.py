@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from enterprise_recsys.baselines.sources import Fit, Source
 from enterprise_recsys.baselines.table import BASELINES, NEEDS_TIMES, SEEDED, SPACES
 from enterprise_recsys.baselines.tuning import search
-from enterprise_recsys.errors import DataError
+from enterprise_recsys.errors import ConfigError, DataError
 from enterprise_recsys.evaluation.protocol import System, measure
 from enterprise_recsys.protocols.tasks import Answer, Dials, Encoded, Lister, ListTask
 from enterprise_recsys.records import Ints, Queries, Ragged, Ranked
@@ -39,14 +40,18 @@ def of_baseline(name: str) -> Lister:
     """A baseline as a lister: dials by the search of `baselines.tuning`, then learnt anew on what `judge` allows.
 
     Raises on a call:
+        ConfigError: the baseline has no such dial.
         DataError: the baseline goes by time, and the data has none.
     """
     fit, seeded = BASELINES[name], name in SEEDED
+    known = [one for one in inspect.signature(fit).parameters if one not in ("events", "n_users", "n_items")]
 
     def answer(task: ListTask, *, metric: str, seed: int, trials: int, dials: Dials) -> Answer:
         if name in NEEDS_TIMES and not task.has_times:
             raise DataError(f"{name} goes by time, and the data of this protocol has none; take popularity.")
-        fixed = {"seed": seed} if seeded else {}
+        if strange := [dial for dial in dials if dial not in known]:
+            raise ConfigError(f"{name} has no dial {strange[0]!r}; it has: {', '.join(known) or 'none'}.")
+        fixed = {"seed": seed} if seeded and "seed" not in dials else {}
         if not dials and trials > 1 and SPACES[name]:
             dials = _chosen(fit, name, task, metric, seed, trials)
         judge = Encoded.of(task.judge, task.catalogue)
