@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,8 +19,9 @@ from enterprise_recsys.evaluation import results
 from enterprise_recsys.evaluation.protocol import System
 from enterprise_recsys.evaluation.results import PUBLISHED, ResultLine
 from enterprise_recsys.evaluation.tables import columns_of_text
+from enterprise_recsys.protocols.contests import differences
 from enterprise_recsys.protocols.listers import LISTERS
-from enterprise_recsys.protocols.measuring import Run, run_lists, run_rows
+from enterprise_recsys.protocols.measuring import Run, over_runs, run_lists, run_rows
 from enterprise_recsys.protocols.predictors import PREDICTORS
 from enterprise_recsys.protocols.stacking import stacked
 from enterprise_recsys.protocols.table import PROTOCOLS
@@ -120,8 +121,27 @@ class Order:
         return " ".join(words)
 
 
-def bench(order: Order, *, record: Path | None = None) -> Iterator[str]:
+def contest(orders: Sequence[Order], *, record: Path | None = None) -> Iterator[str]:
+    """Run orders of one protocol one after the other, and say between which two of the systems the difference is real.
+
+    Raises:
+        ConfigError, DataError: see `bench`.
+    """
+    kept: dict[str, list[Run]] = {order.system: [] for order in orders}
+    for order in orders:
+        yield from bench(order, record=record, runs=kept[order.system])
+    if len(kept) > 1:
+        metric = PROTOCOLS[orders[0].protocol].metrics[0]
+        yield from ["", *differences(kept, metric).sentences(metric)]
+
+
+def bench(order: Order, *, record: Path | None = None, runs: list[Run] | None = None) -> Iterator[str]:
     """Run an order seed by seed; gives the lines to print as they come.
+
+    Args:
+        order: what is measured.
+        record: a file for the result lines.
+        runs: a list that takes what each seed gave.
 
     Raises:
         ConfigError: an unknown name, or no seed.
@@ -132,6 +152,7 @@ def bench(order: Order, *, record: Path | None = None) -> Iterator[str]:
     if seeds < 1:
         raise ConfigError(f"seeds={seeds} is out of range; it is a number of runs, 1 or more.")
     lines: list[ResultLine] = []
+    runs = [] if runs is None else runs
     for seed in range(seeds):
         began = time.monotonic()
         task = protocol.load(order.data, seed)
@@ -139,12 +160,23 @@ def bench(order: Order, *, record: Path | None = None) -> Iterator[str]:
         seconds = time.monotonic() - began
         new = _lines(order, run, task.checksum, seed, seconds)
         lines += new
+        runs.append(run)
         yield f"seed {seed}: targets {task.checksum}, {_told(run.dials)}, {seconds:.0f} s"
         if record is not None:
             results.append(record, new)
+    together = _together(lines, runs)
     if record is not None:
+        results.append(record, together)
         results.append(record, _absent(published_lines(order.protocol, protocol), record))
-    yield from table(lines, protocol)
+    yield from table([*lines, *together], protocol)
+
+
+def _together(lines: Sequence[ResultLine], runs: Sequence[Run]) -> list[ResultLine]:
+    """Summaries of several seeds on one split, with intervals over seeds and users; none where each seed cuts anew."""
+    if len(runs) < 2 or len({line.split_checksum for line in lines}) > 1:
+        return []
+    means = {(line.stage, line.metric): line for line in results.summarise(lines)}
+    return [replace(means[one.stage, one.metric], low=one.low, high=one.high) for one in over_runs(runs)]
 
 
 def _run(task: ListTask | RowTask, order: Order, metrics: Sequence[str], seed: int) -> Run:
@@ -163,9 +195,11 @@ def _told(dials: Dials) -> str:
 def table(lines: Sequence[ResultLine], protocol: Protocol) -> list[str]:
     """The measured figures and, under them, the published ones: a row a system, a column a metric.
 
-    In brackets the interval over users for one seed, the lowest and the highest seed for several.
+    In brackets the interval over users for one seed; for several, the interval over seeds and users where all have one
+    split (lines that are summaries), else the lowest and the highest seed.
     """
-    found = {(line.system, line.stage, line.metric): line for line in results.summarise(lines)}
+    told = [*results.summarise(lines), *(line for line in lines if line.summary)]
+    found = {(line.system, line.stage, line.metric): line for line in told}
     cells = [["", *protocol.metrics]]
     for system, stage in dict.fromkeys((line.system, line.stage) for line in lines):
         cells.append([f"{system} ({stage})", *(_cell(found.get((system, stage, one))) for one in protocol.metrics)])

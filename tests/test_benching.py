@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ PUBLISHED = (Published("best", {"HR@1": 0.9}, "a paper"), Published("again", {"H
 
 
 def made(data: Path | None, seed: int) -> ListTask:
-    return blocks_task(users=30 + seed)
+    return replace(blocks_task(users=30 + seed), checksum=f"made{seed}")
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +37,7 @@ def _protocols(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_figures_stand_beside_the_published_ones(tmp_path: Path) -> None:
     record = tmp_path / "made.jsonl"
     lines = list(bench(Order("made", "ease", seeds=2, trials=3), record=record))
-    assert lines[0].startswith("seed 0: targets made, ridge=") or "default dials" in lines[0]
+    assert lines[0].startswith("seed 0: targets made0, ridge=") or "default dials" in lines[0]
     told = "\n".join(lines)
     assert "ease (retrieval)  1.0000 [1.0000, 1.0000]" in told
     assert "best (published)                   0.9000" in told and "again (rerun)" in told
@@ -49,11 +50,30 @@ def test_the_figures_stand_beside_the_published_ones(tmp_path: Path) -> None:
         ("ease", "Coverage@1", 1),
         ("published:best", "HR@1", None),
     }
+    assert not any(line.summary for line in found), "each seed has other users, and there is no interval over both"
     mine = next(line for line in found if line.system == "ease")
     assert mine.command == "recsys bench quality --protocol made --system ease --seeds 2 --trials 3"
-    assert mine.split_checksum == "made" and mine.stage == "retrieval" and mine.low == 1.0 and mine.config_hash
+    assert mine.split_checksum == "made0" and mine.stage == "retrieval" and mine.low == 1.0 and mine.config_hash
     list(bench(Order("made", "popularity", trials=0), record=record))
     assert sum(line.system == "published:best" for line in read(tmp_path)) == 1, "told once"
+
+
+def test_several_seeds_of_one_split_have_an_interval_over_seeds_and_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(benching, "PROTOCOLS", {"same": Protocol(lambda data, seed: blocks_task(users=60), ("HR@1",))})
+    order = Order("same", "bpr", seeds=3, dials={"epochs": 1, "learning_rate": 0.003})
+    told = list(bench(order, record=tmp_path / "same.jsonl"))
+    found = read(tmp_path)
+    (summary,) = (line for line in found if line.summary)
+    seeds = [line for line in found if line.seed is not None]
+    assert (summary.seeds, summary.seed, summary.metric) == (3, None, "HR@1")
+    assert summary.value == pytest.approx(sum(line.value or 0.0 for line in seeds) / 3)
+    low, high = summary.low or 0.0, summary.high or 0.0
+    assert low < (summary.value or 0.0) < high
+    # Users alone: 60 of them with the same chance.
+    assert high - low > 0.8 * min((line.high or 0.0) - (line.low or 0.0) for line in seeds)
+    assert f"{summary.value:.4f} [{low:.4f}, {high:.4f}]" in "\n".join(told)
 
 
 def test_predictions_are_measured_for_as_many_seeds_as_the_protocol_asks() -> None:
@@ -65,6 +85,19 @@ def test_the_command_line_prints_the_table_and_takes_dials() -> None:
     words = ["bench", "quality", "--protocol", "made", "--system", "ease", "--set", "ridge=2.5"]
     done = CliRunner().invoke(app, words, catch_exceptions=False)
     assert done.exit_code == 0 and "ridge=2.5" in done.stdout and "ease (retrieval)" in done.stdout
+
+
+def test_several_systems_are_compared_pair_by_pair() -> None:
+    words = ["bench", "quality", "--protocol", "made", "--seeds", "1", "--trials", "0"]
+    systems = ["--system", "ease", "--system", "popularity", "--system", "edlae"]
+    done = CliRunner().invoke(app, [*words, *systems], catch_exceptions=False)
+    told = done.stdout.splitlines()[-3:]
+    assert told[0].startswith("ease is better than popularity in HR@1 by ") and "p = 0.001" in told[0]
+    assert told[1].startswith("no clear difference between ease and edlae in HR@1: +0.0000")
+    assert told[2].startswith("popularity is worse than edlae in HR@1 by ")
+    # Predictions have no users of their own, and nothing is told of pairs.
+    rows = ["bench", "quality", "--protocol", "stars", "--trials", "0", "--system", "bias", "--system", "lightgbm"]
+    assert "better" not in CliRunner().invoke(app, rows, catch_exceptions=False).stdout
 
 
 def test_the_command_can_be_typed_again() -> None:
@@ -84,6 +117,13 @@ def test_faults_are_told() -> None:
     with pytest.raises(ConfigError, match="--set 'ridge' is wrong: here it is name=number"):
         words = ["bench", "quality", "--protocol", "made", "--system", "ease", "--set", "ridge"]
         CliRunner().invoke(app, words, catch_exceptions=False)
+    with pytest.raises(ConfigError, match="--set goes with one --system, whose dials it fixes; got ease, edlae"):
+        words = ["bench", "quality", "--protocol", "made", "--system", "ease", "--system", "edlae", "--set", "ridge=3"]
+        CliRunner().invoke(app, words, catch_exceptions=False)
+    with pytest.raises(ConfigError, match="ease has no dial 'width'; it has: ridge"):
+        list(bench(Order("made", "ease", dials={"width": 3})))
+    with pytest.raises(ConfigError, match="popularity has no dial 'width'; it has: none"):
+        list(bench(Order("made", "popularity", dials={"width": 3})))
     with pytest.raises(DataError, match="ours goes by time, and the data of this protocol has none"):
         ours(blocks_task(has_times=False), metric="HR@1", seed=0, trials=0, dials={})
 
@@ -116,7 +156,8 @@ def test_ours_is_a_system_beside_the_baselines() -> None:
 
 def test_what_is_measured_again_by_one_command_exists() -> None:
     from benchmarks.quality import BASELINES as plan
+    from benchmarks.quality import TRIALS as fewer
     from enterprise_recsys.protocols.predictors import PREDICTORS
 
-    assert set(plan) <= set(PROTOCOLS)
+    assert set(fewer) <= set(plan) <= set(PROTOCOLS)
     assert {system for systems in plan.values() for system in systems} <= set(SYSTEMS) | set(PREDICTORS)

@@ -87,6 +87,9 @@ def test_a_comparison_says_which_is_better(measured_in: Path) -> None:
     [
         (["evaluate", "model", "--data", "log", "--report", "report.pdf"], "should end in .html"),
         (["evaluate", "model", "--data", "log", "--plots", "pictures"], "--plots goes with --report"),
+        (["evaluate", "model", "--data", "log", "--slice", "user_shoe"], "the feature 'user_shoe' is in neither table"),
+        (["evaluate", "model", "--data", "log.csv"], "[duplicate] what is learnt and test: "),
+        (["evaluate", "model", "--data", "log.csv", "--leaks", "allow"], "the test log holds no relevant event"),
         (["compare", "model", "--data", "log"], "two systems or more, got model"),
         (["compare", "model", "nowhere.csv", "--data", "log"], "nowhere.csv does not exist"),
         (["compare", "model", "empty.csv", "--data", "log"], "empty.csv is empty"),

@@ -106,6 +106,7 @@ def backtest(
     k: Length = 10,
     config: Annotated[Path | None, typer.Option(help="A JSON file with dials of ModelConfig.")] = None,
     dials: Dials = None,
+    leaks: LeaksSaid = "refuse",
     as_json: Json = False,
     download: Download = False,
 ) -> None:
@@ -117,13 +118,14 @@ def backtest(
         print(f"{run.start:%Y-%m-%d} to {run.end:%Y-%m-%d}, seed {run.seed}: measured", file=sys.stderr)
 
     log = read(data, users=users, items=items, download=download)
-    result = rolling.backtest(config_of(dials, config), log, folds=folds, dates=date or (), seeds=seeds, k=k, told=told)
+    dialled, dates = config_of(dials, config), date or ()
+    result = rolling.backtest(dialled, log, folds=folds, dates=dates, seeds=seeds, k=k, told=told, leaks=leaks)
     print(json.dumps(result.to_json()) if as_json else result)
 
 
 def quality(
     protocol: Annotated[str, typer.Option(help="A published protocol by name, such as ml1m-loo.")],
-    system: Annotated[str, typer.Option(help="ours, or a baseline by name, such as ease.")],
+    system: Annotated[list[str], typer.Option(help="ours, or a baseline by name, such as ease; several are compared.")],
     seeds: Annotated[int | None, typer.Option(min=1, help="Runs; by default as many as the protocol asks for.")] = None,
     trials: Annotated[
         int, typer.Option(min=0, help="Settings that the search tries on validation; 0: the defaults as they are.")
@@ -132,9 +134,8 @@ def quality(
     data: Annotated[Path | None, typer.Option(help="Where the data lies, if not under $RECSYS_DATA.")] = None,
     record: Annotated[Path | None, typer.Option(help="Append the figures to this JSONL file.")] = None,
 ) -> None:
-    """Run a system through a protocol and print its figures beside the published ones."""
-    from enterprise_recsys.benching import Order
-    from enterprise_recsys.benching import bench as run
+    """Run systems through a protocol and print their figures beside the published ones."""
+    from enterprise_recsys.benching import Order, contest
 
     fixed = {}
     for dial in dials or ():
@@ -143,5 +144,8 @@ def quality(
             fixed[name] = float(value) if not value.lstrip("-").isdigit() else int(value)
         except ValueError:
             raise ConfigError(f"--set {dial!r} is wrong: here it is name=number, such as --set ridge=500.") from None
-    for line in run(Order(protocol, system, seeds, trials, fixed, data), record=record):
+    if fixed and len(set(system)) > 1:
+        raise ConfigError(f"--set goes with one --system, whose dials it fixes; got {', '.join(system)}.")
+    orders = [Order(protocol, one, seeds, trials, fixed, data) for one in dict.fromkeys(system)]
+    for line in contest(orders, record=record):
         print(line)

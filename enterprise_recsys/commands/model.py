@@ -28,12 +28,13 @@ def demo(
     out: Annotated[Path, typer.Option(help="Where the trained model goes.")] = Path("artifact"),
     dials: Dials = None,
     download: Download = False,
+    leaks: LeaksSaid = "refuse",
     record: Annotated[Path | None, typer.Option(help="Append the figures to this JSONL file.")] = None,
 ) -> None:
     """The whole way in one go: data, training, evaluation, lists with titles, and an answer over HTTP."""
     from enterprise_recsys.demo import run
 
-    run(data, out, config_of(dials), download=download, record=record)
+    run(data, out, config_of(dials), download=download, record=record, leaks=leaks)
 
 
 def train(

@@ -11,6 +11,7 @@ import polars as pl
 
 from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.data.splits import Split
+from enterprise_recsys.data.watching import Leaks
 from enterprise_recsys.errors import ConfigError, DataError
 from enterprise_recsys.evaluation.report import BOUNDS, HEADLINE, Evaluation
 from enterprise_recsys.evaluation.tables import columns_of_text
@@ -131,6 +132,7 @@ def backtest(
     seeds: int = 1,
     k: int | Sequence[int] = 10,
     told: Callable[[Run], None] | None = None,
+    leaks: Leaks = "refuse",
 ) -> Backtest:
     """Train and measure at several moments, each time on nothing but what lay before, with one or several seeds.
 
@@ -142,10 +144,11 @@ def backtest(
         seeds: trainings at each moment, with the seeds that follow the config's.
         k: list length, or several.
         told: called after each run.
+        leaks: what is done about a leak; see `ProductionTrainer.fit`.
 
     Raises:
         ConfigError: a number is out of its range, or the dates do not rise.
-        DataError: a part holds no event.
+        DataError: a part holds no event, or there is a leak.
     """
     if seeds < 1:
         raise ConfigError(f"seeds={seeds} is too few; take 1 or more.")
@@ -154,7 +157,7 @@ def backtest(
         times = parts.test.events[TIMESTAMP]
         for seed in range(config.seed, config.seed + seeds):
             trainer = ProductionTrainer(config.model_copy(update={"seed": seed}), progress=False)
-            evaluation = trainer.fit(parts.train, parts.val).evaluate(parts.test, k=k)
+            evaluation = trainer.fit(parts.train, parts.val, leaks=leaks).evaluate(parts.test, k=k, leaks=leaks)
             runs.append(Run(times.min(), times.max(), seed, evaluation))  # type: ignore[arg-type]
             if told is not None:
                 told(runs[-1])

@@ -36,7 +36,8 @@ def frappe_context(data: Path | None, seed: int) -> ListTask:
 
 def questions(log: Interactions, learnt: pl.DataFrame, asked: pl.DataFrame, context: Sequence[str]) -> Trial:
     """A question for each row of `asked`: its user asks, in its context, for its item."""
-    name = pl.format("q{}", pl.int_range(pl.len()).cast(pl.String).str.zfill(9)).alias(USER_ID)
+    # The owner comes first: in the order of names, which is that of asking, the questions of a user follow each other.
+    name = pl.format("{}/{}", "owner", pl.int_range(pl.len()).cast(pl.String).str.zfill(9)).alias(USER_ID)
     named = asked.rename({USER_ID: "owner"}).with_columns(name)
     targets = named.select(USER_ID, ITEM_ID, TIMESTAMP)
     return Trial(log.with_events(learnt), learnt, targets, named.select(USER_ID, "owner", *context))

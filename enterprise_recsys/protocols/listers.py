@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 
 import numpy as np
@@ -9,36 +10,48 @@ import numpy as np
 from enterprise_recsys.baselines.sources import Fit, Source
 from enterprise_recsys.baselines.table import BASELINES, NEEDS_TIMES, SEEDED, SPACES
 from enterprise_recsys.baselines.tuning import search
-from enterprise_recsys.errors import DataError
+from enterprise_recsys.errors import ConfigError, DataError
 from enterprise_recsys.evaluation.protocol import System, measure
 from enterprise_recsys.protocols.tasks import Answer, Dials, Encoded, Lister, ListTask
-from enterprise_recsys.records import Ints, Queries, Ragged
+from enterprise_recsys.records import Ints, Queries, Ragged, Ranked
 
 
-def asked_at(asked: Encoded, at: Ints, *, repeats: bool) -> Queries:
-    """The queries of some places; with repeats nothing is left out of the lists, else the history is."""
-    users = None if asked.queries.users is None else asked.queries.users[at]
-    nothing = Ragged(np.zeros(len(at) + 1, dtype=np.int64), np.empty(0, dtype=np.int64)) if repeats else None
-    return Queries(asked.queries.history.take(at), exclude=nothing, users=users)
+def found_for(source: Source, asked: Encoded, at: Ints, k: int, *, repeats: bool) -> Ranked:
+    """The candidates of those at some places [B, k]; with repeats nothing is left out of them, else the history is.
+
+    A source knows no context, so whoever asks several times is looked up once.
+    """
+    assert asked.queries.users is not None
+    own = asked.owners[at]
+    _, first, back = np.unique(own, return_index=True, return_inverse=True)
+    some = at[first]
+    nothing = Ragged(np.zeros(len(some) + 1, dtype=np.int64), np.empty(0, dtype=np.int64)) if repeats else None
+    queries = Queries(asked.queries.history.take(some), exclude=nothing, users=asked.queries.users[some])
+    found = source.candidates(queries, k)
+    return Ranked(found.rows[back], found.scores[back])
 
 
 def system_of(source: Source, asked: Encoded, *, repeats: bool = False) -> System:
     """A source of candidates as something that `measure` can ask, with the history left out unless it may repeat."""
-    return lambda at, k: source.candidates(asked_at(asked, at, repeats=repeats), k).rows
+    return lambda at, k: found_for(source, asked, at, k, repeats=repeats).rows
 
 
 def of_baseline(name: str) -> Lister:
     """A baseline as a lister: dials by the search of `baselines.tuning`, then learnt anew on what `judge` allows.
 
     Raises on a call:
+        ConfigError: the baseline has no such dial.
         DataError: the baseline goes by time, and the data has none.
     """
     fit, seeded = BASELINES[name], name in SEEDED
+    known = [one for one in inspect.signature(fit).parameters if one not in ("events", "n_users", "n_items")]
 
     def answer(task: ListTask, *, metric: str, seed: int, trials: int, dials: Dials) -> Answer:
         if name in NEEDS_TIMES and not task.has_times:
             raise DataError(f"{name} goes by time, and the data of this protocol has none; take popularity.")
-        fixed = {"seed": seed} if seeded else {}
+        if strange := [dial for dial in dials if dial not in known]:
+            raise ConfigError(f"{name} has no dial {strange[0]!r}; it has: {', '.join(known) or 'none'}.")
+        fixed = {"seed": seed} if seeded and "seed" not in dials else {}
         if not dials and trials > 1 and SPACES[name]:
             dials = _chosen(fit, name, task, metric, seed, trials)
         judge = Encoded.of(task.judge, task.catalogue)

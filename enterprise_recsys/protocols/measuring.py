@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
 
 from enterprise_recsys.data.guards import refuse_leaks
 from enterprise_recsys.errors import DataError
-from enterprise_recsys.evaluation.intervals import Interval, bootstrap, resampled_means
+from enterprise_recsys.evaluation.intervals import Interval, bootstrap, over_seeds, resampled_means
 from enterprise_recsys.evaluation.metrics import PREDICTION_METRICS
 from enterprise_recsys.evaluation.protocol import measure
 from enterprise_recsys.protocols.tasks import Answer, Dials, Encoded, Lister, ListTask, Predictor, RowTask, Trial
@@ -22,13 +22,21 @@ RESAMPLES = 200
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure of one run; low and high are the bounds of its 95 % interval over users, None for figures of lists."""
+    """A figure of one run, or of several.
+
+    Attributes:
+        stage, metric: what it is of.
+        value: the figure.
+        low, high: bounds of its 95 % interval over users; None for figures of all lists together.
+        of_users: [U] the figure of each user, in the order of the truth; None where there is none.
+    """
 
     stage: str
     metric: str
     value: float
     low: float | None = None
     high: float | None = None
+    of_users: Doubles | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -84,10 +92,28 @@ def figures_of(task: ListTask, answer: Answer, metrics: Sequence[str], *, seed: 
         for metric in metrics:
             if metric in measured.of_users:
                 found = _interval(measured.of_users[metric], task.judge, seed)
-                figures.append(Figure(stage, metric, found.mean, found.low, found.high))
+                values = measured.of_users[metric] if task.judge.questions is None else None
+                figures.append(Figure(stage, metric, found.mean, found.low, found.high, values))
             else:
                 figures.append(Figure(stage, metric, measured.of_lists[metric]))
     return figures
+
+
+def over_runs(runs: Sequence[Run]) -> list[Figure]:
+    """What several runs on the same users and targets say together: intervals that other seeds and users both move.
+
+    Figures that no user has, and those of one run, are left out.
+    """
+    held: dict[tuple[str, str], list[Doubles]] = {}
+    for figure in (figure for run in runs for figure in run.figures):
+        if figure.of_users is not None:
+            held.setdefault((figure.stage, figure.metric), []).append(figure.of_users)
+    told = []
+    for (stage, metric), values in held.items():
+        if len(values) > 1:
+            found = over_seeds(np.stack(values), generator=np.random.default_rng(0)).interval
+            told.append(Figure(stage, metric, found.mean, found.low, found.high))
+    return told
 
 
 def _interval(values: Doubles, trial: Trial, seed: int) -> Interval:

@@ -18,7 +18,7 @@ from enterprise_recsys.evaluation.protocol import System, measure
 from enterprise_recsys.evaluation.results import threads
 from enterprise_recsys.evaluation.truth import Truth, judge
 from enterprise_recsys.protocols.evidence import Evidence
-from enterprise_recsys.protocols.listers import asked_at, system_of
+from enterprise_recsys.protocols.listers import found_for, system_of
 from enterprise_recsys.protocols.tasks import Answer, Dials, Encoded, ListTask, Trial
 from enterprise_recsys.records import Bools, Columns, Doubles, Events, Ints, Queries, Ranked
 
@@ -108,8 +108,8 @@ class _Stage:
         kept = np.isin(owners, held)
         return Truth.of(owners[kept], truth.items[kept], n_users=truth.n_users)
 
-    def _found(self, at: Ints) -> Ranked:
-        return self.source.candidates(asked_at(self.asked, at, repeats=self._repeats), DEPTH)
+    def _found(self, at: Ints, k: int = 0) -> Ranked:
+        return found_for(self.source, self.asked, at, max(k, DEPTH), repeats=self._repeats)
 
     def examples(self, asked: Ints) -> tuple[Columns, Doubles, Ints]:
         """Columns [R], labels [R] and the sizes of the lists [G], for lists with a target among their candidates."""
@@ -132,18 +132,17 @@ class _Stage:
         """The candidates as the model orders them, and after them what else the first stage would give."""
 
         def rows(at: Ints, k: int) -> Ints:
-            queries = asked_at(self.asked, at, repeats=self._repeats)
-            longer = self.source.candidates(queries, max(k, DEPTH)).rows
-            out = np.zeros((len(at), max(k, DEPTH)), dtype=np.int64)
+            out = np.zeros((len(at), k), dtype=np.int64)
             for start in range(0, len(at), BLOCK):
                 part = at[start : start + BLOCK]
-                found = self._found(part)
-                scores = model.score(self._evidence.columns(part, found)).reshape(found.rows.shape)
-                scores[found.rows == 0] = -np.inf
+                found = self._found(part, k)
+                near, rest = Ranked(found.rows[:, :DEPTH], found.scores[:, :DEPTH]), found.rows[:, DEPTH:]
+                scores = model.score(self._evidence.columns(part, near)).reshape(near.rows.shape)
+                scores[near.rows == 0] = -np.inf
                 order = np.argsort(-scores, axis=1, kind="stable")
-                out[start : start + BLOCK, :DEPTH] = np.take_along_axis(found.rows, order, axis=1)
-            out[:, DEPTH:] = longer[:, DEPTH:]
-            return out[:, :k]
+                best = np.take_along_axis(near.rows, order, axis=1)
+                out[start : start + BLOCK] = np.hstack([best, rest])[:, :k]
+            return out
 
         return rows
 

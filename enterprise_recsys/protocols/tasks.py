@@ -21,6 +21,7 @@ from enterprise_recsys.records import (
     Doubles,
     Events,
     Interactions,
+    Ints,
     Queries,
     Ragged,
 )
@@ -196,6 +197,7 @@ class Encoded:
         events: the log, ordered by (time, source row), all relevant.
         n_users, n_items: rows of the tables, row 0 included.
         queries: the asked users (or questions), in the order of `Trial.asked`.
+        owners: [B] a number for each that is the same where the same user asks.
         truth: what they took; an item outside the catalogue has a row past its end, and can never be hit.
     """
 
@@ -203,6 +205,7 @@ class Encoded:
     n_users: int
     n_items: int
     queries: Queries
+    owners: Ints
     truth: Truth
 
     @classmethod
@@ -225,6 +228,7 @@ class Encoded:
             len(users),
             len(items),
             Queries(_history(trial, items), users=users.rows(trial.owners)),
+            Vocabulary.of(trial.owners).rows(trial.owners),
             _truth(trial.targets, asked, items),
         )
 

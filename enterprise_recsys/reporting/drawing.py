@@ -26,6 +26,8 @@ VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--grid", PAPER: "--card"} | 
 
 WIDTH, HEIGHT = 4.7, 3.3
 """Inches; 338 points wide, so that a phone shows the text at its own size."""
+TITLE = 0.36
+"""Inches of the title above a PNG."""
 
 LONGEST = 20
 """Letters of a name in a picture."""
@@ -96,23 +98,26 @@ def drawn(name: str, title: str, says: str, draw: Callable[[Axes], None], *, hei
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         draw(figure.subplots())
         svg = _in_page(figure, says)
-        figure.suptitle(title, x=0.02, ha="left", fontsize=11, fontweight="bold")
+        # Drawn anew for the PNG: its title needs room of its own above the legend.
+        whole = Figure(figsize=(WIDTH, height + TITLE), layout="constrained")
+        head, body = whole.subfigures(2, 1, height_ratios=[TITLE, height])
+        head.text(0.02, 0.5, title, ha="left", va="center", fontsize=11, fontweight="bold")
+        draw(body.subplots())
         picture = io.BytesIO()
-        figure.savefig(picture, format="png", dpi=160, facecolor="white", metadata={"Software": None})
+        whole.savefig(picture, format="png", dpi=160, facecolor="white", metadata={"Software": None})
     return Plot(name, title, says, svg, picture.getvalue())
 
 
 def legend(axes: Axes, systems: Sequence[str]) -> None:
-    """Name the lines and marks above the axes, three in a row."""
+    """Name the lines and marks above the picture, three in a row: over its whole width, for names may be long."""
     handles, labels = axes.get_legend_handles_labels()
     at = dict(zip(labels, handles, strict=True))
     kept = [name for name in systems if name in at]
     widest = max(len(short(name)) for name in kept)
-    axes.legend(
+    axes.figure.legend(
         [at[name] for name in kept],
         [short(name) for name in kept],
-        loc="lower left",
-        bbox_to_anchor=(-0.02, 1.0),
+        loc="outside upper left",
         ncols=3 if widest <= 14 else 2,
         handlelength=1.6,
         columnspacing=1.2,

@@ -19,7 +19,7 @@ NOTES = {
     "differences": "Dots are mean differences user by user, with intervals; grey ones may be chance.",
     "funnel": "From a perfect list to ours. No system gets all of it: much of what users do is chance.",
     "curve": "Mean over users when only the first k places count.",
-    "slices": "Dots are means, bars their intervals; users below each name. Wide bars: few users.",
+    "slices": "Dots are means, bars their intervals; below each name its users. Of items: how much of them was found.",
     "trade": "Up is better aimed, right is wider. A system with others above and to the right of it has no merit here.",
     "reliability": "Each dot holds as many predictions. On the dashed line what is told comes true.",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from enterprise_recsys.evaluation.findings import is_real
 from enterprise_recsys.evaluation.report import BEST_POSSIBLE
 from enterprise_recsys.reporting.content import Cell, Content
 from enterprise_recsys.reporting.drawing import GRID, HUES, INK, MARKS, MUTED, PAPER, Plot, drawn, legend, short
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+ROWS = 12
+"""Groups in one picture; more would make it longer than a screen."""
 WIDTHS = {"Diversity": "diversity", "FeatureDiversity": "diversity of features", "Coverage": "coverage"}
 """Metric of how wide lists are -> in words. Diversity of features is drawn where there are no item vectors."""
 
@@ -35,8 +38,8 @@ def differences(content: Content) -> list[Plot]:
         axes.axvline(0.0, color=INK, linewidth=1.0)
         for height, (_, cell) in enumerate(reversed(rows)):
             value = cell.value or 0.0
-            is_real = (cell.p or 0.0) < 1 - content.confidence and not (cell.low or 0.0) <= 0 <= (cell.high or 0.0)
-            hue = MUTED if not is_real else HUES[1] if value > 0 else HUES[4]
+            real = is_real(cell.low or 0.0, cell.high or 0.0, cell.p or 0.0, content.confidence)
+            hue = MUTED if not real else HUES[1] if value > 0 else HUES[4]
             if cell.low is not None and cell.high is not None:
                 axes.plot([cell.low, cell.high], [height, height], color=hue, linewidth=3, solid_capstyle="round")
             axes.plot([value], [height], marker="o", color=hue, markersize=7, markeredgecolor=PAPER)
@@ -111,18 +114,33 @@ def _curve(content: Content, metric: str, lines: Mapping[str, Sequence[float]]) 
 
 
 def slices(content: Content) -> list[Plot]:
-    """The headline metric for each group of users."""
+    """The headline metric for each group: of users, with intervals, and of items; long rows of groups in several."""
     if len(content.slices) < 2:
         return []
+    of_items = [all(cell.low is None for cell in cells.values()) for _, _, cells in content.slices]
+    parted = {
+        "users": [one for one, is_items in zip(content.slices, of_items, strict=True) if not is_items],
+        "items": [one for one, is_items in zip(content.slices, of_items, strict=True) if is_items],
+    }
+    return [
+        _groups(content, kind, groups[start : start + ROWS], start // ROWS)
+        for kind, groups in parted.items()
+        for start in range(0, len(groups), ROWS)
+    ]
+
+
+def _groups(content: Content, kind: str, groups: Sequence[tuple[str, int, Mapping[str, Cell]]], part: int) -> Plot:
     systems = [name for name in content.systems if name != BEST_POSSIBLE]
 
     def draw(axes: Axes) -> None:
         step = 0.72 / max(len(systems), 1)
-        for height, (_, _, cells) in enumerate(reversed(content.slices)):
+        for height, (_, _, cells) in enumerate(reversed(groups)):
             for place, name in enumerate(systems):
                 if name in cells:
                     _interval(axes, cells[name], height + 0.36 - step * (place + 0.5), *look(content, name), name)
-        titles = [f"{short(title)}\n{users:,}" for title, users, _ in reversed(content.slices)]
+        # Whose feature it is says the picture's title; the room is for the value.
+        named = [title.removeprefix("User ").removeprefix("Item ").capitalize() for title, _, _ in groups]
+        titles = [f"{short(name)}\n{users:,}" for name, (_, users, _) in zip(named, groups, strict=True)][::-1]
         axes.set_yticks(range(len(titles)), titles, color=INK)
         for height in range(1, len(titles)):
             axes.axhline(height - 0.5, color=GRID, linewidth=0.8)
@@ -135,16 +153,20 @@ def slices(content: Content) -> list[Plot]:
 
     says = "; ".join(
         f"{title}: " + ", ".join(f"{name} {cell.value:.4f}" for name, cell in cells.items() if cell.value is not None)
-        for title, _, cells in content.slices
+        for title, _, cells in groups
     )
-    height = 1.3 + 0.16 * len(content.slices) * (len(systems) + 1)
-    return [drawn("slices", f"For whom? ({content.headline})", says, draw, height=height)]
+    title = "For whom?" if kind == "users" else "Of which items?"
+    further = f"_{part + 1}" if part else ""
+    height = 1.3 + 0.16 * len(groups) * (len(systems) + 1)
+    heading = f"{title} ({content.headline}{', further groups' if part else ''})"
+    return drawn(f"slices_{kind}{further}", heading, says, draw, height=height)
 
 
 def _interval(axes: Axes, cell: Cell, height: float, hue: str, mark: str, name: str) -> None:
     if cell.low is not None and cell.high is not None:
         axes.plot([cell.low, cell.high], [height, height], color=hue, linewidth=1.6, solid_capstyle="round")
-    axes.plot([cell.value], [height], mark, color=hue, markersize=5.5, markeredgecolor=PAPER, label=name)
+    # Not cut off where it stands on the edge: 0 is a figure that some groups have.
+    axes.plot([cell.value], [height], mark, color=hue, markersize=5.5, markeredgecolor=PAPER, label=name, clip_on=False)
 
 
 def trade(content: Content) -> list[Plot]:

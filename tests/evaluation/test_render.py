@@ -73,6 +73,14 @@ def test_a_row_holds_figure_interval_cost_and_origin(script: ModuleType) -> None
     ]
 
 
+def test_a_summary_counts_until_a_run_comes_after_it(script: ModuleType) -> None:
+    runs = [replace(LINE, seed=seed, value=0.2 + seed / 10) for seed in (0, 1)]
+    summary = replace(LINE, seed=None, summary=True, seeds=2, value=0.25, low=0.1, high=0.4)
+    assert "0.2500 [0.1000, 0.4000]" in script.render([*runs, summary])
+    later = replace(runs[0], value=0.4, date="2026-11-25T10:00:00Z")
+    assert "0.3500 [0.3000, 0.4000]" in script.render([*runs, summary, later])
+
+
 def test_metrics_become_columns_and_systems_rows(script: ModuleType) -> None:
     lines = [
         replace(LINE, system="published:SASRec", value=0.18, low=None, high=None, seed=None),

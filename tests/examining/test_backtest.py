@@ -93,11 +93,12 @@ class Recorder:
     def __init__(self, config: ModelConfig, *, progress: bool) -> None:
         self.config = config
 
-    def fit(self, train: Interactions, val: Interactions) -> "Recorder":
-        self.parts = (train, val)
+    def fit(self, train: Interactions, val: Interactions, *, leaks: str) -> "Recorder":
+        self.parts, self.leaks = (train, val), leaks
         return self
 
-    def evaluate(self, test: Interactions, *, k: int) -> Evaluation:
+    def evaluate(self, test: Interactions, *, k: int, leaks: str) -> Evaluation:
+        assert leaks == self.leaks == "warn"
         self.seen.append((self.config.seed, *self.parts, test))
         return Evaluation({"two_stage/NDCG@10": float(len(self.seen))})
 
@@ -105,7 +106,7 @@ class Recorder:
 def test_each_moment_and_seed_learns_from_the_past_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("enterprise_recsys.examining.backtest.ProductionTrainer", Recorder)
     told: list[Run] = []
-    result = backtest(ModelConfig(seed=5), log_of(20), folds=2, seeds=2, told=told.append)
+    result = backtest(ModelConfig(seed=5), log_of(20), folds=2, seeds=2, told=told.append, leaks="warn")
     assert told == list(result.runs)
     assert [seed for seed, *_ in Recorder.seen] == [5, 6, 5, 6]
     for _, train, val, test in Recorder.seen:

@@ -10,7 +10,9 @@ import pytest
 from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.data.frames import to_interactions
 from enterprise_recsys.data.splits import SPLITS, Split
+from enterprise_recsys.data.worlds import World
 from enterprise_recsys.engine.indexes import Index
+from enterprise_recsys.errors import ConfigError
 from enterprise_recsys.evaluation.report import Evaluation
 from enterprise_recsys.evaluation.truth import Truth
 from enterprise_recsys.examining.exam import Exam
@@ -179,6 +181,26 @@ def test_users_fall_into_new_ones_and_three_groups_by_activity(trainer: Producti
     assert (lengths[exam.slices["new_users"]] == 0).all()
     light, medium, heavy = (lengths[exam.slices[name]] for name in activity)
     assert light.max() < medium.min() <= medium.max() < heavy.min()
+
+
+def test_any_feature_of_users_and_items_becomes_groups(trainer: ProductionTrainer, parts: Split, world: World) -> None:
+    figures = trainer.evaluate(parts.test, baselines=False, slices=["user_segment", "user_age", "item_category"])
+    users = world.interactions.users
+    assert users is not None
+    recommender = trainer.recommender
+    exam = Exam(recommender.engine.processor, recommender.log, parts.test)
+    asked = exam.user_ids.gather(np.flatnonzero(exam.truth.counts)).implode()
+    counts = dict(users.filter(pl.col("user_id").is_in(asked)).group_by("user_segment").len().iter_rows())
+    told = {
+        key.removeprefix("users_user_segment_"): n for key, n in figures.items() if key.startswith("users_user_seg")
+    }
+    assert told == {name: counts[name] for name in told} and len(told) > 2
+    means = [figures[f"two_stage/user_segment_{name}/NDCG@10"] * counts[name] for name in told]
+    assert sum(means) / sum(told.values()) == pytest.approx(figures["two_stage/NDCG@10"])
+    assert "two_stage-retrieval/user_age_low/NDCG@10/p" in figures  # numbers in three parts, with intervals and tests
+    assert any(key.startswith("two_stage/item_category_") for key in figures)
+    with pytest.raises(ConfigError, match="the feature 'user_shoe' is in neither table; known: user_id, user_country"):
+        trainer.evaluate(parts.test, slices=["user_shoe"])
 
 
 def world_of_groups(generator: np.random.Generator) -> pl.DataFrame:

@@ -56,14 +56,14 @@ def test_each_row_of_frappe_is_a_question_in_its_context(tmp_path: Path) -> None
     (tmp_path / "test.csv").write_text(f"{head}2,9,0{context}8\n1,5,0{context}7\n1,6,0{context}8\n3,5,0{context}7\n")
     task = lists_of(PROTOCOLS["frappe-context"].load(tmp_path, 0))
     assert task.repeats and not task.has_times and task.catalogue.to_list() == ["5", "6", "9"]
-    assert task.judge.owners.to_list() == ["2", "1", "1", "3"]
-    assert task.judge.contexts["city"].to_list() == ["8", "7", "8", "7"] and "cnt" not in task.judge.contexts.columns
+    assert task.judge.owners.to_list() == ["1", "1", "2", "3"]
+    assert task.judge.contexts["city"].to_list() == ["7", "8", "8", "7"] and "cnt" not in task.judge.contexts.columns
     encoded = Encoded.of(task.judge, task.catalogue)
     # Past: one's own rows of train and validation, each as often as it came; user 3 has none.
     pasts = [encoded.queries.history.part(place, place + 1).rows.tolist() for place in range(4)]
-    assert pasts == [[1, 2], [1, 2, 1], [1, 2, 1], []]
-    assert encoded.queries.users is not None and encoded.queries.users.tolist() == [2, 1, 1, 0]
-    assert encoded.truth.items.tolist() == [3, 1, 2, 1] and encoded.truth.counts.tolist() == [1, 1, 1, 1]
+    assert pasts == [[1, 2, 1], [1, 2, 1], [1, 2], []] and encoded.owners.tolist() == [1, 1, 2, 3]
+    assert encoded.queries.users is not None and encoded.queries.users.tolist() == [1, 1, 2, 0]
+    assert encoded.truth.items.tolist() == [1, 2, 3, 1] and encoded.truth.counts.tolist() == [1, 1, 1, 1]
     assert len(task.choose.log.events) == 4 and task.choose.owners.to_list() == ["2"]
 
 

@@ -16,9 +16,11 @@ pytest.importorskip("jinja2")
 from enterprise_recsys.errors import DataError, MissingExtraError
 from enterprise_recsys.evaluation.detail import Bin, Detail, curves_of
 from enterprise_recsys.evaluation.protocol import measure
-from enterprise_recsys.evaluation.report import evaluation_of
+from enterprise_recsys.evaluation.report import Evaluation, evaluation_of
 from enterprise_recsys.evaluation.truth import Truth
+from enterprise_recsys.reporting.content import content_of
 from enterprise_recsys.reporting.page import number, readable
+from enterprise_recsys.reporting.plots import plots_of
 from enterprise_recsys.reporting.write import write_report
 
 HOSTILE = "<script>alert(1)</script>&\"'$x_1$"
@@ -130,6 +132,22 @@ def test_the_page_says_what_the_json_says(written: Path) -> None:
         assert text in shown
 
 
+def test_groups_of_users_and_of_items_are_pictures_apart_and_none_is_too_long(tmp_path: Path) -> None:
+    figures = Evaluation({"users": 90})
+    for name in ("ours", "theirs"):
+        figures |= {f"{name}/NDCG@10{end}": value for end, value in (("", 0.2), ("/low", 0.1), ("/high", 0.3))}
+        for group in range(14):
+            key = f"{name}/user_land_{group}/NDCG@10"
+            figures |= {key: 0.2, f"{key}/low": 0.1, f"{key}/high": 0.3, f"users_user_land_{group}": 5}
+        figures |= {f"{name}/item_kind_{group}/NDCG@10": 0.2 for group in range(3)}
+    plots = plots_of(content_of(Detail(figures), title="t", provenance={}))
+    told = {plot.name: plot for plot in plots if plot.name.startswith("slices")}
+    assert list(told) == ["slices_users", "slices_users_2", "slices_items"]
+    assert told["slices_users"].says.count(";") == 11 and told["slices_users_2"].says.count(";") == 2
+    assert told["slices_users_2"].title == "For whom? (NDCG@10, further groups)"
+    assert told["slices_items"].says.startswith("Item kind 0: ours 0.2000, theirs 0.2000; Item kind 1")
+
+
 def test_the_plots_lie_beside_it_and_are_not_blank(written: Path) -> None:
     from matplotlib.image import imread
 
@@ -142,7 +160,7 @@ def test_the_plots_lie_beside_it_and_are_not_blank(written: Path) -> None:
         "differences",
         "funnel",
         "reliability",
-        "slices",
+        "slices_users",
         "trade_Coverage",
         "trade_Diversity",
     ]
@@ -173,7 +191,7 @@ def test_an_evaluation_without_stages_or_curves_has_a_report_too(tmp_path: Path)
     write_report(Detail(whole.evaluation), tmp_path / "r.html", title="t", provenance={})
     assert Page((tmp_path / "r.html").read_text()).open == []
     assert sorted(one.stem for one in (tmp_path / "r_plots").iterdir()) == [
-        "slices",
+        "slices_users",
         "trade_Coverage",
         "trade_Diversity",
     ]
