@@ -87,11 +87,12 @@ def prepare(
     admitted = admit(data, users=users, items=items, reading=reading, download=download, coded=True)
     log, sifted = admitted.log, admitted.sifted
     del admitted
+    # The rows as they were read are needed no more; what is counted and told stays.
+    sifted = replace(sifted, frame=sifted.frame.clear())
     schema = Schema.of(log, kinds)
     log = schema.without_skipped(log)
     refuse_errors(Evidence(log, sifted, datetime.now(UTC)), accept)
-    # The rows as they were read are needed no more: what is counted and told stays.
-    sifted = replace(sifted, frame=sifted.frame.clear(), lines=sifted.lines.clear())
+    sifted = replace(sifted, lines=sifted.lines.clear())
     made_from = prepared.Origin(made_from.source, made_from.parameters, sifted.rows_in, schema.to_json())
     if out.suffix == ".pkl":
         frames = DataProcessor().prepare(coding.named(log))

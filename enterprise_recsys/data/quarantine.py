@@ -230,7 +230,7 @@ def _texts(rows: pl.DataFrame) -> pl.Series:
     """What stands in the rows, as JSON cut to a readable length."""
     if rows.is_empty():
         return pl.Series("text", [], dtype=pl.String)
-    readable = rows.with_columns(cs.binary().bin.encode("hex"))
+    readable = rows.with_columns(cs.binary().bin.encode("hex"), cs.categorical().cast(pl.String))
     try:
         texts = readable.select(pl.struct(pl.all()).struct.json_encode().str.slice(0, _LONGEST_TEXT)).to_series()
     except pl.exceptions.PanicException:  # polars cannot write bytes inside a list; the line and the reason remain
@@ -241,11 +241,14 @@ def _texts(rows: pl.DataFrame) -> pl.Series:
 def _repeats(frame: pl.DataFrame, reasons: pl.Series) -> pl.Series:
     """Mark rows that are equal to an earlier one in every column, or that bring an event_id again."""
     good = reasons.is_null()
-    hashes = frame.hash_rows(seed=0)
-    ordered = np.sort(hashes.to_numpy())  # half the time and a fifth of the memory of is_duplicated
+    ordered = frame.hash_rows(seed=0).to_numpy(writable=True)
+    ordered.sort()  # half the time and a fifth of the memory of is_duplicated; in place, and hashed again if need be
     twice = pl.Series(ordered[1:][ordered[1:] == ordered[:-1]], dtype=pl.UInt64).unique()
+    del ordered
     # Two hashes may agree by chance: only then all is compared.
-    candidates = (hashes.is_in(twice.implode()) & good).arg_true() if len(twice) else pl.Series([], dtype=pl.UInt32)
+    nothing = pl.Series([], dtype=pl.UInt32)
+    alike = frame.hash_rows(seed=0).is_in(twice.implode()) if len(twice) else None
+    candidates = nothing if alike is None else (alike & good).arg_true()
     if len(candidates):
         again = ~frame[candidates].select(pl.struct(pl.all()).is_first_distinct()).to_series()
         mask = pl.Series([False]).new_from_index(0, len(frame)).scatter(candidates.filter(again), True)
