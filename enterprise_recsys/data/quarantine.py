@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import polars.selectors as cs
 
@@ -123,7 +122,7 @@ def admit(
             left.
     """
     reading = reading or Reading()
-    loaded, own_users, own_items, name = loaded_of(data, reading, download=download)
+    loaded, own_users, own_items, name = loaded_of(data, reading, download=download, coded=coded)
     sifted = sift(loaded, name, reading, now=now)
     del loaded  # its ids, which the coded ones are in place of
     sifted = with_codes(sifted) if coded else sifted
@@ -169,13 +168,16 @@ def interactions(
 
 
 def loaded_of(
-    data: str | object, reading: Reading, *, download: bool
+    data: str | object, reading: Reading, *, download: bool, coded: bool = False
 ) -> tuple[Loaded, pl.DataFrame | None, pl.DataFrame | None, str]:
     """The rows of a log of any kind, its own tables of users and items if it has them, and its name."""
     if isinstance(data, str):
         name, path = place_of(data)
         if name is None:
-            return files.load(path, encoding=reading.encoding, separator=reading.separator), None, None, path.name
+            loaded = files.load(
+                path, encoding=reading.encoding, separator=reading.separator, columns=reading.columns, coded=coded
+            )
+            return loaded, None, None, path.name
         log = SOURCES[name](path if ":" in data else None, download=download)
     elif isinstance(data, Interactions):
         log = data

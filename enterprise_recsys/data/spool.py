@@ -90,7 +90,10 @@ class Spool:
                 self._times if whole else self._times[chosen], self._ratings if whole else self._ratings[chosen]
             )
             if number == numbers[-1]:
-                self._times, self._ratings = np.zeros(0, np.int64), np.zeros(0, np.float32)  # what is kept, `passing` has
+                self._times, self._ratings = (
+                    np.zeros(0, np.int64),
+                    np.zeros(0, np.float32),
+                )  # what is kept, `passing` has
             for key in (USER_ID, ITEM_ID):
                 rows = self._numbers[key] if chosen is None else self._numbers[key][chosen]
                 wanted = None if follow_in_time else self._part == number
