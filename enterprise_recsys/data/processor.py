@@ -256,6 +256,12 @@ def _fitted_statistics(past: Past, names: Sequence[str]) -> list[Feature]:
     some = past.take(slice(None, None, -(-count // _SCALED_BY) if count else None))
     values = statistics_of(some.users, some.items)
     return [
-        fit_number(name, "statistic", values[name].astype(np.float64), log=name in COUNT_COLUMNS + RECENCY_COLUMNS)
+        fit_number(
+            name,
+            "statistic",
+            values[name].astype(np.float64),
+            log=name in COUNT_COLUMNS + RECENCY_COLUMNS,
+            capped=name in RECENCY_COLUMNS,  # a log that stands still for long says no more than its longest pause did
+        )
         for name in names
     ]
