@@ -28,6 +28,10 @@ QUIET = 2.0
 """Load average over which a wall time says more about the machine's other work: then only processor time is told."""
 THREADS = 2
 YEARS_S = 3 * 365 * 86_400
+CHUNK = 20_000_000
+"""Rows that are made at once."""
+STRIDE = 7_919
+"""A prime, which scatters the busy users and the popular items over the ids, the same in every chunk."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -50,15 +54,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def made_log(rows: int, path: Path) -> None:
     """A log with a few busy users and popular items, 100 events a user in the mean, in no order; always the same."""
     generator = np.random.default_rng(0)
+    users, items = max(rows // 100, 10), max(min(rows // 400, 50_000), 10)
+    if rows <= CHUNK:
+        _made(rows, users, items, generator).write_parquet(path)
+        return
+    path.mkdir()  # a folder of files: none is ever held whole
+    for place, begin in enumerate(range(0, rows, CHUNK)):
+        _made(min(CHUNK, rows - begin), users, items, generator).write_parquet(path / f"{place:03}.parquet")
 
+
+def _made(rows: int, users: int, items: int, generator: np.random.Generator) -> pl.DataFrame:
     def drawn(owners: int, power: float) -> np.ndarray:
         shares = np.cumsum(1.0 / np.arange(1, owners + 1) ** power)
-        return generator.permutation(owners)[np.searchsorted(shares / shares[-1], generator.random(rows))]
+        return np.searchsorted(shares / shares[-1], generator.random(rows)) * STRIDE % owners
 
-    users, items = drawn(max(rows // 100, 10), 0.6), drawn(max(min(rows // 400, 50_000), 10), 0.9)
     times = 1_600_000_000 + (generator.random(rows) ** 0.7 * YEARS_S).astype(np.int64)
-    ratings = generator.integers(1, 6, rows).astype(np.float32)
-    pl.DataFrame({"user_id": users, "item_id": items, "rating": ratings, "timestamp": times}).write_parquet(path)
+    return pl.DataFrame(
+        {
+            "user_id": drawn(users, 0.6),
+            "item_id": drawn(items, 0.9),
+            "rating": generator.integers(1, 6, rows).astype(np.float32),
+            "timestamp": times,
+        }
+    )
 
 
 def prepared(chosen: argparse.Namespace) -> list[ResultLine]:

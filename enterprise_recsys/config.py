@@ -49,7 +49,7 @@ class ModelConfig(BaseModel):
     recency: bool = Field(
         False,
         description="The ranker learns from the seconds since the last event of user and item, and since the user's "
-        "first, too. Off, since a log that stands still makes them mean something else than they did in training.",
+        "first, too: a user's to the request, an item's to the newest event that is known. Off, since it has not paid.",
     )
 
     # Towers ---------------------------------------------------------------------------------------------------

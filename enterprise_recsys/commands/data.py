@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from enterprise_recsys.commands.options import (
     Accept,
     Columns,
+    Cutting,
     Data,
     Dials,
     Download,
@@ -21,6 +22,8 @@ from enterprise_recsys.commands.options import (
     Kinds,
     Log,
     MaxBad,
+    Memory,
+    Quarantine,
     RowOrder,
     Separator,
     Users,
@@ -28,15 +31,17 @@ from enterprise_recsys.commands.options import (
     pairs_of,
     reading_of,
 )
+from enterprise_recsys.errors import ConfigError
+
+if TYPE_CHECKING:
+    from enterprise_recsys.data.quarantine import Sifted
 
 
 def validate(
     log: Log,
     users: Users = None,
     items: Items = None,
-    quarantine: Annotated[
-        Path | None, typer.Option(help="Write the rows that are set aside, with reasons, to this .csv or .parquet.")
-    ] = None,
+    quarantine: Quarantine = None,
     column: Columns = None,
     kind: Kinds = None,
     accept: Accept = None,
@@ -75,7 +80,7 @@ def plan(
     log: Log,
     dials: Dials = None,
     config: Annotated[Path | None, typer.Option(help="A JSON file with dials of ModelConfig.")] = None,
-    memory: Annotated[str | None, typer.Option(help="What there is, e.g. 8g; exit code 1 if it is too little.")] = None,
+    memory: Memory = None,
     column: Columns = None,
     encoding: Encoding = None,
     separator: Separator = None,
@@ -101,9 +106,13 @@ def prepare(
     ),
     users: Users = None,
     items: Items = None,
-    quarantine: Annotated[
-        Path | None, typer.Option(help="Write the rows that are set aside here too (.csv or .parquet).")
-    ] = None,
+    split: Cutting = "global-time",
+    core: Annotated[int, typer.Option(min=1, help="First leave out users and items with fewer events than this.")] = 1,
+    checksums: Annotated[
+        bool, typer.Option("--checksums", help="Print each part's checksum, so that a figure can name its test set.")
+    ] = False,
+    memory: Memory = None,
+    quarantine: Quarantine = None,
     column: Columns = None,
     kind: Kinds = None,
     accept: Accept = None,
@@ -115,10 +124,14 @@ def prepare(
     force: Annotated[bool, typer.Option("--force", help="Prepare again though nothing has changed.")] = False,
     download: Download = False,
 ) -> None:
-    """Check a log, split it by time and add features as of each event; writes train, val and test."""
+    """Check a log, cut it and add features as of each event; writes train, val and test."""
+    from enterprise_recsys.data import cuts, prepared
+    from enterprise_recsys.data.plan import parsed_memory
     from enterprise_recsys.data.preparation import prepare as make
     from enterprise_recsys.data.validation import write_quarantine
 
+    if checksums and out.suffix == ".pkl":
+        raise ConfigError("--checksums are those of a folder's parts; give --out a folder.")
     reading = reading_of(column, event_weight, encoding, separator, row_order_as_time, max_bad)
     made = make(
         data,
@@ -128,20 +141,30 @@ def prepare(
         reading=reading,
         kinds=pairs_of(kind),
         accept=accept or (),
+        cut=cuts.parsed(split, core),
+        memory_mb=parsed_memory(memory) if memory is not None else None,
         download=download,
         force=force or quarantine is not None,
     )
     counts = ", ".join(f"{name} {rows:,} rows" for name, rows in made.rows.items())
     if made.sifted is None:
         print(f"{out}: unchanged, reused: {counts} (--force prepares it again)")
-        return
-    for word in made.sifted.told:
+    else:
+        _tell(made.sifted, out, counts, made.sifted.rows_used - sum(made.rows.values()))
+        if quarantine is not None:
+            write_quarantine(made.sifted, quarantine)
+    if checksums:
+        print(", ".join(f"{part} {checksum}" for part, checksum in prepared.checksums(out).items()))
+
+
+def _tell(sifted: Sifted, out: Path, counts: str, left_out: int) -> None:
+    """Say what was read, what was set aside, and that no row is lost."""
+    for word in sifted.told:
         print(word)
-    for reason, count, line, _ in made.sifted.counts():
+    for reason, count, line, _ in sifted.counts():
         print(f"set aside: {reason}: {count:,}, first at line {line:,}")
-    if quarantine is not None:
-        write_quarantine(made.sifted, quarantine)
+    outside = f" ({left_out:,} of these in no part)" if left_out else ""
     print(
-        f"{out}: {counts}; {made.sifted.rows_in:,} rows in = {made.sifted.rows_used:,} used + "
-        f"{len(made.sifted.aside):,} set aside"
+        f"{out}: {counts}; {sifted.rows_in:,} rows in = {sifted.rows_used:,} used{outside} + "
+        f"{len(sifted.aside):,} set aside"
     )

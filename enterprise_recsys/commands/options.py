@@ -59,6 +59,17 @@ RowOrder = Annotated[
 MaxBad = Annotated[
     float, typer.Option(min=0.0, max=1.0, help="Share of rows that may be set aside; more refuses the log.")
 ]
+Quarantine = Annotated[
+    Path | None, typer.Option(help="Write the rows that are set aside, with reasons, to this .csv or .parquet.")
+]
+Cutting = Annotated[
+    str,
+    typer.Option(
+        help="How to cut the log: global-time, time-quantile, leave-last, leave-last-k, random-per-user or random; "
+        "with dials as in leave-last-k,k=10."
+    ),
+]
+Memory = Annotated[str | None, typer.Option(help="What there is, e.g. 8g; what would take more is refused.")]
 Folder = Annotated[Path, typer.Argument(help="The folder that `recsys train` wrote.")]
 Length = Annotated[int, typer.Option("-k", "--k", min=1, help="Length of the lists.")]
 ReportFile = Annotated[

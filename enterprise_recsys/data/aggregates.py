@@ -183,8 +183,15 @@ class Timeline:
         self._sums[:, :-1] = np.stack(sums) if len(rows) else 0.0
         self._times = np.append(times[order], 0)
 
-    def read(self, rows: Ints, times: Ints) -> Statistics:
-        """The statistics of owners [R] from their events strictly before the moments [R]."""
+    def read(self, rows: Ints, times: Ints, *, now: Ints | None = None) -> Statistics:
+        """The statistics of owners [R] from their events strictly before the moments [R].
+
+        Args:
+            rows: [R] owners.
+            times: [R] moments.
+            now: [R] moments that seconds are counted to, where these are later; None: the same.
+        """
+        now = times if now is None else now
         owners = np.minimum(rows, self._owners)
         end, begin = self._places.before(owners, times), self._starts[owners]
         known = end > begin
@@ -194,8 +201,8 @@ class Timeline:
             (end - begin).astype(np.int32),
             *mean_std(*self._sums[:, newest]),
             self._places.recent(owners, times),
-            seconds(times, self._times[newest], known),
-            seconds(times, self._times[oldest], known),
+            seconds(now, self._times[newest], known),
+            seconds(now, self._times[oldest], known),
         )
 
 
@@ -249,14 +256,21 @@ class Running:
                 _Places(one.rows, one.times, len(self._sums)) for one in (self._settled, self._fresh)
             )
 
-    def read(self, rows: Ints, times: Ints) -> Statistics:
-        """The statistics of owners [R] now; `times` [R] is the moment that the recent events are counted back from."""
+    def read(self, rows: Ints, times: Ints, *, now: Ints | None = None) -> Statistics:
+        """The statistics of owners [R] now.
+
+        Args:
+            rows: [R] owners.
+            times: [R] moments that the recent events are counted back from.
+            now: [R] moments that seconds are counted to; None: the same.
+        """
+        now = times if now is None else now
         sums = self._sums[rows]
         known = sums[:, 0] > 0
         return Statistics(
             sums[:, 0].astype(np.int32),
             *mean_std(*sums[:, 1:].T),
             self._settled.recent(rows, times) + self._fresh.recent(rows, times),
-            seconds(times, self._last[rows], known),
-            seconds(times, self._first[rows], known),
+            seconds(now, self._last[rows], known),
+            seconds(now, self._first[rows], known),
         )

@@ -39,7 +39,7 @@ def names_of(column: pl.Series) -> pl.Series:
 
 def numbers_of(column: pl.Series) -> NDArray[np.uint32]:
     """[R] a number from 0 on for each id, the same for the same id; of a coded column the numbers that it has."""
-    if isinstance(column.dtype, pl.Enum | pl.Categorical):
+    if isinstance(column.dtype, pl.Enum):
         return column.to_physical().to_numpy().astype(np.uint32, copy=False)
     return numbers_of(_coded(column))
 
@@ -56,10 +56,13 @@ def _coded(ids: pl.Series) -> pl.Series:
 
 def _of_texts(ids: pl.Series) -> tuple[NDArray[np.uint32], pl.Series]:
     whole = ids.cast(pl.Int64) if ids.dtype.is_numeric() else ids
-    own = whole.cast(pl.String).cast(pl.Categorical(pl.Categories.random()))
+    kind = pl.Categorical(pl.Categories.random())
+    own = whole if isinstance(ids.dtype, pl.Categorical) else whole.cast(pl.String).cast(kind)
+    if own.is_empty():
+        return np.zeros(0, np.uint32), pl.Series([], dtype=pl.String)
     known = own.unique()
     names = known.cast(pl.String).gather(known.to_physical().arg_sort())
-    return numbers_of(own), names
+    return _of_integers(own.to_physical())[0], names  # numbered anew: not every category need be in use
 
 
 def _of_integers(ids: pl.Series) -> tuple[NDArray[np.uint32], pl.Series]:

@@ -41,6 +41,7 @@ class Feature:
         mean, std: number, time, vector: of the values the feature was fitted on, after `log` or `edges`.
         log: number: log1p is taken first (counts, and heavy tails from 0 on).
         edges: number: quantiles at even steps; a value is first replaced by its place among them, 0 to 1 (heavy tails).
+        most: number: a larger value counts as this one.
         buckets: category, text: hashed rows after those of `values`.
         width: multi_value, text: values kept per cell, the first ones; vector, time: numbers per cell; else 1.
     """
@@ -55,6 +56,7 @@ class Feature:
     width: int = 1
     edges: tuple[float, ...] = ()
     buckets: int = 0
+    most: float | None = None
 
     @property
     def size(self) -> int:
@@ -80,7 +82,9 @@ class Feature:
 
     def scale(self, values: NDArray[np.number]) -> NDArray[np.float32]:
         """Numbers [R] centred and scaled; a missing one (NaN) becomes 0, the mean."""
-        scaled = (transformed(values.astype(np.float64), self.log, self.edges) - self.mean) / self.std
+        held = values.astype(np.float64)
+        held = held if self.most is None else np.minimum(held, self.most)
+        scaled = (transformed(held, self.log, self.edges) - self.mean) / self.std
         return np.nan_to_num(scaled, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32)
 
     def to_json(self) -> dict[str, object]:
@@ -134,7 +138,9 @@ def _encode_category(feature: Feature, column: pl.Series) -> Ints:
     return np.where((rows == 0) & (hashed >= 0), hashed + 1 + len(feature.values), rows)
 
 
-def fit_number(name: str, owner: Owner, values: Doubles, *, log: bool = False, edges: bool = False) -> Feature:
+def fit_number(
+    name: str, owner: Owner, values: Doubles, *, log: bool = False, edges: bool = False, capped: bool = False
+) -> Feature:
     """A numerical feature scaled to mean 0 and deviation 1 on these values [R]; NaN is left out.
 
     Args:
@@ -142,12 +148,14 @@ def fit_number(name: str, owner: Owner, values: Doubles, *, log: bool = False, e
         values: what it is fitted on.
         log: take log1p first.
         edges: take the place among the quantiles first.
+        capped: what is larger than all that it was fitted on counts as the largest of that.
     """
     values = values[np.isfinite(values)]
+    most = float(values.max()) if capped and len(values) else None
     found = quantiles(values) if edges and len(values) else ()
     values = transformed(values, log, found)
     mean, std = (float(values.mean()), float(values.std())) if len(values) else (0.0, 1.0)
-    return Feature(name, owner, "number", mean=mean, std=std if std > 1e-9 else 1.0, log=log, edges=found)
+    return Feature(name, owner, "number", mean=mean, std=std if std > 1e-9 else 1.0, log=log, edges=found, most=most)
 
 
 def _numbers(column: pl.Series) -> Doubles:

@@ -21,15 +21,25 @@ from enterprise_recsys.records import EVENT_ID, EVENT_TYPE, ITEM_ID, RECOMMENDAT
 _POLARS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 _TEXT = {EVENT_TYPE, EVENT_ID, SESSION_ID, RECOMMENDATION_ID, USER_ID, ITEM_ID}
 # One cell of a list column: two or more parts, or one; a bar with blanks around it belongs to a sentence.
+_STRETCH = 1 << 20
 _LIST_CELL = r"^[^|\s]([^|]*[^|\s])?(\|[^|\s]([^|]*[^|\s])?)*$"
 
 
-def load(path: Path, *, encoding: str | None = None, separator: str | None = None) -> Loaded:
+def load(
+    path: Path,
+    *,
+    encoding: str | None = None,
+    separator: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    coded: bool = False,
+) -> Loaded:
     """Read a file by its ending, or a folder of Parquet files; every row is in `frame` or in `broken`.
 
     Args:
         path: a file with an ending in `FORMATS`, or a folder that holds .parquet files.
         encoding, separator: of a text file, see `delimited.load`.
+        columns: own name -> canonical name.
+        coded: read ids of Parquet that are strings as categories, so that they are never all held as strings.
 
     Raises:
         DataError: it does not exist, has another ending, cannot be read or holds no rows.
@@ -41,7 +51,7 @@ def load(path: Path, *, encoding: str | None = None, separator: str | None = Non
     if is_text(path):
         loaded = delimited.load(path, encoding=encoding, separator=separator)
     else:
-        frame = FORMATS[ending](path)
+        frame = parquet(path, columns or {}) if coded and ending == ".parquet" else FORMATS[ending](path)
         if len(frame.columns) > delimited.MOST_COLUMNS:
             raise DataError(
                 f"{path} cannot be read: it has {len(frame.columns):,} columns; right are at most "
@@ -179,6 +189,39 @@ def fingerprint(paths: list[Path]) -> str:
 
 def _csv(path: Path) -> pl.DataFrame:
     return delimited.load(path).frame
+
+
+def is_id(name: str, columns: Mapping[str, str]) -> bool:
+    """Whether a column is one of users or items by its name."""
+    return (columns.get(name) or meant(name) or name) in (USER_ID, ITEM_ID)
+
+
+def parquet(path: Path, columns: Mapping[str, str]) -> pl.DataFrame:
+    """A Parquet file, or a folder of them, its string ids as categories: a million rows at a time become so.
+
+    Args:
+        path: the file or folder.
+        columns: own name -> canonical name.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    parts = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+    try:
+        kinds = pl.read_parquet_schema(parts[0]) if parts else {}
+        texts = [name for name, kind in kinds.items() if kind == pl.String and is_id(name, columns)]
+        if not texts:
+            return _parquet(path)
+        own = pl.Categorical(pl.Categories.random())
+        frames = []
+        for part in parts:
+            whole = pl.scan_parquet(part, hive_partitioning=False, glob=False)
+            rows = whole.select(pl.len()).collect().item()
+            for begin in range(0, max(rows, 1), _STRETCH):
+                frames.append(whole.slice(begin, _STRETCH).collect().with_columns(pl.col(texts).cast(own)))
+        return pl.concat(frames, how="vertical_relaxed").rechunk()
+    except (OSError, *_POLARS) as error:
+        raise DataError(_unreadable(path, error, "Parquet, and all files of a folder alike")) from error
 
 
 def _parquet(path: Path) -> pl.DataFrame:

@@ -90,8 +90,7 @@ def tell(
         grouped: times (in steps, from 0) and ratings [R] of all events, each owner's together in source order.
         clock: microseconds of a step, and the steps [W] of each window.
         turned: [N] places of these owners' events in `grouped`, counted from the first, by (owner, time, source row).
-        lines, counts: [N, 5 + W] are filled in that order; the same memory as float32 and int32, see
-            `Statistics.of_lines`.
+        lines, counts: [N, 5 + W] are filled in that order; one memory, as float32 and int32, see `Statistics.of_lines`.
     """
     times, ratings = grouped
     unit, spans = clock

@@ -27,7 +27,8 @@ class Requests:
         history: [B, L] newest item rows, oldest first, 0 = none, on the left.
         context: columns [B, ...] of the moment, with hour, day of week, weekend.
         statistics: of the users, [B].
-        times: [B] microseconds since 1970 UTC that statistics are taken as of.
+        times: [B] microseconds since 1970 UTC that statistics are taken as of: just after the newest event that is
+            known. The seconds since a user's own events are counted to the request itself.
         offsets, seen: item rows to leave out, of request b at seen[offsets[b]:offsets[b+1]].
     """
 
@@ -135,12 +136,13 @@ class State:
             slots, history, *self.histories.before(settled, ends), self._known_items
         )
         # A log that ends long before the request would show every item as untaken of late: time stands still with it.
+        # How long the user was away is known none the less. `Moments` reads past requests by the same two clocks.
         as_of = self.overlay.now(times)
         return Requests(
             columns=self.overlay.columns({name: column[settled] for name, column in self._columns.items()}, slots),
             history=history,
             context={**self._context(len(slots), context), **time_columns(times)},
-            statistics=self._user_statistics.read(slots, as_of),
+            statistics=self._user_statistics.read(slots, as_of, now=self.overlay.clock(times)),
             times=as_of,
             offsets=offsets,
             seen=seen,

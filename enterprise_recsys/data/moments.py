@@ -35,17 +35,23 @@ class Moments:
 
     def requests(self, slots: Ints, times: Ints, context: Columns) -> Requests:
         """The requests of users [B] at moments [B], from events strictly before them."""
+        as_of = self._as_of(times)
         ends = self.histories.ends(slots, times)
         offsets, seen = self.histories.before(slots, ends)
         return Requests(
             columns={name: column[slots] for name, column in self._columns.items()},
             history=self.histories.last(slots, ends, self.processor.config.history_length),
             context={**context, **time_columns(times)},
-            statistics=self._user_timeline.read(slots, times),
-            times=times,
+            statistics=self._user_timeline.read(slots, as_of, now=times),
+            times=as_of,
             offsets=offsets,
             seen=seen,
         )
+
+    def _as_of(self, times: Ints) -> Ints:
+        """[B] just after the newest event before each moment: where time stood still then, as it does in `State`."""
+        newest = np.searchsorted(self.events.times, times, side="left") - 1
+        return np.where(newest >= 0, self.events.times[np.maximum(newest, 0)] + 1, times)
 
     def pair_columns(self, requests: Requests, items: Columns, pairs: Pairs) -> Columns:
         """The ranker's columns [B*K] for candidates at the requests' moments; see `ranker_columns`."""

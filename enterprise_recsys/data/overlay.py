@@ -41,6 +41,10 @@ class Overlay:
         self.newest = int(moments[-1]) if len(moments) else self.newest
         return moments
 
+    def clock(self, times: Ints) -> Ints:
+        """Moments of requests [B] on the same clock, and none before what has happened."""
+        return np.maximum(times - (self._gap or 0), self.newest + 1)
+
     def now(self, times: Ints) -> Ints:
         """Moments of requests [B] on the same clock, and none later than just after the newest event."""
         return np.minimum(times - (self._gap or 0), self.newest + 1)

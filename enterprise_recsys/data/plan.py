@@ -11,27 +11,22 @@ from pathlib import Path
 import polars as pl
 
 from enterprise_recsys.config import ModelConfig
-from enterprise_recsys.data import delimited, files
+from enterprise_recsys.data import delimited, files, kernels, needs
 from enterprise_recsys.data.aliases import renames
 from enterprise_recsys.data.quarantine import Reading
 from enterprise_recsys.data.sources import SOURCES, place_of
-from enterprise_recsys.data.spool import STRETCH_BITS
 from enterprise_recsys.errors import ConfigError, DataError
 from enterprise_recsys.records import ITEM_ID, REQUIRED, TIMESTAMP, USER_ID
 
 # What was measured, on 2 cores of a server processor; each is meant to be right within a factor of 2.
-PROGRAM_MB, LEARNING_MB = 200, 600
+PROGRAM_MB, LEARNING_MB = needs.PROGRAM_MB, 600
 """What the program holds before the first row: polars and numpy; with PyTorch."""
 
-PREPARE_S, PREPARE_BYTES, PREPARE_DISK = 0.13e-6, 100, 46
-"""Of a row: seconds for each doubling of the rows (it sorts), bytes held, bytes written.
+PREPARE_S, PREPARE_LOOPS_S, PREPARE_DISK = 2.3e-6, 1.5e-6, 46
+"""Of a row: seconds, seconds where compiled loops are used (see `kernels.pay`), bytes written.
 
-`recsys prepare` took 0.4 s for ml-100k, 3.2 s for ml-1m and 53 s for 20,000,000 made rows of CPU time, and held 191,
-671 and 2,080 MB.
+`recsys prepare` took 2.3 s of CPU time for 1,000,000 made rows and 30 s for 20,000,000; what it holds, `needs` says.
 """
-
-PREPARE_SLICE_BYTES = 350
-"""Of a row of one stretch (see `spool.STRETCH_BITS`): its features, while they are written."""
 
 RETRIEVER_RATE, RANKER_RATE = 20_000, 40_000
 """Examples learnt in a second."""
@@ -217,13 +212,13 @@ def parsed_memory(text: str) -> float:
 
 
 def _prepare(size: Size, config: ModelConfig) -> Step:
-    doublings = math.log2(max(size.rows, 2))
+    row_s = PREPARE_LOOPS_S if kernels.pay(size.rows) else PREPARE_S
     return Step(
         "prepare",
-        PROGRAM_MB + (PREPARE_BYTES * size.rows + PREPARE_SLICE_BYTES * min(size.rows, 1 << STRETCH_BITS)) / _MB,
+        needs.of_rows(size.rows),
         PREPARE_DISK * size.rows / _MB,
-        0.2 + PREPARE_S * size.rows * doublings,
-        f"{PREPARE_BYTES} bytes and {PREPARE_S * doublings * 1e6:.1f} µs a row, and a slice",
+        0.2 + row_s * size.rows,
+        f"{needs.LEAST_BYTES} bytes and {row_s * 1e6:.1f} µs a row, and a slice",
     )
 
 

@@ -19,8 +19,9 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from enterprise_recsys.data.frames import to_interactions
-from enterprise_recsys.data.splits import Split
+from enterprise_recsys.data.splits import Split, checksum
 from enterprise_recsys.errors import DataError, MissingExtraError
+from enterprise_recsys.records import REQUIRED, Interactions
 
 PARTS = ("train", "val", "test")
 MANIFEST = "manifest.json"
@@ -291,6 +292,12 @@ def verified(folder: Path) -> dict[str, object]:
 def rows(folder: Path) -> dict[str, int]:
     """Part -> its rows, from the files' footers."""
     return {part: pl.scan_parquet(folder / f"{part}.parquet").select(pl.len()).collect().item() for part in PARTS}
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """Part -> the checksum of its events, see `splits.checksum`."""
+    files = {part: folder / f"{part}.parquet" for part in PARTS}
+    return {part: checksum(Interactions(pl.read_parquet(file, columns=list(REQUIRED)))) for part, file in files.items()}
 
 
 def read(folder: Path) -> Split:

@@ -10,13 +10,14 @@ import polars as pl
 
 from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.data.aggregates import statistics_of
+from enterprise_recsys.data.cuts import parsed
 from enterprise_recsys.data.features import Feature, encode, fit_number, fitted
 from enterprise_recsys.data.frames import to_interactions
 from enterprise_recsys.data.ordering import by_time
 from enterprise_recsys.data.past import of_past
 from enterprise_recsys.data.processed import Past, past_of, processed, ratings_of, statistic_names, times_of
 from enterprise_recsys.data.schema import Schema
-from enterprise_recsys.data.splits import SPLITS, follow_in_time
+from enterprise_recsys.data.splits import follow_in_time
 from enterprise_recsys.data.vocabulary import Vocabulary
 from enterprise_recsys.errors import DataError, NotFittedError
 from enterprise_recsys.records import (
@@ -197,8 +198,13 @@ class DataProcessor:
         return processed(log, past, statistic_names(rated=rated), scales)
 
     def prepare(self, log: Interactions, *, split: str = "global_time") -> dict[str, pl.DataFrame]:
-        """Split a log and process each part: the frames train, val, test; this processor learns from train alone."""
-        parts = SPLITS[split](log)
+        """Split a log and process each part: the frames train, val, test; this processor learns from train alone.
+
+        Args:
+            log: all events.
+            split: a name in `SPLITS`, and its dials as in `leave_last_k,k=10`; see `cuts.parsed`.
+        """
+        parts = parsed(split).split(log)
         named = {"train": parts.train, "val": parts.val, "test": parts.test}
         if follow_in_time(parts):  # then the past of each part is the same as in the whole log, and one pass does
             past = past_of(pl.concat([part.events for part in named.values()], how="diagonal_relaxed"))
@@ -250,6 +256,12 @@ def _fitted_statistics(past: Past, names: Sequence[str]) -> list[Feature]:
     some = past.take(slice(None, None, -(-count // _SCALED_BY) if count else None))
     values = statistics_of(some.users, some.items)
     return [
-        fit_number(name, "statistic", values[name].astype(np.float64), log=name in COUNT_COLUMNS + RECENCY_COLUMNS)
+        fit_number(
+            name,
+            "statistic",
+            values[name].astype(np.float64),
+            log=name in COUNT_COLUMNS + RECENCY_COLUMNS,
+            capped=name in RECENCY_COLUMNS,  # a log that stands still for long says no more than its longest pause did
+        )
         for name in names
     ]

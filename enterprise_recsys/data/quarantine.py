@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import polars.selectors as cs
 
@@ -123,7 +122,7 @@ def admit(
             left.
     """
     reading = reading or Reading()
-    loaded, own_users, own_items, name = loaded_of(data, reading, download=download)
+    loaded, own_users, own_items, name = loaded_of(data, reading, download=download, coded=coded)
     sifted = sift(loaded, name, reading, now=now)
     del loaded  # its ids, which the coded ones are in place of
     sifted = with_codes(sifted) if coded else sifted
@@ -169,13 +168,16 @@ def interactions(
 
 
 def loaded_of(
-    data: str | object, reading: Reading, *, download: bool
+    data: str | object, reading: Reading, *, download: bool, coded: bool = False
 ) -> tuple[Loaded, pl.DataFrame | None, pl.DataFrame | None, str]:
     """The rows of a log of any kind, its own tables of users and items if it has them, and its name."""
     if isinstance(data, str):
         name, path = place_of(data)
         if name is None:
-            return files.load(path, encoding=reading.encoding, separator=reading.separator), None, None, path.name
+            loaded = files.load(
+                path, encoding=reading.encoding, separator=reading.separator, columns=reading.columns, coded=coded
+            )
+            return loaded, None, None, path.name
         log = SOURCES[name](path if ":" in data else None, download=download)
     elif isinstance(data, Interactions):
         log = data
@@ -230,7 +232,7 @@ def _texts(rows: pl.DataFrame) -> pl.Series:
     """What stands in the rows, as JSON cut to a readable length."""
     if rows.is_empty():
         return pl.Series("text", [], dtype=pl.String)
-    readable = rows.with_columns(cs.binary().bin.encode("hex"))
+    readable = rows.with_columns(cs.binary().bin.encode("hex"), cs.categorical().cast(pl.String))
     try:
         texts = readable.select(pl.struct(pl.all()).struct.json_encode().str.slice(0, _LONGEST_TEXT)).to_series()
     except pl.exceptions.PanicException:  # polars cannot write bytes inside a list; the line and the reason remain
@@ -241,11 +243,14 @@ def _texts(rows: pl.DataFrame) -> pl.Series:
 def _repeats(frame: pl.DataFrame, reasons: pl.Series) -> pl.Series:
     """Mark rows that are equal to an earlier one in every column, or that bring an event_id again."""
     good = reasons.is_null()
-    hashes = frame.hash_rows(seed=0)
-    ordered = np.sort(hashes.to_numpy())  # half the time and a fifth of the memory of is_duplicated
+    ordered = frame.hash_rows(seed=0).to_numpy(writable=True)
+    ordered.sort()  # half the time and a fifth of the memory of is_duplicated; in place, and hashed again if need be
     twice = pl.Series(ordered[1:][ordered[1:] == ordered[:-1]], dtype=pl.UInt64).unique()
+    del ordered
     # Two hashes may agree by chance: only then all is compared.
-    candidates = (hashes.is_in(twice.implode()) & good).arg_true() if len(twice) else pl.Series([], dtype=pl.UInt32)
+    nothing = pl.Series([], dtype=pl.UInt32)
+    alike = frame.hash_rows(seed=0).is_in(twice.implode()) if len(twice) else None
+    candidates = nothing if alike is None else (alike & good).arg_true()
     if len(candidates):
         again = ~frame[candidates].select(pl.struct(pl.all()).is_first_distinct()).to_series()
         mask = pl.Series([False]).new_from_index(0, len(frame)).scatter(candidates.filter(again), True)

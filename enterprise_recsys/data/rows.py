@@ -31,6 +31,11 @@ def _ids(column: pl.Series, what: str) -> dict[str, pl.Series]:
         missing = missing | column.is_nan().fill_null(False)
         broken = ((column != column.floor()) | (column.abs() > exact_up_to(column))).fill_null(False)
         return {f"{what} missing": missing, f"{what} is no whole number": broken & ~missing}
+    if isinstance(column.dtype, pl.Categorical):  # each name is looked at once
+        names = column.unique().drop_nulls()
+        faults = _ids(names.cast(pl.String), what)
+        found = {reason: column.is_in(names.filter(mask).implode()) for reason, mask in faults.items() if mask.any()}
+        return {reason: mask.fill_null(False) for reason, mask in found.items()} | {f"{what} missing": missing}
     if column.dtype != pl.String:
         return {f"{what} missing": missing}
     return {

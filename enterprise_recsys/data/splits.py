@@ -252,7 +252,8 @@ def checksum(interactions: Interactions) -> str:
     Each event is a line `user TAB item TAB microseconds since 1970`, sorted by (user, item, time); the order of the
     log and its other columns do not matter.
     """
-    key = interactions.events.select(USER_ID, ITEM_ID, pl.col(TIMESTAMP).to_physical()).sort(pl.all())
+    ids = pl.col(USER_ID, ITEM_ID).cast(pl.String)
+    key = interactions.events.select(ids, pl.col(TIMESTAMP).to_physical()).sort(pl.all())
     lines = key.select(pl.concat_str(pl.all(), separator="\t").alias("line"))["line"]
     return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()[:16]
 

@@ -76,6 +76,8 @@ class Spool:
     def add_past(self, *, follow_in_time: bool) -> None:
         """Find what was known before each event, from the strictly earlier ones of its own part and those before it.
 
+        To be called once: what only this needs is let go.
+
         Args:
             follow_in_time: every event of a part is later than all of the part before: then one pass does for all.
         """
@@ -87,10 +89,17 @@ class Spool:
             passing = Pass(
                 self._times if whole else self._times[chosen], self._ratings if whole else self._ratings[chosen]
             )
+            if number == numbers[-1]:
+                self._times, self._ratings = (
+                    np.zeros(0, np.int64),
+                    np.zeros(0, np.float32),
+                )  # what is kept, `passing` has
             for key in (USER_ID, ITEM_ID):
                 rows = self._numbers[key] if chosen is None else self._numbers[key][chosen]
                 wanted = None if follow_in_time else self._part == number
                 passing.over(rows, _Sink(self, key, chosen, wanted))
+        self._numbers.clear()
+        self._part, self._target = np.zeros(0, np.int8), np.zeros(0, np.uint32)
 
     def keep(self, key: str, places: Places, told: Floats) -> None:
         """Put the lines [N] of some events where they belong; may be called from several threads."""

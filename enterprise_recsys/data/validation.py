@@ -121,7 +121,7 @@ def validate(
     reading = reading or Reading()
     files.exist(users, items)
     try:
-        loaded, own_users, own_items, name = loaded_of(data, reading, download=download)
+        loaded, own_users, own_items, name = loaded_of(data, reading, download=download, coded=True)
     except DataError as error:
         return Validation(str(data) if isinstance(data, str) else "log", 0, 0, no_faults(), (_refusal(error),))
     try:

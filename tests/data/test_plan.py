@@ -38,9 +38,9 @@ def test_the_dials_are_obeyed() -> None:
 
 
 def test_what_does_not_fit_is_named_with_what_would_be_right() -> None:
-    made = plan(Size(100_000_000, 1_000_000, 500_000), ModelConfig(), memory_mb=8192)
+    made = plan(Size(200_000_000, 1_000_000, 500_000), ModelConfig(), memory_mb=8192)
     assert "prepare" in [step.name for step in made.too_large]
-    assert "DOES NOT FIT: prepare needs 9.9 GB and --memory gives 8.0 GB; use fewer rows (the newest months)" in str(
+    assert "DOES NOT FIT: prepare needs 9.5 GB and --memory gives 8.0 GB; use fewer rows (the newest months)" in str(
         made
     )
     assert made.to_json()["fits"] is False

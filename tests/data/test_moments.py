@@ -1,0 +1,78 @@
+"""A past request is what it would have been then: the same numbers as from a log that ends just before it."""
+
+from dataclasses import fields
+
+import numpy as np
+import polars as pl
+import pytest
+
+from enterprise_recsys.config import ModelConfig
+from enterprise_recsys.data.aggregates import Statistics
+from enterprise_recsys.data.live import State
+from enterprise_recsys.data.moments import Moments
+from enterprise_recsys.data.processor import DataProcessor
+from enterprise_recsys.data.worlds import World
+from enterprise_recsys.engine.gathering import Candidates
+from enterprise_recsys.records import Interactions, Ints
+
+
+@pytest.fixture(scope="module")
+def log(world: World) -> Interactions:
+    return world.interactions
+
+
+def pairs(rows: Ints) -> Candidates:
+    return Candidates(rows, np.ones(rows.shape, np.float32), np.zeros(rows.shape, np.float32), np.zeros_like(rows))
+
+
+def at(log: Interactions, share: float) -> pl.DataFrame:
+    """The events of one moment."""
+    events = log.events.sort("timestamp", maintain_order=True)
+    return events.filter(pl.col("timestamp") == events["timestamp"][int(share * len(events))])
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.7, 0.999])
+def test_every_number_of_the_ranker_is_the_same_then_and_at_the_request(share: float, log: Interactions) -> None:
+    processor = DataProcessor(ModelConfig(recency=True)).fit(log)
+    moments = Moments(processor, log)
+    now = at(log, share)
+    moment = np.array([now["timestamp"].to_physical()[0]])
+    state = State(processor, log.with_events(log.events.filter(pl.col("timestamp") < now["timestamp"][0])))
+    rows = np.random.default_rng(0).integers(1, len(processor.items), (1, 50))
+    for user in [*now["user_id"], log.events["user_id"][0]]:
+        then = moments.requests(moments.users.rows([user]), moment, {})
+        asked = state.of_users(state.users.rows([user]), moment)
+        for field in fields(Statistics):
+            one, other = getattr(then.statistics, field.name), getattr(asked.statistics, field.name)
+            assert np.array_equal(one, other, equal_nan=True), field.name
+        assert then.history.tolist() == asked.history.tolist() and then.times.tolist() == asked.times.tolist()
+        items = processor.item_columns()
+        told, live = moments.pair_columns(then, items, pairs(rows)), state.pair_columns(asked, items, pairs(rows))
+        assert {"user_since_last_s", "user_age_s", "item_since_last_s"} <= set(told)
+        for name, column in told.items():
+            assert np.array_equal(column, live[name]), name
+
+
+def test_how_long_a_user_was_away_grows_in_a_log_that_stands_still_and_the_items_age_does_not(
+    log: Interactions,
+) -> None:
+    processor = DataProcessor(ModelConfig(recency=True)).fit(log)
+    state = State(processor, log)
+    user = log.events["user_id"][0]
+    last = log.events.filter(pl.col("user_id") == user)["timestamp"].to_physical().max()
+    assert isinstance(last, int)
+    day = 86_400_000_000
+    slots, rows = state.users.rows([user]), np.arange(1, 30)[None, :]
+    soon, late = (state.of_users(slots, np.array([state.newest + days * day])) for days in (1, 8))
+    for request, days in ((soon, 1), (late, 8)):
+        assert request.statistics.since[0] == np.float32((state.newest + days * day - last) / 1e6)
+    assert (soon.statistics.recent == late.statistics.recent).all() and soon.times == late.times
+    items = processor.item_columns()
+    one, other = (state.pair_columns(request, items, pairs(rows)) for request in (soon, late))
+    assert np.array_equal(one["item_since_last_s"], other["item_since_last_s"])
+    # In the end a pause is as long as the longest that was learnt from.
+    years = state.pair_columns(state.of_users(slots, np.array([state.newest + 9_999 * day])), items, pairs(rows))
+    feature = next(one for one in processor.of("statistic") if one.name == "user_since_last_s")
+    assert feature.most is not None
+    assert years["user_since_last_s"][0] == feature.scale(np.array([feature.most]))[0]
+    assert feature.from_json(feature.to_json()) == feature
