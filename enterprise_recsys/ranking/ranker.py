@@ -146,22 +146,22 @@ class Ranker:
         return self.config.ctr_weight * (click + listed) + self.config.rating_weight * rating
 
     def predict(self, columns: Columns, *, chunk: int = 65_536) -> tuple[Floats, Floats]:
-        """CTR probabilities and ratings [R] (learning's side of the engine's scorer)."""
+        """CTR logits and ratings [R] (learning's side of the engine's scorer)."""
         self.model.eval()
         rows = len(columns["retrieval_score"])
-        probabilities, ratings = [], []
+        clicks, ratings = [], []
         with torch.no_grad():
             for begin in range(0, rows, chunk):
                 part = {
                     name: torch.from_numpy(columns[name][begin : begin + chunk]) for name in self.model.embedding.names
                 }
                 logits, stars = self.model(part)
-                probabilities.append(torch.sigmoid(logits).numpy())
+                clicks.append(logits.numpy())
                 ratings.append(stars.numpy())
-        return np.concatenate(probabilities), np.concatenate(ratings)
+        return np.concatenate(clicks), np.concatenate(ratings)
 
     def export(self, columns: Columns, path: Path) -> None:
-        """Write the scorer as ONNX: inputs the ranker's columns, outputs `clicks` (probability) and `ratings` [R].
+        """Write the scorer as ONNX: inputs the ranker's columns, outputs `logits` (of a click) and `ratings` [R].
 
         Args:
             columns: a few rows of the ranker's columns, for the shapes.
@@ -169,7 +169,7 @@ class Ranker:
         """
         names = self.model.embedding.names
         inputs = {name: torch.from_numpy(np.ascontiguousarray(columns[name][:2])) for name in names}
-        export_onnx(_Score(self.model, names), inputs, ["clicks", "ratings"], path)
+        export_onnx(_Score(self.model, names), inputs, ["logits", "ratings"], path)
 
 
 def fit_together(
@@ -202,4 +202,4 @@ class _Score(nn.Module):
     def forward(self, first: Tensor, *rest: Tensor) -> tuple[Tensor, Tensor]:
         """See the class."""
         logits, ratings = self.model(dict(zip(self.names, (first, *rest), strict=True)))
-        return torch.sigmoid(logits), ratings
+        return logits, ratings
