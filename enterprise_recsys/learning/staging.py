@@ -130,7 +130,8 @@ def nearest(processor: DataProcessor, dataset: Dataset) -> Neighbours:
 def _plan(processor: DataProcessor, stage: str, epochs: int, folder: Path | None, report: Report | None) -> Plan:
     config = processor.config
     path = folder / f"{stage.replace(', ', '-').replace(' ', '-')}.safetensors" if folder is not None else None
-    return Plan(stage, epochs, config.patience, config.learning_rate, config.weight_decay, path, report)
+    l2 = config.ranking_l2 if stage.startswith("ranker") else None
+    return Plan(stage, epochs, config.patience, config.learning_rate, config.weight_decay, path, report, l2)
 
 
 def _validation(

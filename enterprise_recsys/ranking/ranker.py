@@ -17,7 +17,7 @@ from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.layers import FeatureEmbedding, export_onnx
 from enterprise_recsys.loop import Fit, Plan, run
 from enterprise_recsys.ranking.losses import LOSSES
-from enterprise_recsys.ranking.networks import NETWORKS
+from enterprise_recsys.ranking.networks import NETWORKS, Shape
 from enterprise_recsys.records import ITEM_ID, Columns, Floats
 
 SCORES = ("retrieval_score", "neighbour_score")
@@ -68,9 +68,7 @@ class RankingNetwork(nn.Module):
             id_scale=0.0,
         )
         network = pick(NETWORKS, config.ranking_network, what="ranking_network")
-        self.network = network(
-            self.embedding.width_out, config.ranking_dims, cross_layers=config.cross_layers, dropout=config.dropout
-        )
+        self.network = network(self.embedding.width_out, shape_of(config))
         width = int(self.network.width_out)  # type: ignore[arg-type]
         self.heads = nn.Linear(width, 2)
         self.register_buffer("rating_scale", torch.tensor([rating_mean, rating_std]))
@@ -93,6 +91,17 @@ class RankingNetwork(nn.Module):
         out = self.heads(self.network(self.embedding(scaled)))
         mean, std = self.rating_scale.unbind()  # type: ignore[operator]
         return out[:, 0], out[:, 1] * std + mean
+
+
+def shape_of(config: ModelConfig) -> Shape:
+    """How the config wants the network built."""
+    return Shape(
+        config.ranking_dims,
+        config.cross_layers,
+        rank=config.cross_rank,
+        dropout=config.dropout,
+        batch_norm=config.ranking_batch_norm,
+    )
 
 
 class Ranker:
