@@ -57,7 +57,8 @@ class Fit:
 class Plan:
     """How to run: epochs at most, patience in epochs, step size, weight decay, and where to keep a checkpoint.
 
-    `embedding_l2` is the weight decay of embedding tables, instead of `weight_decay` (None: no difference).
+    `embedding_l2` is the weight decay of embedding tables, instead of `weight_decay` (None: no difference). With
+    `falling` the step size falls in a straight line, to nothing at the end of the last possible epoch.
     """
 
     stage: str
@@ -68,6 +69,7 @@ class Plan:
     checkpoint: Path | None = None
     report: Report | None = None
     embedding_l2: float | None = None
+    falling: bool = False
 
 
 def run(
@@ -141,6 +143,9 @@ def _epoch(
                 f"the loss of {plan.stage} became {loss.item()} in epoch {epoch + 1}: "
                 "lower learning_rate, or look for extreme values in the numerical columns."
             )
+        if plan.falling:
+            for group in optimizer.param_groups:
+                group["lr"] = plan.learning_rate * (1.0 - (epoch + done / total) / plan.epochs)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

@@ -40,18 +40,18 @@ class Calibration:
                 f"shift={self.shift}."
             )
 
-    def logits(self, logits: Floats) -> Doubles:
+    def logits(self, logits: Floats | Doubles) -> Doubles:
         """Calibrated logits [R] of logits [R]."""
         told = np.asarray(logits, dtype=np.float64)
         mapped: Doubles = self.shift + self.high * np.logaddexp(0.0, told) - self.low * np.logaddexp(0.0, -told)
         return mapped
 
-    def probabilities(self, logits: Floats) -> Floats:
+    def probabilities(self, logits: Floats | Doubles) -> Floats:
         """Probabilities [R] of logits [R]."""
         return sigmoid(self.logits(logits)).astype(np.float32)
 
     @classmethod
-    def of(cls, labels: Floats, logits: Floats) -> Calibration:
+    def of(cls, labels: Floats | Doubles, logits: Floats | Doubles) -> Calibration:
         """The map under which the labels are likeliest (least log loss), by Newton's method.
 
         Labels of one kind only, or none at all, leave the logits as they are.
