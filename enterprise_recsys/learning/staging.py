@@ -26,7 +26,7 @@ from enterprise_recsys.learning.calibrating import calibrated
 from enterprise_recsys.learning.slates import Slates, slates
 from enterprise_recsys.loop import Fit, Plan, Report, run
 from enterprise_recsys.ranking.ranker import Examples, Ranker, fit_together
-from enterprise_recsys.records import Columns, Dataset, Interactions, Ints
+from enterprise_recsys.records import Columns, Dataset, Floats, Interactions, Ints
 from enterprise_recsys.retrieval.retriever import Retriever
 
 _MOST_NEIGHBOURED = 100_000
@@ -85,13 +85,15 @@ def choose(
         pair = _Joint(retriever, ranker, Moments(limited, early))
         fit = pair.fit(_plan(processor, "both stages", config.epochs, folder, report), validate)
         lists = slates(limited, moments, retriever, Neighbours.none(len(processor.items)), start)
-        calibration = calibrated([lists], [ranker.predict(lists.examples.columns)[0]])
+        said = [ranker.predict(lists.examples.columns)[0]]
+        calibration = calibrated([lists], said, said)
         return Chosen(fit.epoch, fit.epoch, fit.scores), pair.learnt(calibration)
     fit = retriever.fit(_plan(processor, "retriever", config.epochs, folder, report), validate=validate)
     neighbours = nearest(limited, retriever.dataset)
     later = slates(limited, moments, retriever, neighbours, start)
-    epochs, calibration = _ranker_epochs(processor, moments, later, folder, report)
+    epochs, judged, said = _ranker_epochs(processor, moments, later, folder, report)
     ranker.fit(later.examples, _plan(processor, "ranker", epochs, folder, report))
+    calibration = calibrated(judged, said, [ranker.predict(part.examples.columns)[0] for part in judged])
     learnt = Learnt(limited, retriever, ranker, neighbours, later.examples.columns, calibration)
     return Chosen(fit.epoch, epochs, fit.scores), learnt
 
@@ -161,8 +163,8 @@ def _validation(
 
 def _ranker_epochs(
     processor: DataProcessor, moments: Moments, later: Slates, folder: Path | None, report: Report | None
-) -> tuple[int, Calibration]:
-    """How many epochs serve users whom the ranker did not learn from, and how often what is said of them comes true.
+) -> tuple[int, list[Slates], list[Floats]]:
+    """How many epochs serve users whom the ranker did not learn from; their lists, and what is then said of these.
 
     Epochs go by the mean NDCG@10 of re-ranked candidates. With few users one part set aside would choose by luck: then
     several rankers learn side by side, each without another part, and are judged together on all of the parts.
@@ -173,7 +175,7 @@ def _ranker_epochs(
     judges = np.array_split(everyone, _FOLDS)[:folds]
     parts = [np.isin(later.users, part) for part in judges]
     if any(part.all() or not part.any() for part in parts):
-        return config.ranker_epochs, Calibration()
+        return config.ranker_epochs, [], []
     trials = [Ranker(processor, config, moments.events.ratings) for _ in parts]
     taught, judged = [later.take(~part) for part in parts], [later.take(part) for part in parts]
 
@@ -186,7 +188,7 @@ def _ranker_epochs(
     plan = _plan(processor, "ranker, trial", config.ranker_epochs, folder, report)
     fit = fit_together(trials, [part.examples for part in taught], plan, validate=validate)
     said = [trial.predict(part.examples.columns)[0] for trial, part in zip(trials, judged, strict=True)]
-    return fit.epoch, calibrated(judged, said)
+    return fit.epoch, judged, said
 
 
 class _Joint:
