@@ -38,7 +38,11 @@ class Recommendations(list[dict[str, object]]):
 
 
 def items_of(
-    ranked: Ranked, processor: DataProcessor, names: Sequence[str], reasons: Mapping[int, Sequence[str]] | None = None
+    ranked: Ranked,
+    processor: DataProcessor,
+    names: Sequence[str],
+    reasons: Mapping[int, Sequence[str]] | None = None,
+    explained: Sequence[Mapping[str, object]] = (),
 ) -> list[dict[str, object]]:
     """The first list of a batch as dicts.
 
@@ -46,7 +50,8 @@ def items_of(
         ranked: [1, K].
         processor: whose ids and catalogue are meant.
         names: columns of the catalogue to add, see `field_names`.
-        reasons: item row -> what moved it; None = say nothing.
+        reasons: item row -> which rules moved it; None = say nothing.
+        explained: what moved the score of each item, in their order; none = say nothing.
     """
     held = ranked.rows[0] > 0
     rows, scores = ranked.rows[0][held], ranked.scores[0][held]
@@ -60,6 +65,8 @@ def items_of(
     if reasons is not None:
         for item, row in zip(items, rows.tolist(), strict=True):
             item["reasons"] = list(reasons.get(row, ()))
+    for item, explanation in zip(items, explained, strict=False):
+        item["explanation"] = dict(explanation)
     return items
 
 

@@ -98,9 +98,21 @@ class ModelConfig(BaseModel):
     temperature: float = Field(0.1, gt=0.0, le=10.0, description="Cosine scores are divided by it; smaller is sharper.")
 
     # Ranker -----------------------------------------------------------------------------------------------------
-    ranking_network: str = Field("dcn_v2", description="A name in NETWORKS: 'dcn_v2' or 'mlp'.")
+    ranking_network: str = Field(
+        "dcn_v2",
+        description="A name in NETWORKS: 'dcn_v2', 'dcn_v2_stacked', 'dcn_v2_low_rank', 'dcn_v2_mixture' or 'mlp'.",
+    )
     ranking_dims: tuple[int, ...] = Field((128, 64), min_length=1, description="Layer widths of the ranker's MLP.")
     cross_layers: int = Field(2, ge=1, le=16, description="Cross layers of the DCN.")
+    cross_rank: int = Field(64, ge=1, le=4096, description="Rank of the cross layers that have one.")
+    ranking_batch_norm: bool = Field(
+        False, description="Normalise the layers of the ranker's MLP by their batch, while training."
+    )
+    ranking_l2: float = Field(
+        0.0,
+        ge=0.0,
+        description="L2 weight of the ranker's embeddings (staged), in place of `weight_decay`; 0: none but that.",
+    )
     ranking_dim: int = Field(16, ge=1, le=1024, description="Embedding width of each feature in the ranker.")
     ctr_weight: float = Field(1.0, ge=0.0, description="β in L = L_retrieval + α·L_rating + β·L_ctr.")
     list_weight: float = Field(

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,13 +21,16 @@ from enterprise_recsys.data import prepared
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.sources import read
 from enterprise_recsys.data.splits import SPLITS, Split, checksum
+from enterprise_recsys.data.vocabulary import Vocabulary
 from enterprise_recsys.data.watching import Leaks
 from enterprise_recsys.data.worlds import World, make_world
 from enterprise_recsys.errors import RecsysError
 from enterprise_recsys.evaluation import results
 from enterprise_recsys.evaluation.report import Evaluation
 from enterprise_recsys.examining.listed import Lists
-from enterprise_recsys.records import Interactions
+from enterprise_recsys.examining.possible import against_truth
+from enterprise_recsys.recommender import Recommender
+from enterprise_recsys.records import Floats, Interactions
 from enterprise_recsys.trainer import ProductionTrainer, joined
 
 PROTOCOLS = {"world": "demo", "ml-1m": "ml1m-global-time", "ml-100k": "ml100k-global-time"}
@@ -58,6 +61,8 @@ def run(
     print(f"  trained in {seconds:.0f} s: {trainer.chosen}\n\nEvaluation on the newest tenth of the log")
     extra = {"best_possible": _best(world, parts)} if world is not None else {}
     figures = trainer.evaluate(parts.test, extra=extra, leaks=leaks)
+    if world is not None:
+        figures.update(against_truth(trainer.recommender, parts.test, _chances(world, parts, trainer.recommender)))
     print(figures)
     trainer.save(out)
     _show(trainer, parts)
@@ -82,6 +87,15 @@ def _describe(log: Interactions) -> None:
     for name, table in (("users", log.users), ("items", log.items)):
         if table is not None:
             print(f"  {name}: {', '.join(table.columns[1:])}")
+
+
+def _chances(world: World, parts: Split, recommender: Recommender) -> Callable[[Sequence[str]], Floats]:
+    """The true chance of each item of the catalogue for users over the test period."""
+    assert world.interactions.items is not None
+    rows = Vocabulary(world.interactions.items["item_id"]).rows(recommender.engine.processor.items.ids) - 1
+    times = parts.test.events["timestamp"].to_physical()
+    start, end = int(times.min()), int(times.max())  # type: ignore[arg-type]
+    return lambda user_ids: world.preferences(user_ids, start=start, end=end)[:, rows]
 
 
 def _best(world: World, parts: Split) -> Lists:

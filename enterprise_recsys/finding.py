@@ -105,7 +105,7 @@ class Finder:
         if wish.shape.brought:
             rows = brought(requests, found.rows, wish)
             rows = np.where(self.holds(rows), rows, 0)
-            found = found.beside(self._given(requests, rows))
+            found = found.beside(self.given(requests, rows))
         return self._clicks(requests, found)
 
     def most_taken(self, requests: Requests, wish: Wish, k: int) -> Ranked:
@@ -127,7 +127,7 @@ class Finder:
         best = np.take_along_axis(scores, rows, axis=1)
         return Ranked(np.where(np.isfinite(best), rows, 0), best)
 
-    def _given(self, requests: Requests, rows: Ints) -> Candidates:
+    def given(self, requests: Requests, rows: Ints) -> Candidates:
         """Given items [B, P] as the sources would score them."""
         queries = self.engine.encoder.encode(requests.columns, requests.history)
         near = np.einsum("bd,bpd->bp", queries, self.engine.vectors[rows])
@@ -145,7 +145,7 @@ class Finder:
         """Given items [B, P] in the order of the ranker's scores."""
         if not rows.size:
             return Ranked(rows, np.zeros(rows.shape, dtype=np.float32))
-        return self._clicks(requests, self._given(requests, rows))
+        return self._clicks(requests, self.given(requests, rows))
 
     def popularity_of(self, requests: Requests, rows: Ints) -> Ranked:
         """Given items [B, P] in the order of popularity."""

@@ -77,13 +77,18 @@ def masked_mean(vectors: Tensor, rows: Tensor) -> Tensor:
     return (vectors * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1.0)
 
 
-def mlp(width_in: int, dims: Sequence[int], *, dropout: float, last_active: bool) -> nn.Sequential:
-    """Linear layers with ReLU and dropout between, after the last if `last_active`: [R, in] -> [R, dims[-1]]."""
+def mlp(
+    width_in: int, dims: Sequence[int], *, dropout: float, last_active: bool, batch_norm: bool = False
+) -> nn.Sequential:
+    """Linear layers with ReLU and dropout between, after the last if `last_active`: [R, in] -> [R, dims[-1]].
+
+    With `batch_norm` what goes into each ReLU is normalised by its batch.
+    """
     layers: list[nn.Module] = []
     for place, width in enumerate(dims):
         layers.append(nn.Linear(width_in, width))
         if place < len(dims) - 1 or last_active:
-            layers += [nn.ReLU(), nn.Dropout(dropout)]
+            layers += [*([nn.BatchNorm1d(width)] if batch_norm else []), nn.ReLU(), nn.Dropout(dropout)]
         width_in = width
     return nn.Sequential(*layers)
 

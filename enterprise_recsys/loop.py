@@ -55,7 +55,11 @@ class Fit:
 
 @dataclass(frozen=True)
 class Plan:
-    """How to run: epochs at most, patience in epochs, step size, weight decay, and where to keep a checkpoint."""
+    """How to run: epochs at most, patience in epochs, step size, weight decay, and where to keep a checkpoint.
+
+    `embedding_l2` is the weight decay of embedding tables, instead of `weight_decay` (None: no difference). With
+    `falling` the step size falls in a straight line, to nothing at the end of the last possible epoch.
+    """
 
     stage: str
     epochs: int
@@ -64,6 +68,8 @@ class Plan:
     weight_decay: float
     checkpoint: Path | None = None
     report: Report | None = None
+    embedding_l2: float | None = None
+    falling: bool = False
 
 
 def run(
@@ -86,7 +92,7 @@ def run(
     Raises:
         DataError: the loss is not finite; nothing is kept of that epoch.
     """
-    optimizer = torch.optim.Adam(model.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay)
+    optimizer = torch.optim.Adam(_groups(model, plan), lr=plan.learning_rate, weight_decay=plan.weight_decay)
     losses, scores, best = _resume(model, optimizer, plan.checkpoint)
     first = len(losses)
     for epoch in range(first, plan.epochs):
@@ -105,6 +111,14 @@ def run(
         model.load_state_dict(best)
     model.eval()
     return Fit(_argmax(scores) + 1 if scores else len(losses), losses, scores)
+
+
+def _groups(model: nn.Module, plan: Plan) -> list[dict[str, object]]:
+    """Parameters by their weight decay; embedding tables may have one of their own."""
+    tables = [one.weight for one in model.modules() if isinstance(one, nn.Embedding)] if plan.embedding_l2 else []
+    own = {id(one) for one in tables}
+    groups: list[dict[str, object]] = [{"params": [one for one in model.parameters() if id(one) not in own]}]
+    return groups + ([{"params": tables, "weight_decay": plan.embedding_l2}] if tables else [])
 
 
 def _argmax(values: list[float]) -> int:
@@ -129,6 +143,9 @@ def _epoch(
                 f"the loss of {plan.stage} became {loss.item()} in epoch {epoch + 1}: "
                 "lower learning_rate, or look for extreme values in the numerical columns."
             )
+        if plan.falling:
+            for group in optimizer.param_groups:
+                group["lr"] = plan.learning_rate * (1.0 - (epoch + done / total) / plan.epochs)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

@@ -16,6 +16,7 @@ from enterprise_recsys.answers import Recommendations, check_k, field_names, ite
 from enterprise_recsys.data.aggregates import Counts
 from enterprise_recsys.data.live import Requests, State
 from enterprise_recsys.errors import ConfigError, MissingExtraError, UnknownItemError
+from enterprise_recsys.explaining import explain
 from enterprise_recsys.finding import Engine, Finder, at_least, in_order
 from enterprise_recsys.records import USER_ID, WINDOWS_DAYS, Columns, Doubles, Interactions, Ints, Ranked
 from enterprise_recsys.wishes import Wish, Wishes, shaped, widened
@@ -99,7 +100,8 @@ class Recommender:
             exclude_seen: leave out what the user has had.
             diversity: 0..1, see `ModelConfig.diversity`; None = as the config has it.
             rules: names in `ModelConfig.rules`.
-            reasons: add to each item which rules moved it, and from where to where.
+            reasons: add to each item which rules moved it, and from where to where, and, where the model ranks, an
+                `explanation` of its score: see `explaining.Explanation`.
             fields: columns of the catalogue to add to each item (`item_title`, or `title` for short).
 
         Raises:
@@ -130,7 +132,10 @@ class Recommender:
             return self._answer(shaped(request, k, wish, at_least(find, k), self.engine.vectors), known, level, names)
         pool = widened(request, k, wish, at_least(find, k), self.engine.vectors, at_least(find, k)(request, wish))
         ranked = wish.shape.shown(pool, self.engine.vectors, k)
-        return self._answer(ranked, known, level, names, reasons=wish.shape.reasons(pool, self.engine.vectors, k))
+        rows = ranked.rows[0][ranked.rows[0] > 0]
+        explained = [one.to_json() for one in explain(self.finder, request, rows)] if level != POPULAR else []
+        told = wish.shape.reasons(pool, self.engine.vectors, k)
+        return self._answer(ranked, known, level, names, reasons=told, explained=explained)
 
     def recommend_many(
         self,
@@ -310,10 +315,11 @@ class Recommender:
         names: Sequence[str],
         *,
         reasons: Mapping[int, Sequence[str]] | None = None,
+        explained: Sequence[Mapping[str, object]] = (),
         unknown: Sequence[str] = (),
     ) -> Recommendations:
         return Recommendations(
-            items_of(ranked, self.engine.processor, names, reasons),
+            items_of(ranked, self.engine.processor, names, reasons, explained),
             user_id=user_id,
             fallback_level=level,
             model_version=self.model_version,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import polars as pl
@@ -11,6 +12,7 @@ from safetensors.numpy import load_file, save_file
 from enterprise_recsys import artifact
 from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.data.processor import DataProcessor
+from enterprise_recsys.engine.calibration import Calibration
 from enterprise_recsys.engine.indexes import Index
 from enterprise_recsys.engine.neighbours import Neighbours
 from enterprise_recsys.engine.runtime import Encoder, ItemEncoder, Scorer
@@ -58,6 +60,7 @@ def _write_model(engine: Engine, folder: Path) -> None:
     (folder / "encoder.onnx").write_bytes(engine.encoder.data)
     (folder / "item_encoder.onnx").write_bytes(engine.item_encoder.data)
     (folder / "scorer.onnx").write_bytes(engine.scorer.data)
+    (folder / "calibration.json").write_text(json.dumps(asdict(engine.scorer.calibration)))
 
 
 def load(folder: Path, *, threads: int) -> tuple[Engine, Interactions]:
@@ -83,7 +86,11 @@ def load(folder: Path, *, threads: int) -> tuple[Engine, Interactions]:
     engine = Engine(
         processor,
         Encoder(model / "encoder.onnx", threads=threads),
-        Scorer(model / "scorer.onnx", threads=threads),
+        Scorer(
+            model / "scorer.onnx",
+            threads=threads,
+            calibration=Calibration(**json.loads((model / "calibration.json").read_text())),
+        ),
         Index.load(model / "index.faiss"),
         tensors["item_vectors"],
         Neighbours(tensors["neighbour_rows"], tensors["neighbour_weights"]),

@@ -172,9 +172,9 @@ def test_the_engine_computes_what_the_towers_and_the_ranker_compute(parts: Split
     )
     torch_side = learnt.retriever.encode(requests.columns, requests.history)
     assert np.abs(engine.encoder.encode(requests.columns, requests.history) - torch_side).max() < 1e-5
-    clicks, ratings = engine.scorer.score({name: column[:500] for name, column in learnt.sample.items()})
+    logits, ratings = engine.scorer.logits({name: column[:500] for name, column in learnt.sample.items()})
     expected = learnt.ranker.predict({name: column[:500] for name, column in learnt.sample.items()})
-    assert np.abs(clicks - expected[0]).max() < 1e-5 and np.abs(ratings - expected[1]).max() < 1e-4
+    assert np.abs(logits - expected[0]).max() < 1e-5 and np.abs(ratings - expected[1]).max() < 1e-4
 
 
 def test_a_log_without_relevant_events_is_refused(parts: Split) -> None:

@@ -236,7 +236,14 @@ def ranker_columns(
         **{name: np.repeat(column, width, axis=0) for name, column in told.items()},
         **{name: column[flat] for name, column in items.items()},
         **processor.scale(statistics_of(requests.statistics.repeat(width), item_statistics)),
-        "retrieval_score": _logits(pairs.scores, processor.config.temperature),
+        **source_columns(pairs, processor.config.temperature),
+    }
+
+
+def source_columns(pairs: Pairs, temperature: float) -> Columns:
+    """What the sources say of candidates, as the ranker sees it: two columns [B*K]."""
+    return {
+        "retrieval_score": _logits(pairs.scores, temperature),
         "neighbour_score": np.log1p(pairs.said).astype(np.float32).ravel(),
     }
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
+from enterprise_recsys.engine.calibration import Calibration
 from enterprise_recsys.errors import ArtifactError
 from enterprise_recsys.records import Columns, Floats, Ints
 
@@ -65,13 +66,29 @@ class ItemEncoder:
 
 
 class Scorer:
-    """The ranker: its columns [R, ...] -> CTR probability [R] and rating [R]."""
+    """The ranker: its columns [R, ...] -> CTR probability [R] and rating [R].
 
-    def __init__(self, path: Path, *, threads: int) -> None:
+    Args:
+        path: of the exported network.
+        threads: of ONNX Runtime.
+        calibration: from its logits to probabilities.
+    """
+
+    def __init__(self, path: Path, *, threads: int, calibration: Calibration) -> None:
         self._network = _Network(path, threads)
-        self.data = self._network.data
+        self.data, self.calibration = self._network.data, calibration
+
+    @property
+    def inputs(self) -> list[str]:
+        """The columns that the network sees."""
+        return self._network.inputs
+
+    def logits(self, columns: Columns) -> tuple[Floats, Floats]:
+        """What the network says [R], not calibrated, and ratings in the log's unit [R]."""
+        logits, ratings = self._network.run(columns, chunk=16_384)
+        return logits, ratings
 
     def score(self, columns: Columns) -> tuple[Floats, Floats]:
-        """Probabilities in 0..1 and ratings in the log's unit."""
-        clicks, ratings = self._network.run(columns, chunk=16_384)
-        return clicks, ratings
+        """Calibrated probabilities in 0..1 and ratings in the log's unit."""
+        logits, ratings = self.logits(columns)
+        return self.calibration.probabilities(logits), ratings

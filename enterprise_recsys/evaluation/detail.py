@@ -39,11 +39,13 @@ class Detail:
         evaluation: all figures.
         curves: metric -> system -> its mean over users at k = 1, 2, ...; empty where no depth was asked for.
         reliability: bins of the CTR head's predictions, in rising order; empty where nothing was predicted.
+        uncalibrated: the same of the network's own probabilities, before calibration.
     """
 
     evaluation: Evaluation
     curves: Mapping[str, Mapping[str, Sequence[float]]] = field(default_factory=dict)
     reliability: Sequence[Bin] = ()
+    uncalibrated: Sequence[Bin] = ()
 
 
 def curves_of(lists: Mapping[str, Ints], truth: Truth, *, depth: int) -> dict[str, dict[str, list[float]]]:

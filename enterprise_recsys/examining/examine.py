@@ -100,9 +100,9 @@ def examine(
         further=losses_of(recommender, exam, measured["two_stage"], ks=ks),
     )
     evaluation.update(index_recall(recommender, exam, seed=seed))
-    predicted, reliability = predictions_of(recommender, exam, seed=seed)
+    predicted, reliable = predictions_of(recommender, exam, seed=seed)
     evaluation.update(predicted)
-    return Detail(evaluation, curves, reliability)
+    return Detail(evaluation, curves, reliable.told, reliable.before)
 
 
 def provenance_of(recommender: Recommender, test: Interactions, command: str | None = None) -> dict[str, object]:

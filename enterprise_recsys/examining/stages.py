@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
 from enterprise_recsys.data.moments import Moments
+from enterprise_recsys.engine.calibration import sigmoid
 from enterprise_recsys.engine.gathering import Candidates
 from enterprise_recsys.engine.indexes import exact
 from enterprise_recsys.evaluation.detail import Bin, best_order
@@ -27,6 +29,8 @@ SAMPLED_RATINGS = 50_000
 """Test ratings that judge the rating head."""
 BINS = 10
 """Bins of the reliability plot, of equally many predictions."""
+OF_LEVEL = ("LogLoss", "ECE")
+"""Names in PREDICTION_METRICS that calibration moves, told before it too."""
 OF_RATINGS = ("RMSE", "MAE")
 """Names in PREDICTION_METRICS that compare ratings; the others compare probabilities with what was taken."""
 
@@ -114,51 +118,70 @@ def index_recall(recommender: Recommender, exam: Exam, *, seed: int) -> dict[str
     return {f"index/Recall@{depth}": float(np.concatenate(shares).mean())}
 
 
-def predictions_of(recommender: Recommender, exam: Exam, *, seed: int) -> tuple[dict[str, float], list[Bin]]:
+@dataclass(frozen=True)
+class Reliable:
+    """Bins of the ranker's probabilities, as they are told and as they were before calibration."""
+
+    told: list[Bin]
+    before: list[Bin]
+
+
+def predictions_of(recommender: Recommender, exam: Exam, *, seed: int) -> tuple[dict[str, float], Reliable]:
     """How far the ranker's two predictions come true: "ranker/<metric>", and bins of its probabilities.
 
     The CTR head is asked of the candidates that each user was given, with the request that the lists were made from:
     1 for those that the user took later. The rating head is asked of the test ratings of known items, with history and
     statistics as of each rating, free of what came later. "ranker/RMSE_of_mean" is that of always saying the mean
     training rating. Both take a sample where there is very much ("ranker/predictions", "ranker/ratings" count it).
+    "ranker/ECE_uncalibrated", "ranker/LogLoss_uncalibrated" and "ranker/MeanPrediction_uncalibrated" are those of the
+    network's own probabilities.
     """
     generator = np.random.default_rng(seed)
-    labels, clicks = _clicks(recommender, exam, generator)
+    labels, logits = _clicks(recommender, exam, generator)
+    clicks = recommender.engine.scorer.calibration.probabilities(logits).astype(np.float64)
+    before = sigmoid(logits.astype(np.float64))
     figures = {"ranker/predictions": float(len(labels))}
     if len(labels):
         figures |= {"ranker/TakenShare": float(labels.mean()), "ranker/MeanPrediction": float(clicks.mean())}
         for name, metric in PREDICTION_METRICS.items():
             if name not in OF_RATINGS:
                 figures[f"ranker/{name}"] = metric(labels.astype(np.float64), clicks)
+                if name in OF_LEVEL:
+                    figures[f"ranker/{name}_uncalibrated"] = metric(labels.astype(np.float64), before)
+        figures["ranker/MeanPrediction_uncalibrated"] = float(before.mean())
     told, ratings = _ratings(recommender, exam, generator)
     if len(told):
         mean = np.full(len(told), float(exam.log.events[RATING].mean()))  # type: ignore[arg-type]
         figures |= {f"ranker/{name}": PREDICTION_METRICS[name](told, ratings) for name in OF_RATINGS}
         figures |= {"ranker/RMSE_of_mean": PREDICTION_METRICS["RMSE"](told, mean), "ranker/ratings": float(len(told))}
     kept = {key: value for key, value in figures.items() if np.isfinite(value)}
+    return kept, Reliable(_bins(labels, clicks), _bins(labels, before))
+
+
+def _bins(labels: Bools, clicks: Doubles) -> list[Bin]:
     curve = reliability(labels.astype(np.float64), clicks, bins=BINS)
     columns = (curve.predicted.tolist(), curve.observed.tolist(), curve.counts.tolist())
-    return kept, [Bin(*one) for one in zip(*columns, strict=True)]
+    return [Bin(*one) for one in zip(*columns, strict=True)]
 
 
-def _clicks(recommender: Recommender, exam: Exam, generator: np.random.Generator) -> tuple[Bools, Doubles]:
-    """Whether each shown candidate was taken [R], and the probability that it was given [R]."""
+def _clicks(recommender: Recommender, exam: Exam, generator: np.random.Generator) -> tuple[Bools, Floats]:
+    """Whether each shown candidate was taken [R], and the logit that it was given [R]."""
     users = _sample(np.flatnonzero(exam.truth.counts), SAMPLED_USERS, generator)
     depth = min(recommender.engine.depth, recommender.n_items)
     liked, disliked = _judgements(exam)
-    labels, clicks = [np.empty(0, np.bool_)], [np.empty(0)]
+    labels, logits = [np.empty(0, np.bool_)], [np.empty(0, np.float32)]
     for begin in range(0, len(users), CHUNK // 4):
         part = users[begin : begin + CHUNK // 4]
         requests = exam.requests(part)
         found = recommender.finder.gather(requests, 1)
         columns = recommender.state.pair_columns(requests, recommender.item_columns, found)
-        probabilities, _ = recommender.engine.scorer.score(columns)
+        said, _ = recommender.engine.scorer.logits(columns)
         held = found.rows.ravel() > 0
         keys = (part[:, None] * exam.n_items + found.rows).ravel()[held]
         taken = judge(found.rows, part, exam.truth, depth=depth).grades.ravel()[held] > 0
         labels.append((taken | np.isin(keys, liked)) & ~np.isin(keys, disliked))
-        clicks.append(probabilities.astype(np.float64)[held])
-    return np.concatenate(labels), np.concatenate(clicks)
+        logits.append(said[held])
+    return np.concatenate(labels), np.concatenate(logits)
 
 
 def _judgements(exam: Exam) -> tuple[Ints, Ints]:
@@ -194,7 +217,7 @@ def _ratings(recommender: Recommender, exam: Exam, generator: np.random.Generato
         said_of = engine.neighbours.said(requests.history).of(rows[:, None])
         pairs = Candidates(rows[:, None], scores[:, None], said_of, np.zeros((len(part), 1), dtype=np.int64))
         columns = moments.pair_columns(requests, recommender.item_columns, pairs)
-        said.append(engine.scorer.score(columns)[1].astype(np.float64))
+        said.append(engine.scorer.logits(columns)[1].astype(np.float64))
     return events.ratings[judged].astype(np.float64), np.concatenate(said)
 
 

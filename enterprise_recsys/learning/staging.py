@@ -15,16 +15,18 @@ from enterprise_recsys.baselines.neighbours import ItemKNN
 from enterprise_recsys.data.live import State
 from enterprise_recsys.data.moments import Moments
 from enterprise_recsys.data.processor import DataProcessor
+from enterprise_recsys.engine.calibration import Calibration
 from enterprise_recsys.engine.gathering import Candidates
 from enterprise_recsys.engine.indexes import exact
 from enterprise_recsys.engine.neighbours import Neighbours
 from enterprise_recsys.errors import DataError
 from enterprise_recsys.evaluation.protocol import measure
 from enterprise_recsys.evaluation.truth import Truth
+from enterprise_recsys.learning.calibrating import calibrated
 from enterprise_recsys.learning.slates import Slates, slates
 from enterprise_recsys.loop import Fit, Plan, Report, run
 from enterprise_recsys.ranking.ranker import Examples, Ranker, fit_together
-from enterprise_recsys.records import Columns, Dataset, Interactions, Ints
+from enterprise_recsys.records import Columns, Dataset, Floats, Interactions, Ints
 from enterprise_recsys.retrieval.retriever import Retriever
 
 _MOST_NEIGHBOURED = 100_000
@@ -43,13 +45,17 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Learnt:
-    """Both stages and the items' neighbours, ready for export; `sample` is a few rows of the ranker's columns."""
+    """Both stages and the items' neighbours, ready for export; `sample` is a few rows of the ranker's columns.
+
+    `calibration` makes probabilities of the ranker's logits.
+    """
 
     processor: DataProcessor
     retriever: Retriever
     ranker: Ranker
     neighbours: Neighbours
     sample: Columns
+    calibration: Calibration
 
 
 def choose(
@@ -78,13 +84,17 @@ def choose(
     if config.training == "joint":
         pair = _Joint(retriever, ranker, Moments(limited, early))
         fit = pair.fit(_plan(processor, "both stages", config.epochs, folder, report), validate)
-        return Chosen(fit.epoch, fit.epoch, fit.scores), pair.learnt()
+        lists = slates(limited, moments, retriever, Neighbours.none(len(processor.items)), start)
+        said = [ranker.predict(lists.examples.columns)[0]]
+        calibration = calibrated([lists], said, said)
+        return Chosen(fit.epoch, fit.epoch, fit.scores), pair.learnt(calibration)
     fit = retriever.fit(_plan(processor, "retriever", config.epochs, folder, report), validate=validate)
     neighbours = nearest(limited, retriever.dataset)
     later = slates(limited, moments, retriever, neighbours, start)
-    epochs = _ranker_epochs(processor, moments, later, folder, report)
+    epochs, judged, said = _ranker_epochs(processor, moments, later, folder, report)
     ranker.fit(later.examples, _plan(processor, "ranker", epochs, folder, report))
-    learnt = Learnt(limited, retriever, ranker, neighbours, later.examples.columns)
+    calibration = calibrated(judged, said, [ranker.predict(part.examples.columns)[0] for part in judged])
+    learnt = Learnt(limited, retriever, ranker, neighbours, later.examples.columns, calibration)
     return Chosen(fit.epoch, epochs, fit.scores), learnt
 
 
@@ -103,11 +113,11 @@ def relearn(
     if processor.config.training == "staged":
         retriever.fit(plan)
         neighbours = nearest(processor, retriever.dataset)
-        return Learnt(processor, retriever, before.ranker, neighbours, before.sample)
+        return Learnt(processor, retriever, before.ranker, neighbours, before.sample, before.calibration)
     ranker = Ranker(processor, processor.config, moments.events.ratings)
     pair = _Joint(retriever, ranker, moments)
     pair.fit(_plan(processor, "both stages, all data", chosen.retriever_epochs, folder, report), None)
-    return pair.learnt()
+    return pair.learnt(before.calibration)
 
 
 def nearest(processor: DataProcessor, dataset: Dataset) -> Neighbours:
@@ -122,7 +132,8 @@ def nearest(processor: DataProcessor, dataset: Dataset) -> Neighbours:
 def _plan(processor: DataProcessor, stage: str, epochs: int, folder: Path | None, report: Report | None) -> Plan:
     config = processor.config
     path = folder / f"{stage.replace(', ', '-').replace(' ', '-')}.safetensors" if folder is not None else None
-    return Plan(stage, epochs, config.patience, config.learning_rate, config.weight_decay, path, report)
+    l2 = config.ranking_l2 if stage.startswith("ranker") else None
+    return Plan(stage, epochs, config.patience, config.learning_rate, config.weight_decay, path, report, l2)
 
 
 def _validation(
@@ -152,11 +163,11 @@ def _validation(
 
 def _ranker_epochs(
     processor: DataProcessor, moments: Moments, later: Slates, folder: Path | None, report: Report | None
-) -> int:
-    """How many epochs serve users whom the ranker did not learn from: mean NDCG@10 of their re-ranked candidates.
+) -> tuple[int, list[Slates], list[Floats]]:
+    """How many epochs serve users whom the ranker did not learn from; their lists, and what is then said of these.
 
-    With few users one part set aside would choose by luck: then several rankers learn side by side, each without
-    another part, and are judged together on all of the parts.
+    Epochs go by the mean NDCG@10 of re-ranked candidates. With few users one part set aside would choose by luck: then
+    several rankers learn side by side, each without another part, and are judged together on all of the parts.
     """
     config = processor.config
     everyone = np.random.default_rng(config.seed + 1).permutation(np.unique(later.users))
@@ -164,7 +175,7 @@ def _ranker_epochs(
     judges = np.array_split(everyone, _FOLDS)[:folds]
     parts = [np.isin(later.users, part) for part in judges]
     if any(part.all() or not part.any() for part in parts):
-        return config.ranker_epochs
+        return config.ranker_epochs, [], []
     trials = [Ranker(processor, config, moments.events.ratings) for _ in parts]
     taught, judged = [later.take(~part) for part in parts], [later.take(part) for part in parts]
 
@@ -175,7 +186,9 @@ def _ranker_epochs(
         return float(np.nan_to_num(np.nanmean(np.concatenate(scores))))
 
     plan = _plan(processor, "ranker, trial", config.ranker_epochs, folder, report)
-    return fit_together(trials, [part.examples for part in taught], plan, validate=validate).epoch
+    fit = fit_together(trials, [part.examples for part in taught], plan, validate=validate)
+    said = [trial.predict(part.examples.columns)[0] for trial, part in zip(trials, judged, strict=True)]
+    return fit.epoch, judged, said
 
 
 class _Joint:
@@ -221,8 +234,8 @@ class _Joint:
         weights = np.repeat(events.weights[index], 2)
         return Examples(columns, clicks.astype(np.float32), ratings.astype(np.float32), weights, 2)
 
-    def learnt(self) -> Learnt:
+    def learnt(self, calibration: Calibration) -> Learnt:
         """Both stages, without neighbours, of which the ranker has learnt nothing."""
         sample = self._examples(self.retriever.examples[:2]).columns
         nobody = Neighbours.none(self.retriever.dataset.n_items)
-        return Learnt(self.moments.processor, self.retriever, self.ranker, nobody, sample)
+        return Learnt(self.moments.processor, self.retriever, self.ranker, nobody, sample, calibration)

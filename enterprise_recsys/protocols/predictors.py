@@ -9,39 +9,17 @@ import scipy.sparse
 
 from enterprise_recsys.baselines.boosted import BoostedRanker
 from enterprise_recsys.baselines.tuning import search
-from enterprise_recsys.data.features import encode, fitted
-from enterprise_recsys.data.schema import Schema
 from enterprise_recsys.data.vocabulary import Vocabulary
 from enterprise_recsys.errors import DataError, MissingExtraError
 from enterprise_recsys.evaluation.metrics import PREDICTION_METRICS
 from enterprise_recsys.evaluation.results import threads
+from enterprise_recsys.protocols.encoding import columns_of
+from enterprise_recsys.protocols.networks import network
 from enterprise_recsys.protocols.tasks import Dials, Predictions, Predictor, RowTask
 from enterprise_recsys.records import ITEM_ID, USER_ID, Columns, Doubles, Interactions, Ints
 
 HIGHER = {"AUC": True, "LogLoss": False, "RMSE": False, "MAE": False}
 """Metric of predictions -> whether more is better."""
-
-
-def columns_of(task: RowTask) -> tuple[Columns, Columns, Columns]:
-    """The columns of train, val and test: ids by train's vocabulary (0 = not in it), and the tables' features."""
-    train = task.train
-    users, items = Vocabulary.of(train.events[USER_ID]), Vocabulary.of(train.events[ITEM_ID])
-    schema = Schema.of(train)
-    tables = []
-    if train.users is not None:
-        tables.append((USER_ID, train.users, fitted("user", train.users, schema.kinds("user"))))
-    if train.items is not None:
-        tables.append((ITEM_ID, train.items, fitted("item", train.items, schema.kinds("item"))))
-
-    def of(part: Interactions) -> Columns:
-        columns: Columns = {USER_ID: users.rows(part.events[USER_ID]), ITEM_ID: items.rows(part.events[ITEM_ID])}
-        for key, table, features in tables:
-            place = Vocabulary(table[key]).rows(part.events[key])
-            encoded = encode(features, table.clear(n=1).vstack(table))  # row 0: not in the table
-            columns |= {name: column[place] for name, column in encoded.items()}
-        return columns
-
-    return of(task.train), of(task.val), of(task.test)
 
 
 def logistic(task: RowTask, *, metric: str, seed: int, trials: int, dials: Dials) -> Predictions:
@@ -169,4 +147,4 @@ def _missing(name: str, package: str) -> str:
     return f"{name!r} needs the package {package}; install it with pip install 'enterprise_recsys[baselines]'."
 
 
-PREDICTORS: Mapping[str, Predictor] = {"logistic": logistic, "lightgbm": boosted, "bias": bias}
+PREDICTORS: Mapping[str, Predictor] = {"ours": network, "logistic": logistic, "lightgbm": boosted, "bias": bias}

@@ -17,7 +17,7 @@ from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.layers import FeatureEmbedding, export_onnx
 from enterprise_recsys.loop import Fit, Plan, run
 from enterprise_recsys.ranking.losses import LOSSES
-from enterprise_recsys.ranking.networks import NETWORKS
+from enterprise_recsys.ranking.networks import NETWORKS, Shape
 from enterprise_recsys.records import ITEM_ID, Columns, Floats
 
 SCORES = ("retrieval_score", "neighbour_score")
@@ -68,9 +68,7 @@ class RankingNetwork(nn.Module):
             id_scale=0.0,
         )
         network = pick(NETWORKS, config.ranking_network, what="ranking_network")
-        self.network = network(
-            self.embedding.width_out, config.ranking_dims, cross_layers=config.cross_layers, dropout=config.dropout
-        )
+        self.network = network(self.embedding.width_out, shape_of(config))
         width = int(self.network.width_out)  # type: ignore[arg-type]
         self.heads = nn.Linear(width, 2)
         self.register_buffer("rating_scale", torch.tensor([rating_mean, rating_std]))
@@ -93,6 +91,17 @@ class RankingNetwork(nn.Module):
         out = self.heads(self.network(self.embedding(scaled)))
         mean, std = self.rating_scale.unbind()  # type: ignore[operator]
         return out[:, 0], out[:, 1] * std + mean
+
+
+def shape_of(config: ModelConfig) -> Shape:
+    """How the config wants the network built."""
+    return Shape(
+        config.ranking_dims,
+        config.cross_layers,
+        rank=config.cross_rank,
+        dropout=config.dropout,
+        batch_norm=config.ranking_batch_norm,
+    )
 
 
 class Ranker:
@@ -146,22 +155,22 @@ class Ranker:
         return self.config.ctr_weight * (click + listed) + self.config.rating_weight * rating
 
     def predict(self, columns: Columns, *, chunk: int = 65_536) -> tuple[Floats, Floats]:
-        """CTR probabilities and ratings [R] (learning's side of the engine's scorer)."""
+        """CTR logits and ratings [R] (learning's side of the engine's scorer)."""
         self.model.eval()
         rows = len(columns["retrieval_score"])
-        probabilities, ratings = [], []
+        clicks, ratings = [], []
         with torch.no_grad():
             for begin in range(0, rows, chunk):
                 part = {
                     name: torch.from_numpy(columns[name][begin : begin + chunk]) for name in self.model.embedding.names
                 }
                 logits, stars = self.model(part)
-                probabilities.append(torch.sigmoid(logits).numpy())
+                clicks.append(logits.numpy())
                 ratings.append(stars.numpy())
-        return np.concatenate(probabilities), np.concatenate(ratings)
+        return np.concatenate(clicks), np.concatenate(ratings)
 
     def export(self, columns: Columns, path: Path) -> None:
-        """Write the scorer as ONNX: inputs the ranker's columns, outputs `clicks` (probability) and `ratings` [R].
+        """Write the scorer as ONNX: inputs the ranker's columns, outputs `logits` (of a click) and `ratings` [R].
 
         Args:
             columns: a few rows of the ranker's columns, for the shapes.
@@ -169,7 +178,7 @@ class Ranker:
         """
         names = self.model.embedding.names
         inputs = {name: torch.from_numpy(np.ascontiguousarray(columns[name][:2])) for name in names}
-        export_onnx(_Score(self.model, names), inputs, ["clicks", "ratings"], path)
+        export_onnx(_Score(self.model, names), inputs, ["logits", "ratings"], path)
 
 
 def fit_together(
@@ -202,4 +211,4 @@ class _Score(nn.Module):
     def forward(self, first: Tensor, *rest: Tensor) -> tuple[Tensor, Tensor]:
         """See the class."""
         logits, ratings = self.model(dict(zip(self.names, (first, *rest), strict=True)))
-        return torch.sigmoid(logits), ratings
+        return logits, ratings

@@ -58,6 +58,7 @@ class Content:
         losses: from a perfect list to ours.
         curves: metric -> system -> mean at k = 1, 2, ...
         reliability: bins of the CTR head.
+        uncalibrated: the same before calibration.
         slices: (slice, users, system -> headline metric).
         figures: every figure by its key.
         provenance: what is needed to measure it again.
@@ -74,6 +75,7 @@ class Content:
     losses: Sequence[Loss]
     curves: Mapping[str, Mapping[str, Sequence[float]]]
     reliability: Sequence[Bin]
+    uncalibrated: Sequence[Bin]
     slices: Sequence[tuple[str, int, Mapping[str, Cell]]]
     figures: Mapping[str, float]
     provenance: Mapping[str, object]
@@ -108,6 +110,7 @@ def content_of(detail: Detail, *, title: str, provenance: Mapping[str, object]) 
         losses(figures, headline),
         detail.curves,
         detail.reliability,
+        detail.uncalibrated,
         _slices(figures, systems, headline),
         dict(figures),
         provenance,

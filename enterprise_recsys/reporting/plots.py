@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from enterprise_recsys.evaluation.detail import Bin
 from enterprise_recsys.evaluation.findings import is_real
 from enterprise_recsys.evaluation.report import BEST_POSSIBLE
 from enterprise_recsys.reporting.content import Cell, Content
@@ -200,6 +201,13 @@ def _points(content: Content, metric: str) -> Plot:
     return drawn(f"trade_{kind}", f"Accuracy beside {WIDTHS[kind]}", says, draw)
 
 
+TOLD, BEFORE = "the ranker", "before calibration"
+
+
+def _line(bins: Sequence[Bin]) -> tuple[list[float], list[float]]:
+    return [one.predicted for one in bins], [one.observed for one in bins]
+
+
 def reliability(content: Content) -> list[Plot]:
     """Whether probabilities come true."""
     bins = content.reliability
@@ -207,11 +215,13 @@ def reliability(content: Content) -> list[Plot]:
         return []
 
     def draw(axes: Axes) -> None:
-        top = 1.06 * max(max(one.predicted, one.observed) for one in bins) or 1.0
-        told, came = [one.predicted for one in bins], [one.observed for one in bins]
+        before = content.uncalibrated
+        top = 1.06 * max(max(one.predicted, one.observed) for one in (*bins, *before)) or 1.0
         axes.plot([0, top], [0, top], "--", color=MUTED, linewidth=1.2, label="comes true as told")
-        axes.plot(told, came, "-o", color=HUES[0], linewidth=2, markersize=6, markeredgecolor=PAPER, label="the ranker")
-        legend(axes, ["the ranker", "comes true as told"])
+        axes.plot(*_line(bins), "-o", color=HUES[0], linewidth=2, markersize=6, markeredgecolor=PAPER, label=TOLD)
+        if before:
+            axes.plot(*_line(before), ":s", color=HUES[1], linewidth=1.5, markersize=4, label=BEFORE)
+        legend(axes, [TOLD, *([BEFORE] if before else []), "comes true as told"])
         axes.set_xlim(0, top)
         axes.set_ylim(0, top)
         axes.set_xlabel("probability that the ranker told")

@@ -123,7 +123,9 @@ class RecommendRequest(Strict):
     exclude_seen: Annotated[bool, Field(strict=True)] = Field(True, description="Leave out the items of the history.")
     diversity: Dial | None = None
     rules: list[Text] = Field([], max_length=MOST_VALUES, description="Names of configured rules to apply.")
-    reasons: Annotated[bool, Field(strict=True)] = Field(False, description="Tell which rules moved each item.")
+    reasons: Annotated[bool, Field(strict=True)] = Field(
+        False, description="Tell what moved each item: rules, features, past items."
+    )
     fields: Fields = []
     surface: Text = Field("home", description="Where the list is shown; stands in the slate log.")
     cursor: Annotated[str, Field(strict=True, max_length=LONGEST)] | None = Field(

@@ -11,6 +11,7 @@ from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.data.frames import to_interactions
 from enterprise_recsys.data.splits import SPLITS, Split
 from enterprise_recsys.data.worlds import World
+from enterprise_recsys.engine.calibration import Calibration
 from enterprise_recsys.engine.indexes import Index
 from enterprise_recsys.errors import ConfigError
 from enterprise_recsys.evaluation.report import Evaluation
@@ -24,16 +25,21 @@ from tests.conftest import SMALL
 
 
 class Stub:
-    """A ranker that is a plain function of the ranker's columns."""
+    """A ranker whose probabilities are a plain function of the ranker's columns."""
 
     data = b""
+    calibration = Calibration()
 
     def __init__(self, score) -> None:
         self._score = score
 
+    def logits(self, columns):
+        clicks = np.clip(self._score(columns).astype(np.float64), 1e-12, 1 - 1e-12)
+        return np.log(clicks / (1 - clicks)), np.full(len(clicks), 3.0, np.float32)
+
     def score(self, columns):
-        clicks = self._score(columns).astype(np.float32)
-        return clicks, np.full(len(clicks), 3.0, np.float32)
+        logits, ratings = self.logits(columns)
+        return self.calibration.probabilities(logits), ratings
 
 
 def with_ranker(trainer: ProductionTrainer, score) -> ProductionTrainer:
@@ -155,7 +161,9 @@ def test_an_index_that_finds_half_has_half_the_recall(trainer: ProductionTrainer
 def test_predictions_are_judged_by_what_was_taken_and_rated(trainer: ProductionTrainer, parts: Split) -> None:
     constant = with_ranker(trainer, lambda columns: np.full(len(columns["item_id"]), 0.25)).recommender
     exam = Exam(constant.engine.processor, constant.log, parts.test)
-    figures, bins = predictions_of(constant, exam, seed=0)
+    figures, reliable = predictions_of(constant, exam, seed=0)
+    bins = reliable.told
+    assert reliable.before == bins and figures["ranker/ECE"] == figures["ranker/ECE_uncalibrated"]
     taken = figures["ranker/TakenShare"]
     assert figures["ranker/AUC"] == 0.5 and figures["ranker/MeanPrediction"] == 0.25
     assert figures["ranker/LogLoss"] == pytest.approx(-taken * np.log(0.25) - (1 - taken) * np.log(0.75))

@@ -9,8 +9,9 @@ import pytest
 
 from enterprise_recsys.errors import DataError, MissingExtraError
 from enterprise_recsys.evaluation.predictions import area_under_curve, root_mean_squared_error
+from enterprise_recsys.protocols.encoding import columns_of
 from enterprise_recsys.protocols.measuring import run_rows
-from enterprise_recsys.protocols.predictors import PREDICTORS, columns_of
+from enterprise_recsys.protocols.predictors import PREDICTORS
 from tests.protocols.worlds import stars_task
 
 

@@ -1,0 +1,126 @@
+"""The ranker's network as a system for row tasks: `ours`, and its networks with the protocol's fields alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from enterprise_recsys.config import ModelConfig
+from enterprise_recsys.engine.calibration import Calibration
+from enterprise_recsys.evaluation.metrics import PREDICTION_METRICS
+from enterprise_recsys.protocols.encoding import columns_of
+from enterprise_recsys.protocols.tasks import Dials, Predictions, RowTask
+from enterprise_recsys.ranking.pasts import Pasts
+from enterprise_recsys.records import ITEM_ID, USER_ID, Columns, Doubles, Ints
+
+if TYPE_CHECKING:
+    from enterprise_recsys.ranking.rows import Inputs
+
+FIXED = {
+    "ranking_dim": 16,
+    "ranking_dims": (256, 128),
+    "cross_layers": 3,
+    "ranking_batch_norm": True,
+    "ranking_l2": 0.01,
+    "dropout": 0.1,
+    "id_dropout": 0.0,
+    "batch_size": 4096,
+    "learning_rate": 2e-3,
+    "epochs": 12,
+    "patience": 12,
+}
+"""Dials of ModelConfig that rows want otherwise than lists do; chosen on the validation of ml1m-ctr-random."""
+PLACES = 25
+"""Other rows of the user, and of the item, that a row is given of each while learning; dial `past`, 0: none."""
+
+MOST_LEVELS = 10
+"""Levels of a label that are told apart in a past: each of its values, or this many quantiles."""
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Columns of a part, with what else their users and items did in train.
+
+    `generator` draws it while learning; None: the rows are not those of train.
+    """
+
+    own: Columns
+    pasts: Mapping[str, tuple[str, Pasts]]
+    generator: np.random.Generator | None
+
+    def __len__(self) -> int:
+        return len(self.own[ITEM_ID])
+
+    def columns(self, places: Ints) -> Columns:
+        """See `ranking.rows.Table`."""
+        columns = {name: column[places] for name, column in self.own.items()}
+        for name, (owner, past) in self.pasts.items():
+            owners = columns[owner].astype(np.int64)
+            given = past.spread(owners) if self.generator is None else past.drawn(places, owners, self.generator)
+            columns[name] = given
+        return columns
+
+
+def network(task: RowTask, *, metric: str, seed: int, trials: int, dials: Dials) -> Predictions:
+    """A network over the fields and, with the dial `past`, what user and item did elsewhere in train.
+
+    Learns from train; val chooses the epoch and calibrates. Other dials are those of ModelConfig; nothing is searched.
+    """
+    from enterprise_recsys.ranking.rows import RowRanker  # PyTorch: only who trains loads it
+
+    wanted = dict(dials)
+    places = int(wanted.pop("past", PLACES))
+    config = ModelConfig(**{"seed": seed, "threads": 1, **FIXED, **wanted})
+    parts = columns_of(task)
+    labels, judged = task.labels(task.train), task.labels(task.val)
+    pasts = _pasts(parts[0], labels, places) if places else {}
+    train = _Rows(parts[0], pasts, np.random.default_rng(seed))
+    val, test = (_Rows(part, pasts, None) for part in parts[1:])
+    scale = None if task.threshold is not None else (float(labels.mean()), float(labels.std()))
+    ranker = RowRanker(_inputs(parts, pasts), config, scale)
+    sign = 1.0 if metric == "AUC" else -1.0
+
+    def validate() -> float:
+        return sign * PREDICTION_METRICS[metric](judged, _told(ranker.predict(val), labels, scale, Calibration()))
+
+    fit = ranker.fit(train, labels, validate=validate, epochs=config.epochs)
+    calibration = Calibration() if scale else Calibration.of(judged, ranker.predict(val))
+    values = _told(ranker.predict(test), labels, scale, calibration)
+    return Predictions(values, {**dials, "epoch": fit.epoch, "validation": round(abs(max(fit.scores)), 5)})
+
+
+def _pasts(train: Columns, labels: Doubles, places: int) -> dict[str, tuple[str, Pasts]]:
+    """What else the user of a row took, and who else took its item, and how each was judged."""
+    values = np.unique(labels)
+    edges = values[1:] if len(values) <= MOST_LEVELS else np.quantile(labels, np.linspace(0, 1, MOST_LEVELS + 1)[1:-1])
+    levels = np.searchsorted(edges, labels, side="right")
+    users, items = (train[name].astype(np.int64) for name in (USER_ID, ITEM_ID))
+    return {
+        "user_past": (USER_ID, Pasts(users, items, levels, n_levels=len(edges) + 1, places=places)),
+        "item_past": (ITEM_ID, Pasts(items, users, levels, n_levels=len(edges) + 1, places=places)),
+    }
+
+
+def _inputs(parts: Sequence[Columns], pasts: Mapping[str, tuple[str, Pasts]]) -> Inputs:
+    from enterprise_recsys.ranking.rows import Inputs
+
+    first = parts[0]
+    whole = {name: max(int(part[name].max()) for part in parts) + 1 for name in first if first[name].dtype == np.int64}
+    return Inputs(
+        {name: size for name, size in whole.items() if first[name].ndim == 1},
+        {name: size for name, size in whole.items() if first[name].ndim == 2}
+        | {name: past.size for name, (_, past) in pasts.items()},
+        [name for name in first if name not in whole],
+        dropped=[USER_ID, ITEM_ID],
+    )
+
+
+def _told(said: Doubles, labels: Doubles, scale: tuple[float, float] | None, calibration: Calibration) -> Doubles:
+    """Predictions as the task wants them: probabilities, or ratings within those that occur."""
+    if scale is None:
+        return calibration.probabilities(said.astype(np.float32)).astype(np.float64)
+    told: Doubles = np.clip(said, labels.min(), labels.max())
+    return told

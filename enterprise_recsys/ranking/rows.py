@@ -1,0 +1,129 @@
+"""A network of NETWORKS taught on single rows with a label each: no lists, and no candidate sources."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from enterprise_recsys.choice import pick
+from enterprise_recsys.config import ModelConfig
+from enterprise_recsys.layers import FeatureEmbedding
+from enterprise_recsys.loop import Fit, Plan, run
+from enterprise_recsys.ranking.losses import LOSSES
+from enterprise_recsys.ranking.networks import NETWORKS
+from enterprise_recsys.ranking.ranker import shape_of
+from enterprise_recsys.records import Columns, Doubles, Ints
+
+_CHUNK = 16_384
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a row holds: see `layers.FeatureEmbedding`; `dropped` are ids that are hidden now and then in training."""
+
+    categories: Mapping[str, int]
+    lists: Mapping[str, int]
+    numbers: Sequence[str]
+    dropped: Sequence[str] = ()
+
+
+class Table(Protocol):
+    """Rows that are read a few at a time, since what is drawn for one (a past) may differ each time."""
+
+    def __len__(self) -> int:
+        """How many rows."""
+
+    def columns(self, places: Ints) -> Columns:
+        """The columns of some rows."""
+
+
+class RowNetwork(nn.Module):
+    """Embeddings, the network and one linear head: columns [R, ...] -> [R]."""
+
+    def __init__(self, inputs: Inputs, config: ModelConfig) -> None:
+        super().__init__()
+        self.embedding = FeatureEmbedding(
+            inputs.categories,
+            inputs.lists,
+            inputs.numbers,
+            config.ranking_dim,
+            dropped=inputs.dropped,
+            id_dropout=config.id_dropout,
+            id_scale=0.01,
+        )
+        network = pick(NETWORKS, config.ranking_network, what="ranking_network")
+        self.network = network(self.embedding.width_out, shape_of(config))
+        self.head = nn.Linear(int(self.network.width_out), 1)  # type: ignore[arg-type]
+
+    def forward(self, columns: Mapping[str, Tensor]) -> Tensor:
+        """See the class."""
+        out: Tensor = self.head(self.network(self.embedding(columns)))
+        return out.squeeze(1)
+
+
+class RowRanker:
+    """Learns a label from a row: a click by cross-entropy, or a rating by squared error.
+
+    Args:
+        inputs: what the rows hold.
+        config: the dials of the ranker; `epochs`, `patience` and `batch_size` are those of the rows.
+        scale: mean and deviation of the ratings; None: labels are 0 or 1.
+    """
+
+    def __init__(self, inputs: Inputs, config: ModelConfig, scale: tuple[float, float] | None) -> None:
+        self.config, self._scale = config, scale
+        torch.manual_seed(config.seed)
+        self.model = RowNetwork(inputs, config)
+
+    def fit(self, table: Table, labels: Doubles, *, validate: Callable[[], float] | None, epochs: int) -> Fit:
+        """Learn; the best epoch is kept, or the last one without `validate`.
+
+        Args:
+            table: the rows.
+            labels: [R] their labels.
+            validate: higher is better.
+            epochs: at most; the step size falls to nothing on the way there.
+        """
+        config = self.config
+        plan = Plan(
+            "rows",
+            epochs,
+            config.patience,
+            config.learning_rate,
+            config.weight_decay,
+            embedding_l2=config.ranking_l2,
+            falling=True,
+        )
+        torch.manual_seed(config.seed + 1)
+        mean, std = self._scale or (0.0, 1.0)
+        targets = torch.from_numpy(((labels - mean) / std).astype(np.float32))
+        return run(self.model, lambda: self._steps(table, targets), len(table), plan, validate=validate)
+
+    def _steps(self, table: Table, targets: Tensor) -> Iterator[tuple[int, Callable[[], Tensor]]]:
+        order = torch.randperm(len(table))
+        loss = LOSSES["ctr" if self._scale is None else "rating"]
+        for begin in range(0, len(order), self.config.batch_size):
+            places = order[begin : begin + self.config.batch_size]
+            columns = _tensors(table.columns(places.numpy()))
+            wanted, ones = targets[places], torch.ones(len(places))
+            yield len(places), lambda c=columns, w=wanted, o=ones: loss(self.model(c), w, o)  # type: ignore[misc]
+
+    def predict(self, table: Table) -> Doubles:
+        """Logits [R], or ratings [R] in their own unit."""
+        self.model.eval()
+        mean, std = self._scale or (0.0, 1.0)
+        said = [np.empty(0, np.float32)]
+        with torch.no_grad():
+            for begin in range(0, len(table), _CHUNK):
+                places = np.arange(begin, min(begin + _CHUNK, len(table)))
+                said.append(self.model(_tensors(table.columns(places))).numpy())
+        return np.concatenate(said).astype(np.float64) * std + mean
+
+
+def _tensors(columns: Columns) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(np.ascontiguousarray(column)) for name, column in columns.items()}

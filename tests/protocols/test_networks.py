@@ -1,0 +1,49 @@
+"""The ranker's network answers row tasks: by ids, by fields, and by what users and items did elsewhere."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from enterprise_recsys.errors import ConfigError
+from enterprise_recsys.evaluation.predictions import (
+    area_under_curve,
+    calibration_error,
+    root_mean_squared_error,
+)
+from enterprise_recsys.protocols.predictors import PREDICTORS
+from tests.protocols.worlds import stars_task
+
+QUICK = {"ranking_dims": (16,), "cross_layers": 1, "batch_size": 256, "learning_rate": 0.02, "epochs": 6, "past": 8}
+
+
+@pytest.mark.parametrize("past", [0, 8])
+def test_clicks_are_predicted_and_their_probabilities_come_true(past: int) -> None:
+    task = stars_task(3.0)
+    found = PREDICTORS["ours"](task, metric="AUC", seed=0, trials=0, dials={**QUICK, "past": past})
+    labels = task.labels(task.test)
+    assert area_under_curve(labels, found.values) > 0.9
+    assert calibration_error(labels, found.values) < 0.08
+    assert found.values.min() >= 0.0 and found.values.max() <= 1.0
+    assert found.dials["past"] == past and 1 <= found.dials["epoch"] <= 6
+
+
+def test_ratings_are_predicted_better_than_by_their_mean_and_within_what_occurs() -> None:
+    task = stars_task(None)
+    found = PREDICTORS["ours"](task, metric="RMSE", seed=0, trials=0, dials={**QUICK, "ranking_l2": 0.0})
+    truth, known = task.labels(task.test), task.labels(task.train)
+    mean = root_mean_squared_error(truth, np.full(len(truth), known.mean()))
+    assert root_mean_squared_error(truth, found.values) < 0.6 * mean
+    assert known.min() <= found.values.min() and found.values.max() <= known.max()
+
+
+def test_the_same_seed_predicts_the_same() -> None:
+    task = stars_task(3.0, users=20, items=20)
+    once, again = (PREDICTORS["ours"](task, metric="AUC", seed=3, trials=0, dials=QUICK).values for _ in range(2))
+    assert (once == again).all()
+
+
+def test_an_unknown_dial_or_network_is_refused() -> None:
+    task = stars_task(3.0, users=5, items=5)
+    with pytest.raises(ConfigError, match="no field 'depth'"):
+        PREDICTORS["ours"](task, metric="AUC", seed=0, trials=0, dials={"depth": 3})
