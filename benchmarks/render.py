@@ -24,6 +24,12 @@ machine with other work; peak MB is the largest memory of the process.
 """
 
 
+MOST = 10
+"""Metrics in one table; more would make it too wide to read."""
+FIRST = ("NDCG", "HR", "Recall", "MRR", "Precision", "Coverage", "AUC", "LogLoss", "RMSE", "MAE")
+"""Of more metrics those that stand beside cost and origin."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the page, or with `--check` say by exit code 1 that it is not what would be written."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -68,18 +74,42 @@ def _chosen(lines: Sequence[ResultLine]) -> list[ResultLine]:
 
 
 def _section(protocol: str, lines: Sequence[ResultLine]) -> str:
+    """A table of lists and one of predictions, where there are both: they have no column in common."""
+    kinds = [[line for line in lines if (line.stage == "ranking") == of_ranking] for of_ranking in (False, True)]
+    tables = [text for kind in kinds if kind for text in _tables(kind)]
+    return f"## {protocol}\n\n" + "\n\n".join(tables) + "\n"
+
+
+def _tables(lines: Sequence[ResultLine]) -> list[str]:
+    """One table; of very many metrics the first ones with cost and origin, and the rest in a second table."""
     metrics = sorted({line.metric for line in lines})
+    first = metrics
+    if len(metrics) > MOST:
+        first = sorted((one for one in metrics if one.split("@")[0] in FIRST), key=_order)
+    tables = [_table(lines, first, with_origin=True)]
+    rest = [one for one in metrics if one not in first]
+    return tables + ([_table(lines, rest, with_origin=False)] if rest else [])
+
+
+def _table(lines: Sequence[ResultLine], metrics: Sequence[str], *, with_origin: bool) -> str:
     rows: dict[tuple[str, str], dict[str, ResultLine]] = {}
     for line in lines:
         rows.setdefault((line.stage, line.system), {})[line.metric] = line
-    head = ["system", "stage", *metrics, "seeds", "seconds", "peak MB", "command", "machine", "commit", "date"]
+    origin = ["seeds", "seconds", "peak MB", "command", "machine", "commit", "date"] if with_origin else []
+    head = ["system", "stage", *metrics, *origin]
     table = [head, ["---"] * len(head)]
     for (stage, system), figures in sorted(rows.items(), key=lambda row: (row[0][0], _place(row[0][1]))):
-        newest_line = max(figures.values(), key=lambda line: (line.date or "", line.metric))
+        told = [line for metric, line in figures.items() if metric in metrics]
+        if not told:
+            continue
+        newest_line = max(told, key=lambda line: (line.date or "", line.metric))
         cells = [_figure(figures.get(metric)) for metric in metrics]
-        table.append([_shown(system), stage, *cells, *_origin(newest_line, system)])
-    text = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in table)
-    return f"## {protocol}\n\n{text}\n"
+        table.append([_shown(system), stage, *cells, *(_origin(newest_line, system) if with_origin else [])])
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in table)
+
+
+def _order(metric: str) -> tuple[int, str]:
+    return FIRST.index(metric.split("@")[0]), metric
 
 
 def _place(system: str) -> tuple[int, str]:

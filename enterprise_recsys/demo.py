@@ -193,7 +193,7 @@ def _lines(
                 protocol=PROTOCOLS.get(data, data),
                 system="ours" if ours else _told(system),
                 stage=STAGE_OF.get(system, "retrieval"),
-                metric=metric,
+                metric=f"Index{metric}" if system == "index" else metric,  # beside exact search, not beside the truth
                 value=value,
                 low=figures.get(f"{key}/low"),
                 high=figures.get(f"{key}/high"),

@@ -174,8 +174,8 @@ def overlap(case: Case) -> Iterator[Finding]:
         if len(late):
             message = (
                 f"{len(late):,} events of {earlier} are not before {later} begins ({_moment(begin)}); the newest is of "
-                f"{_moment(late[TIMESTAMP].max())}. Cut at one moment, equal timestamps on one side, or say "
-                "by_time=False of a split that does not promise it."
+                f"{_moment(late[TIMESTAMP].max())}. Cut at one moment, equal timestamps on one side; or, if the "
+                "split is by user or by lot and means it, give check_split by_time=False."
             )
             yield Finding("overlap", f"{earlier} and {later}", TIMESTAMP, len(late), message)
 

@@ -73,6 +73,17 @@ def test_a_row_holds_figure_interval_cost_and_origin(script: ModuleType) -> None
     ]
 
 
+def test_predictions_have_their_own_table_and_many_metrics_a_second_one(script: ModuleType) -> None:
+    many = [replace(LINE, metric=f"{name}@10") for name in ("NDCG", "HR", *"ABCDEFGHI")]
+    page = script.render([*many, replace(LINE, stage="ranking", metric="AUC")])
+    first, second, third = (
+        table.splitlines()[0].strip("| ").split(" | ") for table in page.split("## ml1m\n\n")[1].split("\n\n")
+    )
+    assert first[:5] == ["system", "stage", "NDCG@10", "HR@10", "seeds"] and first[-1] == "date"
+    assert second == ["system", "stage", *(f"{name}@10" for name in "ABCDEFGHI")]
+    assert third[:4] == ["system", "stage", "AUC", "seeds"]
+
+
 def test_a_summary_counts_until_a_run_comes_after_it(script: ModuleType) -> None:
     runs = [replace(LINE, seed=seed, value=0.2 + seed / 10) for seed in (0, 1)]
     summary = replace(LINE, seed=None, summary=True, seeds=2, value=0.25, low=0.1, high=0.4)

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -197,11 +196,16 @@ def test_an_evaluation_without_stages_or_curves_has_a_report_too(tmp_path: Path)
     ]
 
 
+def small(*, curve: float | None = None, bins: float | None = None) -> Detail:
+    """One figure, and at most one picture of each kind: these tests are of files."""
+    curves = {} if curve is None else {"NDCG": {"ours": [curve, curve]}}
+    return Detail(Evaluation({"users": 2, "ours/NDCG@10": 0.5}), curves, [] if bins is None else [Bin(bins, 0.2, 9)])
+
+
 @pytest.mark.parametrize("moves", [0, 1, 3, 5])
 def test_it_is_written_whole_or_not_at_all(moves: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, small = tmp_path / "report.html", Detail(made_detail().evaluation)
-    del small.evaluation["ceiling/NDCG@10"]
-    write_report(small, path, title="first", provenance={})
+    path = tmp_path / "report.html"
+    write_report(small(curve=0.1), path, title="first", provenance={})
 
     def held() -> dict[Path, bytes]:
         return {one.relative_to(tmp_path): one.read_bytes() for one in tmp_path.rglob("*") if one.is_file()}
@@ -216,17 +220,16 @@ def test_it_is_written_whole_or_not_at_all(moves: int, tmp_path: Path, monkeypat
 
     with pytest.raises(OSError, match="disk full"), monkeypatch.context() as patch:
         patch.setattr("os.replace", fail_later)
-        write_report(replace(small, reliability=[Bin(0.1, 0.2, 9)]), path, title="second", provenance={})
+        write_report(small(curve=0.3, bins=0.1), path, title="second", provenance={})
     assert held() == before
     assert sorted(one.name for one in tmp_path.iterdir()) == ["report.html", "report.json", "report_plots"]
 
 
 def test_a_second_report_takes_the_place_of_the_first(tmp_path: Path) -> None:
-    small = Detail(made_detail().evaluation)
-    write_report(replace(small, reliability=[Bin(0.1, 0.2, 9)]), tmp_path / "r.html", title="first", provenance={})
-    write_report(small, tmp_path / "r.html", title="second", provenance={})
+    write_report(small(curve=0.1, bins=0.1), tmp_path / "r.html", title="first", provenance={})
+    write_report(small(curve=0.3), tmp_path / "r.html", title="second", provenance={})
     assert "second" in (tmp_path / "r.html").read_text()
-    assert not (tmp_path / "r_plots" / "reliability.png").exists()
+    assert [one.name for one in (tmp_path / "r_plots").iterdir()] == ["curve_NDCG.png"]
     assert sorted(one.name for one in tmp_path.iterdir()) == ["r.html", "r.json", "r_plots"]
 
 
