@@ -30,8 +30,6 @@ THREADS = 2
 YEARS_S = 3 * 365 * 86_400
 CHUNK = 20_000_000
 """Rows that are made at once."""
-STRIDE = 7_919
-"""A prime, which scatters the busy users and the popular items over the ids, the same in every chunk."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -53,30 +51,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def made_log(rows: int, path: Path) -> None:
     """A log with a few busy users and popular items, 100 events a user in the mean, in no order; always the same."""
-    generator = np.random.default_rng(0)
-    users, items = max(rows // 100, 10), max(min(rows // 400, 50_000), 10)
+    generator, owners = np.random.default_rng(0), (max(rows // 100, 10), max(min(rows // 400, 50_000), 10))
+    named: dict[int, np.ndarray] = {}
     if rows <= CHUNK:
-        _made(rows, users, items, generator).write_parquet(path)
+        _made(rows, owners, named, generator).write_parquet(path)
         return
     path.mkdir()  # a folder of files: none is ever held whole
     for place, begin in enumerate(range(0, rows, CHUNK)):
-        _made(min(CHUNK, rows - begin), users, items, generator).write_parquet(path / f"{place:03}.parquet")
+        _made(min(CHUNK, rows - begin), owners, named, generator).write_parquet(path / f"{place:03}.parquet")
 
 
-def _made(rows: int, users: int, items: int, generator: np.random.Generator) -> pl.DataFrame:
-    def drawn(owners: int, power: float) -> np.ndarray:
-        shares = np.cumsum(1.0 / np.arange(1, owners + 1) ** power)
-        return np.searchsorted(shares / shares[-1], generator.random(rows)) * STRIDE % owners
+def _made(
+    rows: int, owners: tuple[int, int], named: dict[int, np.ndarray], generator: np.random.Generator
+) -> pl.DataFrame:
+    def drawn(kind: int, power: float) -> np.ndarray:
+        shares = np.cumsum(1.0 / np.arange(1, owners[kind] + 1) ** power)
+        if kind not in named:
+            named[kind] = generator.permutation(owners[kind])  # once: every chunk has the same busy users
+        return named[kind][np.searchsorted(shares / shares[-1], generator.random(rows))]
 
+    users, items = drawn(0, 0.6), drawn(1, 0.9)
     times = 1_600_000_000 + (generator.random(rows) ** 0.7 * YEARS_S).astype(np.int64)
-    return pl.DataFrame(
-        {
-            "user_id": drawn(users, 0.6),
-            "item_id": drawn(items, 0.9),
-            "rating": generator.integers(1, 6, rows).astype(np.float32),
-            "timestamp": times,
-        }
-    )
+    ratings = generator.integers(1, 6, rows).astype(np.float32)
+    return pl.DataFrame({"user_id": users, "item_id": items, "rating": ratings, "timestamp": times})
 
 
 def prepared(chosen: argparse.Namespace) -> list[ResultLine]:

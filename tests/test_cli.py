@@ -12,11 +12,12 @@ from typer.testing import CliRunner
 from enterprise_recsys.cli import app
 from enterprise_recsys.data import prepared
 from enterprise_recsys.data.splits import Split
-from enterprise_recsys.data.worlds import World
+from enterprise_recsys.data.worlds import make_world
 from enterprise_recsys.errors import RecsysError
 from enterprise_recsys.trainer import ProductionTrainer
 
-FAST = ["--set", "epochs=1", "--set", "ranker_epochs=1", "--set", "embedding_dim=8", "--set", "candidates=30"]
+DIALS = {"epochs": 1, "ranker_epochs": 1, "embedding_dim": 8, "candidates": 20, "threads": 1}
+FAST = [word for name, value in DIALS.items() for word in ("--set", f"{name}={value}")]
 
 
 def recsys(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -30,7 +31,8 @@ def recsys(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_csv_log_is_prepared_learnt_measured_and_answered(world: World, tmp_path: Path) -> None:
+def test_a_csv_log_is_prepared_learnt_measured_and_answered(tmp_path: Path) -> None:
+    world = make_world(users=60, items=40, days=40, events_per_user=15)
     world.interactions.events.write_csv(tmp_path / "clicks.csv")
     world.interactions.items.with_columns(pl.col("item_tags").list.join("|")).write_csv(tmp_path / "items.csv")
     done = recsys("prepare", "--data", "clicks.csv", "--items", "items.csv", cwd=tmp_path)

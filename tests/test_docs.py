@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+import torch
 import typer.core
 import typer.main
 from starlette.routing import compile_path
@@ -201,7 +202,9 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monke
     found = blocks(TEXTS["README.md"], "python")
     assert found
     monkeypatch.chdir(tmp_path)
-    log = make_world(users=120, items=60, days=60, events_per_user=12, seed=1).interactions
+    torch.set_num_threads(1)  # the README takes the default of two, which wait for each other on a busy machine
+    monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)
+    log = make_world(users=60, items=40, days=60, events_per_user=12, seed=1).interactions
     prepared.write(DataProcessor().prepare(log), Path("processed_data.pkl"))
     namespace: dict[str, object] = {"__name__": "readme"}
     for line, code in found:

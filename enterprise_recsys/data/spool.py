@@ -104,15 +104,17 @@ class Spool:
     def keep(self, key: str, places: Places, told: Floats) -> None:
         """Put the lines [N] of some events where they belong; may be called from several threads."""
         target = self._target[places]
-        slices = (target >> STRETCH_BITS).astype(np.uint16 if len(self._sizes) * PARTS < 1 << 16 else np.uint32)
-        order = np.argsort(slices, kind="stable")
+        slices = target >> STRETCH_BITS
+        counts = np.bincount(slices)
+        order = np.argsort(slices.astype(np.uint16 if len(counts) < 1 << 16 else np.uint32), kind="stable")
         lines = np.empty((len(order), 1 + WIDTH), np.uint32)
-        lines[:, 0] = target[order] & ((1 << STRETCH_BITS) - 1)
+        lines[:, 0] = target.take(order) & ((1 << STRETCH_BITS) - 1)
         lines[:, 1:] = told.view(np.uint32).take(order, axis=0)
-        found, begins = np.unique(slices[order], return_index=True)
-        for name, begin, end in zip(found.tolist(), begins, [*begins[1:], len(order)], strict=True):
+        ends = np.cumsum(counts)
+        for name in np.flatnonzero(counts).tolist():
+            part = lines[ends[name] - counts[name] : ends[name]]
             with self._locks[name % _LOCKS], (self._folder / f"{key}-{name}").open("ab", buffering=0) as file:
-                if file.write(lines[begin:end].data) != lines[begin:end].nbytes:
+                if file.write(part.data) != part.nbytes:
                     raise OSError("the disk is full")
 
     def _lines(self, key: str, name: int, size: int) -> Floats:

@@ -10,6 +10,7 @@ from enterprise_recsys.data import prepared, spool
 from enterprise_recsys.data.coding import coded
 from enterprise_recsys.data.cuts import Cut, parsed
 from enterprise_recsys.data.frames import to_frame
+from enterprise_recsys.data.guards import check_split
 from enterprise_recsys.data.preparation import prepare
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.splits import SPLITS, checksum, k_core
@@ -58,8 +59,10 @@ def test_a_folder_of_any_split_knows_its_own_part_and_those_before(
     to_frame(world.interactions, pandas=False).write_parquet(source)
     made = prepare(str(source), tmp_path / "out", cut=parsed(words))
     whole = DataProcessor().prepare(world.interactions, split=parsed(words).words)
+    frames = {part: pl.read_parquet(tmp_path / "out" / f"{part}.parquet") for part in prepared.PARTS}
+    assert check_split(frames, by_time=words.startswith("time"), guards=["future"]) == []
     for part in prepared.PARTS:
-        frame = pl.read_parquet(tmp_path / "out" / f"{part}.parquet")
+        frame = frames[part]
         assert len(frame) == made.rows[part] == len(whole[part])
         columns = [column for column in whole[part].columns if not column.endswith("_scaled")]
         assert_frame_equal(frame.select(columns), whole[part].select(columns))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -12,12 +14,14 @@ import pytest
 from enterprise_recsys.data.guards import GUARDS, check_split, refuse_leaks
 from enterprise_recsys.data.leaks import Finding
 from enterprise_recsys.data.processor import DataProcessor
+from enterprise_recsys.data.sources import read
 from enterprise_recsys.data.splits import SPLITS, Split
 from enterprise_recsys.data.worlds import World
 from enterprise_recsys.errors import ConfigError, DataError
 from enterprise_recsys.records import Interactions
 
 Frames = dict[str, pl.DataFrame]
+REAL = Path(os.environ.get("RECSYS_DATA") or "../shared/data") / "ml-1m"
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +49,28 @@ def test_a_clean_world_passes(parts: Split, processed: Frames, processor: DataPr
     assert check_split(parts, processor=processor) == []
     assert check_split(processed, processor=processor) == []
     refuse_leaks(parts, processor=processor)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not REAL.is_dir(), reason="MovieLens 1M is not in RECSYS_DATA")
+def test_movielens_1m_is_clean_and_what_is_planted_in_it_is_found() -> None:
+    log = read("ml-1m")
+    parts = SPLITS["global_time"](log)
+    processor = DataProcessor().fit(parts.train)
+    assert check_split(parts, processor=processor) == []
+    frames = DataProcessor().prepare(log)
+    assert check_split(frames, guards=["future"]) == []
+    mean = log.events.group_by("item_id").agg(pl.col("rating").mean().alias("context_mean"))
+    planted = {
+        name: part.events.join(mean, on="item_id", how="left", maintain_order="left")
+        for name, part in logs(parts).items()
+    }
+    planted["train"] = planted["train"].with_columns(context_mood=pl.col("rating") * 2 - 1)
+    planted["test"] = pl.concat([planted["test"], planted["train"].tail(1).drop("context_mood")])
+    found = kinds(check_split(planted))
+    assert {("future", name, "context_mean") for name in ("train", "val", "test")} <= found
+    assert ("giveaway", "train", "context_mood") in found
+    assert "overlap" in {kind for kind, _, _ in found}
 
 
 @pytest.mark.parametrize("split", ["leave_last", "random"])

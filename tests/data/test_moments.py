@@ -8,6 +8,7 @@ import pytest
 
 from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.data.aggregates import Statistics
+from enterprise_recsys.data.frames import to_interactions
 from enterprise_recsys.data.live import State
 from enterprise_recsys.data.moments import Moments
 from enterprise_recsys.data.processor import DataProcessor
@@ -76,3 +77,18 @@ def test_how_long_a_user_was_away_grows_in_a_log_that_stands_still_and_the_items
     assert feature.most is not None
     assert years["user_since_last_s"][0] == feature.scale(np.array([feature.most]))[0]
     assert feature.from_json(feature.to_json()) == feature
+
+
+def test_a_history_is_in_the_order_of_time_and_of_the_source_within_a_moment() -> None:
+    rows = [("u", "late", 30), ("u", "b", 20), ("v", "x", 20), ("u", "a", 20), ("u", "first", 10), ("v", "y", 40)]
+    frame = pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp"], orient="row")
+    log = to_interactions(frame.with_columns(pl.col("timestamp") + 10**9))
+    processor = DataProcessor().fit(log)
+    state, moments = State(processor, log), Moments(processor, log)
+    now = np.array([(10**9 + 31) * 1_000_000])
+    for request in (
+        state.of_users(state.users.rows(["u"]), now),
+        moments.requests(moments.users.rows(["u"]), now, {}),
+    ):
+        told = [processor.items.id(row) for row in request.history[0] if row]
+        assert told == ["first", "b", "a", "late"]
