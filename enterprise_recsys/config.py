@@ -113,6 +113,13 @@ class ModelConfig(BaseModel):
         ge=0.0,
         description="L2 weight of the ranker's embeddings (staged), in place of `weight_decay`; 0: none but that.",
     )
+    ranker_average: float = Field(
+        0.0,
+        ge=0.0,
+        lt=1.0,
+        description="The ranker that is kept is a running mean of its weights, in which the share of each step fades "
+        "by this factor (staged); 0: the weights after the last step.",
+    )
     ranking_dim: int = Field(16, ge=1, le=1024, description="Embedding width of each feature in the ranker.")
     ctr_weight: float = Field(1.0, ge=0.0, description="β in L = L_retrieval + α·L_rating + β·L_ctr.")
     list_weight: float = Field(

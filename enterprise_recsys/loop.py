@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +58,8 @@ class Plan:
     """How to run: epochs at most, patience in epochs, step size, weight decay, and where to keep a checkpoint.
 
     `embedding_l2` is the weight decay of embedding tables, instead of `weight_decay` (None: no difference). With
-    `falling` the step size falls in a straight line, to nothing at the end of the last possible epoch.
+    `falling` the step size falls in a straight line, to nothing at the end of the last possible epoch. With `average`
+    over 0 what is validated and kept is a running mean of the weights, in which each step's share fades by that factor.
     """
 
     stage: str
@@ -70,6 +71,7 @@ class Plan:
     report: Report | None = None
     embedding_l2: float | None = None
     falling: bool = False
+    average: float = 0.0
 
 
 def run(
@@ -93,24 +95,68 @@ def run(
         DataError: the loss is not finite; nothing is kept of that epoch.
     """
     optimizer = torch.optim.Adam(_groups(model, plan), lr=plan.learning_rate, weight_decay=plan.weight_decay)
-    losses, scores, best = _resume(model, optimizer, plan.checkpoint)
+    losses, scores, best, mean = _resume(model, optimizer, plan)
     first = len(losses)
     for epoch in range(first, plan.epochs):
         if validate is not None and scores and len(scores) - 1 - _argmax(scores) >= plan.patience:
             break
-        losses.append(_epoch(model, optimizer, batches(), total, plan, epoch, scores))
+        losses.append(_epoch(model, optimizer, _told(batches(), model, mean), total, plan, epoch, scores))
+        own = _state(model)
+        model.load_state_dict(mean.weights or own)
         if validate is not None:
             model.eval()
             with torch.no_grad():
                 scores.append(float(validate()))
             if _argmax(scores) == len(scores) - 1:
-                best = {name: value.detach().clone() for name, value in model.state_dict().items()}
+                best = _state(model)
+        model.load_state_dict(own)
         if plan.checkpoint is not None:
-            _save(plan.checkpoint, model, optimizer, best, losses, scores)
-    if best:
-        model.load_state_dict(best)
+            _save(plan.checkpoint, model, optimizer, best, losses, scores, mean)
+    if best or mean.weights:
+        model.load_state_dict(best or mean.weights)
     model.eval()
     return Fit(_argmax(scores) + 1 if scores else len(losses), losses, scores)
+
+
+class _Mean:
+    """A running mean of weights; empty where none is wanted.
+
+    Its first steps count as much as a plain mean of ten and more, so that a short training is not a mean of its start.
+
+    Source: Polyak and Juditsky, SIAM J. Control Optim. 1992, doi:10.1137/0330046; with fading shares as in Tarvainen
+    and Valpola, NeurIPS 2017, arXiv:1703.01780.
+    """
+
+    def __init__(self, fading: float) -> None:
+        self.fading, self.steps = fading, 0
+        self.weights: dict[str, Tensor] = {}
+
+    def take(self, model: nn.Module) -> None:
+        """Count the weights after one more step."""
+        if self.fading <= 0:
+            return
+        if not self.weights:
+            self.weights = _state(model)
+        self.steps += 1
+        share = max(1.0 - self.fading, 10.0 / (self.steps + 10.0))
+        for name, value in model.state_dict().items():
+            if value.is_floating_point():
+                self.weights[name].lerp_(value.detach(), share)
+            else:
+                self.weights[name].copy_(value)
+
+
+def _state(model: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+def _told(
+    steps: Iterable[tuple[int, Callable[[], Tensor]]], model: nn.Module, mean: _Mean
+) -> Iterator[tuple[int, Callable[[], Tensor]]]:
+    """The steps; the mean hears of the weights that each one leaves."""
+    for step in steps:
+        yield step
+        mean.take(model)
 
 
 def _groups(model: nn.Module, plan: Plan) -> list[dict[str, object]]:
@@ -178,29 +224,32 @@ def _save(
     best: dict[str, Tensor],
     losses: list[float],
     scores: list[float],
+    mean: _Mean,
 ) -> None:
     """One safetensors file with all that the next epoch needs, random state included; old or new, never half."""
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     tensors |= {f"best.{name}": value for name, value in best.items()}
     for place, state in optimizer.state_dict()["state"].items():
         tensors |= {f"adam.{place}.{name}": torch.as_tensor(value) for name, value in state.items()}
+    tensors |= {f"mean.{name}": value for name, value in mean.weights.items()}
     tensors["random"] = torch.get_rng_state()
     path.parent.mkdir(parents=True, exist_ok=True)
     staged = path.with_suffix(".tmp")
     save_file(
         {name: value.contiguous().clone() for name, value in tensors.items()},
         staged,
-        metadata={"losses": json.dumps(losses), "scores": json.dumps(scores)},
+        metadata={"losses": json.dumps(losses), "scores": json.dumps(scores), "steps": str(mean.steps)},
     )
     os.replace(staged, path)
 
 
 def _resume(
-    model: nn.Module, optimizer: torch.optim.Optimizer, path: Path | None
-) -> tuple[list[float], list[float], dict[str, Tensor]]:
-    if path is None or not path.exists():
-        return [], [], {}
-    with safe_open(path, framework="pt") as file:
+    model: nn.Module, optimizer: torch.optim.Optimizer, plan: Plan
+) -> tuple[list[float], list[float], dict[str, Tensor], _Mean]:
+    mean = _Mean(plan.average)
+    if plan.checkpoint is None or not plan.checkpoint.exists():
+        return [], [], {}, mean
+    with safe_open(plan.checkpoint, framework="pt") as file:
         meta = file.metadata()
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - safe_open is no dict
     model.load_state_dict({name[6:]: value for name, value in tensors.items() if name.startswith("model.")})
@@ -212,4 +261,6 @@ def _resume(
     optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
     torch.set_rng_state(tensors["random"])
     best = {name[5:]: value for name, value in tensors.items() if name.startswith("best.")}
-    return json.loads(meta["losses"]), json.loads(meta["scores"]), best
+    mean.weights = {name[5:]: value for name, value in tensors.items() if name.startswith("mean.")}
+    mean.steps = int(meta.get("steps", "0"))
+    return json.loads(meta["losses"]), json.loads(meta["scores"]), best, mean

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -132,8 +132,10 @@ def nearest(processor: DataProcessor, dataset: Dataset) -> Neighbours:
 def _plan(processor: DataProcessor, stage: str, epochs: int, folder: Path | None, report: Report | None) -> Plan:
     config = processor.config
     path = folder / f"{stage.replace(', ', '-').replace(' ', '-')}.safetensors" if folder is not None else None
-    l2 = config.ranking_l2 if stage.startswith("ranker") else None
-    return Plan(stage, epochs, config.patience, config.learning_rate, config.weight_decay, path, report, l2)
+    plan = Plan(stage, epochs, config.patience, config.learning_rate, config.weight_decay, path, report)
+    if not stage.startswith("ranker"):
+        return plan
+    return replace(plan, embedding_l2=config.ranking_l2, average=config.ranker_average)
 
 
 def _validation(

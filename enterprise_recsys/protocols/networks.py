@@ -92,6 +92,11 @@ def network(task: RowTask, *, metric: str, seed: int, trials: int, dials: Dials)
     return Predictions(values, {**dials, "epoch": fit.epoch, "validation": round(abs(max(fit.scores)), 5)})
 
 
+def fields_alone(task: RowTask, *, metric: str, seed: int, trials: int, dials: Dials) -> Predictions:
+    """The same network over the protocol's fields and nothing else: what others call DCN-v2."""
+    return network(task, metric=metric, seed=seed, trials=trials, dials={"past": 0, **dials})
+
+
 def _pasts(train: Columns, labels: Doubles, places: int) -> dict[str, tuple[str, Pasts]]:
     """What else the user of a row took, and who else took its item, and how each was judged."""
     values = np.unique(labels)

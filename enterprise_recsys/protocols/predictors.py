@@ -14,7 +14,7 @@ from enterprise_recsys.errors import DataError, MissingExtraError
 from enterprise_recsys.evaluation.metrics import PREDICTION_METRICS
 from enterprise_recsys.evaluation.results import threads
 from enterprise_recsys.protocols.encoding import columns_of
-from enterprise_recsys.protocols.networks import network
+from enterprise_recsys.protocols.networks import fields_alone, network
 from enterprise_recsys.protocols.tasks import Dials, Predictions, Predictor, RowTask
 from enterprise_recsys.records import ITEM_ID, USER_ID, Columns, Doubles, Interactions, Ints
 
@@ -147,4 +147,10 @@ def _missing(name: str, package: str) -> str:
     return f"{name!r} needs the package {package}; install it with pip install 'enterprise_recsys[baselines]'."
 
 
-PREDICTORS: Mapping[str, Predictor] = {"ours": network, "logistic": logistic, "lightgbm": boosted, "bias": bias}
+PREDICTORS: Mapping[str, Predictor] = {
+    "ours": network,
+    "dcn_v2": fields_alone,
+    "logistic": logistic,
+    "lightgbm": boosted,
+    "bias": bias,
+}

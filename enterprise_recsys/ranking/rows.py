@@ -87,7 +87,7 @@ class RowRanker:
             table: the rows.
             labels: [R] their labels.
             validate: higher is better.
-            epochs: at most; the step size falls to nothing on the way there.
+            epochs: at most.
         """
         config = self.config
         plan = Plan(
@@ -97,7 +97,7 @@ class RowRanker:
             config.learning_rate,
             config.weight_decay,
             embedding_l2=config.ranking_l2,
-            falling=True,
+            average=config.ranker_average,
         )
         torch.manual_seed(config.seed + 1)
         mean, std = self._scale or (0.0, 1.0)

@@ -43,6 +43,13 @@ def test_the_same_seed_predicts_the_same() -> None:
     assert (once == again).all()
 
 
+def test_dcn_v2_is_ours_without_the_past() -> None:
+    task = stars_task(3.0, users=20, items=20)
+    plain = PREDICTORS["dcn_v2"](task, metric="AUC", seed=0, trials=0, dials={**QUICK, "past": 0})
+    same = PREDICTORS["ours"](task, metric="AUC", seed=0, trials=0, dials={**QUICK, "past": 0})
+    assert (plain.values == same.values).all() and plain.dials["past"] == 0
+
+
 def test_an_unknown_dial_or_network_is_refused() -> None:
     task = stars_task(3.0, users=5, items=5)
     with pytest.raises(ConfigError, match="no field 'depth'"):
