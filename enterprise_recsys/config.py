@@ -65,6 +65,8 @@ class ModelConfig(BaseModel):
     history_length: int = Field(
         50, ge=1, le=10_000, description="Past events that the user tower sees, the newest ones."
     )
+    blocks: int = Field(2, ge=1, le=16, description="Blocks of the Transformer over a history.")
+    heads: int = Field(1, ge=1, le=16, description="Attention heads of each block; the shared width is a multiple.")
     dropout: float = Field(0.1, ge=0.0, lt=1.0, description="Dropout in the towers and the ranker, while training.")
     id_dropout: float = Field(
         0.2,

@@ -25,6 +25,7 @@ from enterprise_recsys.learning.slates import Slates, slates
 from enterprise_recsys.loop import Fit, Plan, Report, run
 from enterprise_recsys.ranking.ranker import Examples, Ranker, fit_together
 from enterprise_recsys.records import Columns, Dataset, Interactions, Ints
+from enterprise_recsys.retrieval.lessons import Learnt as Lesson
 from enterprise_recsys.retrieval.retriever import Retriever
 
 _MOST_NEIGHBOURED = 100_000
@@ -188,25 +189,28 @@ class _Joint:
 
     def fit(self, plan: Plan, validate: Callable[[], float] | None) -> Fit:
         torch.manual_seed(self.retriever.config.seed + 1)
-        return run(self.model, self._steps, len(self.retriever.examples), plan, validate=validate)
+        return run(self.model, self._steps, self.retriever.lessons.size, plan, validate=validate)
 
     def _steps(self) -> Iterator[tuple[int, Callable[[], Tensor]]]:
-        for index in self.retriever.batches():
-            yield len(index), lambda index=index: self.retriever.loss(index) + self._ranking_loss(index)  # type: ignore[misc]
+        for size, learn in self.retriever.lessons.steps():
+            yield size, lambda learn=learn: self._loss(learn())  # type: ignore[misc]
 
-    def _ranking_loss(self, index: Ints) -> Tensor:
-        examples = self._examples(index)
+    def _loss(self, learnt: Lesson) -> Tensor:
+        return learnt.loss + self._ranking_loss(learnt.events, learnt.queries.detach())
+
+    def _ranking_loss(self, index: Ints, queries: Tensor) -> Tensor:
+        examples = self._examples(index, queries)
         columns = {name: torch.from_numpy(np.ascontiguousarray(column)) for name, column in examples.columns.items()}
         clicks, ratings, weights = (
             torch.from_numpy(one) for one in (examples.clicks, examples.ratings, examples.weights)
         )
         return self.ranker.loss(columns, clicks, ratings, weights, examples.depth)
 
-    def _examples(self, index: Ints) -> Examples:
+    def _examples(self, index: Ints, queries: Tensor) -> Examples:
         events = self.retriever.dataset.events
         drawn = torch.multinomial(self.retriever.popularity.shares, len(index), replacement=True).numpy()
         rows = np.stack([events.items[index], drawn], axis=1)
-        scores = self.retriever.scores(index, torch.from_numpy(rows)).numpy()
+        scores = self.retriever.scores(queries, torch.from_numpy(rows)).numpy()
         own = self.moments.events
         requests = self.moments.requests(
             own.users[index], own.times[index], {name: column[index] for name, column in own.context.items()}
@@ -223,6 +227,7 @@ class _Joint:
 
     def learnt(self) -> Learnt:
         """Both stages, without neighbours, of which the ranker has learnt nothing."""
-        sample = self._examples(self.retriever.examples[:2]).columns
+        index, width = self.retriever.examples[:2], self.retriever.config.item_tower_dims[-1]
+        sample = self._examples(index, torch.zeros(len(index), width)).columns
         nobody = Neighbours.none(self.retriever.dataset.n_items)
         return Learnt(self.moments.processor, self.retriever, self.ranker, nobody, sample)

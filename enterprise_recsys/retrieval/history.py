@@ -6,13 +6,15 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.layers import masked_mean
+from enterprise_recsys.retrieval.transformer import Transformer
 
 
 class Mean(nn.Module):
     """The mean of the past items' embeddings [B, L, D] -> [B, D]; 0 for a user without a past."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, config: ModelConfig) -> None:
         super().__init__()
         self.width_out = width
 
@@ -21,4 +23,5 @@ class Mean(nn.Module):
         return masked_mean(vectors, rows)
 
 
-HISTORIES: dict[str, Callable[[int], nn.Module]] = {"mean": Mean}
+HISTORIES: dict[str, Callable[[int, ModelConfig], Mean | Transformer]] = {"mean": Mean, "transformer": Transformer}
+"""Name -> (width of an item's vector, dials) -> the part. A Transformer learns at all places of a history at once."""

@@ -17,7 +17,7 @@ def test_hits_are_masked_as_brute_force_says(parts: Split) -> None:
     events = retriever.dataset.events
     index = np.arange(0, len(events), 37)
     rows = torch.from_numpy(np.random.default_rng(0).integers(1, retriever.dataset.n_items, 60))  # some drawn twice
-    mask = retriever._hits(events.users[index], torch.from_numpy(events.items[index]), rows)
+    mask = retriever.lessons.hits(events.users[index], torch.from_numpy(events.items[index]), rows)
     taken = {(user, item) for user, item in zip(events.users.tolist(), events.items.tolist(), strict=True)}
     expected = [[(user, row) in taken for row in rows.tolist()] for user in events.users[index].tolist()]
     assert mask.tolist() == expected and mask.any() and not mask.all()
