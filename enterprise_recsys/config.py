@@ -177,6 +177,11 @@ class ModelConfig(BaseModel):
             )
         if min(self.user_tower_dims + self.item_tower_dims + self.ranking_dims) < 1:
             raise ConfigError("layer widths must be at least 1: see user_tower_dims, item_tower_dims, ranking_dims.")
+        if self.item_tower_dims[-1] % self.heads:
+            raise ConfigError(
+                f"heads={self.heads} does not divide the shared width {self.item_tower_dims[-1]}, the last of "
+                "item_tower_dims; each head takes an equal part of it."
+            )
         names = [rule.name for rule in self.rules]
         if len(names) != len(set(names)):
             twice = next(name for name in names if names.count(name) > 1)

@@ -9,12 +9,13 @@ import pytest
 from typer.testing import CliRunner
 
 from enterprise_recsys import benching
-from enterprise_recsys.benching import SYSTEMS, Order, bench, ours, published_lines
+from enterprise_recsys.benching import Order, bench, published_lines
 from enterprise_recsys.cli import app
 from enterprise_recsys.errors import ConfigError, DataError
 from enterprise_recsys.evaluation.results import read
 from enterprise_recsys.protocols.table import PROTOCOLS
 from enterprise_recsys.protocols.tasks import ListTask, Protocol, Published
+from enterprise_recsys.systems import SYSTEMS, ours
 from tests.protocols.worlds import blocks_task, stars_task
 
 PUBLISHED = (Published("best", {"HR@1": 0.9}, "a paper"), Published("again", {"HR@1": 0.8}, "a rerun", is_rerun=True))

@@ -25,3 +25,6 @@ class Mean(nn.Module):
 
 HISTORIES: dict[str, Callable[[int, ModelConfig], Mean | Transformer]] = {"mean": Mean, "transformer": Transformer}
 """Name -> (width of an item's vector, dials) -> the part. A Transformer learns at all places of a history at once."""
+
+AUTO = "auto"
+"""In place of a name: teach each, and keep the one that validation prefers."""

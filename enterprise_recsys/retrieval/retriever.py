@@ -107,7 +107,8 @@ class Retriever:
         """Write the query encoder as ONNX: inputs `history` and the user columns, output `vectors` [B, D]."""
         names = self.model.user_embedding.names
         history = torch.zeros((2, self.config.history_length), dtype=torch.int64)
-        inputs = {"history": history, **{name: self._material.users[name][:1].repeat_interleave(2, 0) for name in names}}
+        columns = {name: self._material.users[name][:1].repeat_interleave(2, 0) for name in names}
+        inputs = {"history": history, **columns}
         export_onnx(_Query(self.model, names, self._table()), inputs, ["vectors"], path)
 
     def export_items(self, path: Path) -> None:

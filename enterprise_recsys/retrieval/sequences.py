@@ -18,6 +18,7 @@ from enterprise_recsys.retrieval.lessons import Learnt, Material, Step
 from enterprise_recsys.retrieval.losses import exact_softmax, softmax
 from enterprise_recsys.retrieval.negatives import SAMPLERS, Negatives
 from enterprise_recsys.retrieval.towers import unit
+from enterprise_recsys.retrieval.transformer import Transformer
 
 EXACT_AT_MOST = 20_000
 """Items up to which the softmax is over the whole catalogue; beyond, over drawn ones."""
@@ -69,7 +70,8 @@ class Sequences:
     """
 
     def __init__(self, material: Material) -> None:
-        self.material = material
+        assert isinstance(material.model.history, Transformer)
+        self.material, self._history = material, material.model.history
         config, events = material.config, material.dataset.events
         known = np.flatnonzero((events.users > 0) & (events.items > 0))
         self._order = known[np.argsort(events.users[known], kind="stable")]
@@ -111,7 +113,7 @@ class Sequences:
         learnt = weights > 0
         if not learnt.any():
             nothing = torch.zeros(0, self.material.config.item_tower_dims[-1])
-            return Learnt(self.material.model.history.final.weight.sum() * 0.0, np.zeros(0, dtype=np.int64), nothing)
+            return Learnt(self._history.final.weight.sum() * 0.0, np.zeros(0, dtype=np.int64), nothing)
         targets = self._items[looked_for[learnt]]
         rows, negatives = self._rows(self._items[looked_at], targets)
         vectors = self.material.vectors(rows)
@@ -160,7 +162,7 @@ class Sequences:
     def _states(self, vectors: Tensor, part: Windows) -> Tensor:
         """[W, T+1, D] the states, with what features say of the users."""
         model = self.material.model
-        states = model.history.states(vectors)
+        states = self._history.states(vectors)
         if not model.knows_users:
             return states
         users = self._users[part.begins]

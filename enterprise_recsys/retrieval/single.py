@@ -22,9 +22,7 @@ class SingleEvents:
     def __init__(self, material: Material) -> None:
         self.material = material
         self._loss = pick(LOSSES, material.config.retrieval_loss, what="retrieval_loss")
-        self._sample = pick(
-            SAMPLERS, material.config.negative_sampling_strategy, what="negative_sampling_strategy"
-        )
+        self._sample = pick(SAMPLERS, material.config.negative_sampling_strategy, what="negative_sampling_strategy")
         events = material.dataset.events
         self._ends = material.histories.ends(events.users, events.times)
         self._places = torch.full((material.dataset.n_items,), -1, dtype=torch.int64)

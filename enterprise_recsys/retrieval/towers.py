@@ -37,12 +37,12 @@ def embedding_of(
 class TwoTower(nn.Module):
     """A user side and an item side; unit vectors out.
 
-    With a history that is a mean, each side is a tower over all its columns: the user's id, features and the mean of the
-    past items' id embeddings; the item's id and features.
+    With a history that is a mean, each side is a tower over all its columns: the user's id, features and the mean of
+    the past items' id embeddings; the item's id and features.
 
-    With a Transformer the history is what the user is, so that there is no user id to learn by heart. An item is its id's
-    embedding plus what a tower makes of its features; a user is the newest state plus what a tower makes of theirs. Past
-    items enter by the very vectors that they are found by.
+    With a Transformer the history is what the user is, so that there is no user id to learn by heart. An item is its
+    id's embedding plus what a tower makes of its features; a user is the newest state plus what a tower makes of
+    theirs. Past items enter by the very vectors that they are found by.
     """
 
     def __init__(self, processor: DataProcessor, config: ModelConfig) -> None:

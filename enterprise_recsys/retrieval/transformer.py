@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -48,7 +50,8 @@ class Block(nn.Module):
         places = places[:, -1:] if only_last else places
         places = places + self.dropout(self.out(found.transpose(1, 2).flatten(2)))
         inner = self.dropout(torch.relu(self.widen(self.before_layer(places))))
-        return places + self.dropout(self.narrow(inner))
+        out: Tensor = places + self.dropout(self.narrow(inner))
+        return out
 
     def _split(self, joined: Tensor, parts: int) -> list[Tensor]:
         """[B, T, parts * D] -> as many of [B, H, T, D / H]."""
@@ -90,7 +93,7 @@ class Transformer(nn.Module):
         return out
 
     def forward(self, vectors: Tensor, rows: Tensor) -> Tensor:
-        """The newest state [B, D] of histories [B, L, D], the newest item last; rows [B, L], 0 = a hole, on the left."""
+        """The newest state [B, D] of histories [B, L, D], newest item last; rows [B, L], 0 = a hole, on the left."""
         ones = torch.ones_like(rows[:, :1], dtype=torch.bool)
         items = torch.cat([~ones, rows > 0], dim=1)
         order = items.long().cumsum(dim=1)
@@ -111,4 +114,4 @@ class Transformer(nn.Module):
 
     def _stretched(self, vectors: Tensor) -> Tensor:
         """Unit vectors with entries of about 1, as the norms and the learnt places expect them."""
-        return vectors * self.width_out**0.5
+        return vectors * math.sqrt(self.width_out)
