@@ -23,7 +23,25 @@ class Mean(nn.Module):
         return masked_mean(vectors, rows)
 
 
-HISTORIES: dict[str, Callable[[int, ModelConfig], Mean | Transformer]] = {"mean": Mean, "transformer": Transformer}
+class Taste(nn.Module):
+    """The mean of the past items' vectors, turned by a matrix [B, L, D] -> [B, D]: in no order; 0 without a past."""
+
+    def __init__(self, width: int, config: ModelConfig) -> None:
+        super().__init__()
+        self.turn = nn.Linear(width, width, bias=False)
+        nn.init.eye_(self.turn.weight)
+
+    def forward(self, vectors: Tensor, rows: Tensor) -> Tensor:
+        """See the class."""
+        out: Tensor = self.turn(masked_mean(vectors, rows))
+        return out
+
+
+HISTORIES: dict[str, Callable[[int, ModelConfig], Mean | Taste | Transformer]] = {
+    "mean": Mean,
+    "taste": Taste,
+    "transformer": Transformer,
+}
 """Name -> (width of an item's vector, dials) -> the part. A Transformer learns at all places of a history at once."""
 
 AUTO = "auto"

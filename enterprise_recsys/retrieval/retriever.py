@@ -20,6 +20,7 @@ from enterprise_recsys.retrieval.lessons import Lessons, Material, tensors
 from enterprise_recsys.retrieval.negatives import Popularity
 from enterprise_recsys.retrieval.sequences import Sequences
 from enterprise_recsys.retrieval.single import SingleEvents
+from enterprise_recsys.retrieval.subsets import Subsets
 from enterprise_recsys.retrieval.towers import TwoTower
 
 
@@ -59,7 +60,7 @@ class Retriever:
             tensors(dataset.items),
             self.popularity,
         )
-        self.lessons: Lessons = (Sequences if self.model.is_sequential else SingleEvents)(self._material)
+        self.lessons: Lessons = LESSONS[config.history](self._material)
 
     def fit(self, plan: Plan, *, validate: Callable[[], float] | None = None) -> Fit:
         """Train the towers; see `loop.run`."""
@@ -105,7 +106,7 @@ class Retriever:
 
     def export(self, path: Path) -> None:
         """Write the query encoder as ONNX: inputs `history` and the user columns, output `vectors` [B, D]."""
-        names = self.model.user_embedding.names
+        names = self.model.user_names
         history = torch.zeros((2, self.config.history_length), dtype=torch.int64)
         columns = {name: self._material.users[name][:1].repeat_interleave(2, 0) for name in names}
         inputs = {"history": history, **columns}
@@ -113,9 +114,17 @@ class Retriever:
 
     def export_items(self, path: Path) -> None:
         """Write the item encoder, for items yet to come: inputs are the item columns, output `vectors` [R, D]."""
-        names = self.model.item_embedding.names
+        names = self.model.item_names
         inputs = {name: self._material.items[name][:1].repeat_interleave(2, 0) for name in names}
         export_onnx(_Item(self.model, names), inputs, ["vectors"], path)
+
+
+LESSONS: dict[str, Callable[[Material], Lessons]] = {
+    "mean": SingleEvents,
+    "taste": Subsets,
+    "transformer": Sequences,
+}
+"""How the towers with each part of HISTORIES are taught."""
 
 
 class _Query(nn.Module):

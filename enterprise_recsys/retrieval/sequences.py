@@ -15,13 +15,11 @@ from enterprise_recsys.choice import pick
 from enterprise_recsys.layers import bfloat16_pays
 from enterprise_recsys.records import Ints
 from enterprise_recsys.retrieval.lessons import Learnt, Material, Step
-from enterprise_recsys.retrieval.losses import exact_softmax, softmax
+from enterprise_recsys.retrieval.losses import EXACT_AT_MOST, Hits, exact_softmax, softmax
 from enterprise_recsys.retrieval.negatives import SAMPLERS, Negatives
 from enterprise_recsys.retrieval.towers import unit
 from enterprise_recsys.retrieval.transformer import Transformer
 
-EXACT_AT_MOST = 20_000
-"""Items up to which the softmax is over the whole catalogue; beyond, over drawn ones."""
 _BLUR = 0.15
 """A batch holds windows of about one length, and not the same ones in every epoch: lengths are blurred so much."""
 
@@ -124,7 +122,8 @@ class Sequences:
         weights = weights[learnt] / weights[learnt].sum()
         asking = queries / self.material.config.temperature
         if negatives is None:
-            loss = exact_softmax(asking, vectors[1:], place[targets] - 1, weights, is_half=self._is_half)
+            hits = Hits(torch.arange(len(targets)), targets - 1, weights)
+            loss = exact_softmax(asking, vectors[1:], hits, is_half=self._is_half)
         else:
             positive = (asking * vectors[place[targets]]).sum(dim=1)
             negative = asking @ vectors[place[negatives.rows]].T
@@ -163,7 +162,9 @@ class Sequences:
         """[W, T+1, D] the states, with what features say of the users."""
         model = self.material.model
         states = self._history.states(vectors)
-        if not model.knows_users:
+        if model.user_sum is None:
             return states
         users = self._users[part.begins]
-        return states + model.traits({name: column[users] for name, column in self.material.users.items()}).unsqueeze(1)
+        traits = model.user_sum({name: column[users] for name, column in self.material.users.items()})
+        out: Tensor = states + traits.unsqueeze(1)
+        return out

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from enterprise_recsys.data.features import Feature
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.layers import FeatureEmbedding, mlp
 from enterprise_recsys.records import ITEM_ID, USER_ID
-from enterprise_recsys.retrieval.history import HISTORIES
+from enterprise_recsys.retrieval.history import HISTORIES, Mean
 from enterprise_recsys.retrieval.transformer import Transformer
 
 
@@ -34,81 +34,104 @@ def embedding_of(
     )
 
 
+class Sum(nn.Module):
+    """What an id's embedding says plus what a tower makes of the features: columns [R, ...] -> [R, D]."""
+
+    def __init__(
+        self,
+        features: list[Feature],
+        ids: Mapping[str, int],
+        dims: Sequence[int],
+        config: ModelConfig,
+        *,
+        id_dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.embedding = embedding_of(features, ids, config, id_dropout=id_dropout)
+        self._id_width = config.embedding_dim if ids else 0
+        self.align = nn.Identity() if dims[-1] == config.embedding_dim else nn.Linear(self._id_width, dims[-1], False)
+        told = self.embedding.width_out - self._id_width
+        self.tower = mlp(told, dims, dropout=config.dropout, last_active=False) if features else None
+
+    def forward(self, columns: Mapping[str, Tensor]) -> Tensor:
+        """See the class; an id, where there is one, is the first column of the embedding."""
+        joined = self.embedding(columns)
+        parts = [self.align(joined[:, : self._id_width])] if self._id_width else []
+        parts += [self.tower(joined[:, self._id_width :])] if self.tower is not None else []
+        out: Tensor = sum(parts[1:], start=parts[0])
+        return out
+
+
 class TwoTower(nn.Module):
     """A user side and an item side; unit vectors out.
 
-    With a history that is a mean, each side is a tower over all its columns: the user's id, features and the mean of
+    With the history part 'mean' each side is one tower over all its columns: the user's id, features and the mean of
     the past items' id embeddings; the item's id and features.
 
-    With a Transformer the history is what the user is, so that there is no user id to learn by heart. An item is its
-    id's embedding plus what a tower makes of its features; a user is the newest state plus what a tower makes of
-    theirs. Past items enter by the very vectors that they are found by.
+    With any other an item is its id's embedding plus what a tower makes of its features, and a user is the same plus
+    what the part makes of the history, where past items enter by the very vectors that they are found by. A Transformer
+    takes the history for what the user is: there is no user id to learn by heart.
     """
 
     def __init__(self, processor: DataProcessor, config: ModelConfig) -> None:
         super().__init__()
-        told, items, width = processor.of("user"), processor.of("item"), config.item_tower_dims[-1]
+        told, things, width = processor.of("user"), processor.of("item"), config.item_tower_dims[-1]
         build = pick(HISTORIES, config.history, what="history")
-        self.is_sequential = build is Transformer
-        # Without features an item whose id is dropped is any item: it would teach nothing.
-        dropped = config.id_dropout if items or not self.is_sequential else 0.0
-        self.item_embedding = embedding_of(items, {ITEM_ID: len(processor.items)}, config, id_dropout=dropped)
-        ids = {} if self.is_sequential else {USER_ID: len(processor.users)}
-        self.user_embedding = embedding_of(told, ids, config, id_dropout=config.id_dropout)
-        self.history = build(width if self.is_sequential else config.embedding_dim, config)
-        if not self.is_sequential:
+        users, items = {USER_ID: len(processor.users)}, {ITEM_ID: len(processor.items)}
+        self.is_joined = build is Mean
+        if self.is_joined:
+            self.user_embedding = embedding_of(told, users, config, id_dropout=config.id_dropout)
+            self.item_embedding = embedding_of(things, items, config, id_dropout=config.id_dropout)
+            self.history = build(config.embedding_dim, config)
             joined = self.user_embedding.width_out + config.embedding_dim
             self.user_tower = mlp(joined, config.user_tower_dims, dropout=config.dropout, last_active=False)
             joined = self.item_embedding.width_out
             self.item_tower = mlp(joined, config.item_tower_dims, dropout=config.dropout, last_active=False)
             return
-        self._id_width = config.embedding_dim
-        self.align = nn.Identity() if width == self._id_width else nn.Linear(self._id_width, width, bias=False)
-        if told:
-            joined = self.user_embedding.width_out
-            self.user_tower = mlp(joined, config.user_tower_dims, dropout=config.dropout, last_active=False)
-        if items:
-            joined = self.item_embedding.width_out - self._id_width
-            self.item_tower = mlp(joined, config.item_tower_dims, dropout=config.dropout, last_active=False)
+        self.history = build(width, config)
+        ids = {} if build is Transformer else users
+        self.user_sum = Sum(told, ids, config.user_tower_dims, config) if told or ids else None
+        # Without features an item whose id is dropped is any item: it would teach nothing.
+        dropped = config.id_dropout if things else 0.0
+        self.item_sum = Sum(things, items, config.item_tower_dims, config, id_dropout=dropped)
+
+    @property
+    def user_names(self) -> list[str]:
+        """The columns of users that are looked at."""
+        if self.is_joined:
+            return self.user_embedding.names
+        return self.user_sum.embedding.names if self.user_sum is not None else []
+
+    @property
+    def item_names(self) -> list[str]:
+        """The columns of items that are looked at."""
+        return (self.item_embedding if self.is_joined else self.item_sum.embedding).names
 
     def users(self, columns: Mapping[str, Tensor], history: Tensor, table: Tensor) -> Tensor:
         """User columns [B, ...] and history rows [B, L] -> unit vectors [B, D].
 
         Args:
             columns: of the users.
-            history: rows of items, the newest last, 0 = none.
+            history: rows of items, the newest last, 0 = none, on the left.
             table: [I, W] what stands for each item in a history; see `item_table`.
         """
         past = self.history(functional.embedding(history, table), history)
-        if self.is_sequential:
-            return functional.normalize(past + self.traits(columns), dim=-1) if self.knows_users else unit(past)
-        return unit(self.user_tower(torch.cat([self.user_embedding(columns), past], dim=1)))
-
-    @property
-    def knows_users(self) -> bool:
-        """Whether the user side has columns at all."""
-        return bool(self.user_embedding.names)
-
-    def traits(self, columns: Mapping[str, Tensor]) -> Tensor:
-        """What features alone say of users: [B, ...] -> [B, D], to be added to the state of a sequence."""
-        out: Tensor = self.user_tower(self.user_embedding(columns))
-        return out
+        if self.is_joined:
+            return unit(self.user_tower(torch.cat([self.user_embedding(columns), past], dim=1)))
+        return unit(past if self.user_sum is None else past + self.user_sum(columns))
 
     def items(self, columns: Mapping[str, Tensor]) -> Tensor:
         """Item columns [R, ...] -> unit vectors [R, D]."""
-        joined = self.item_embedding(columns)
-        if not self.is_sequential:
-            return unit(self.item_tower(joined))
-        # The id comes first among the columns: see `embedding_of`.
-        vectors = self.align(joined[:, : self._id_width])
-        if joined.shape[1] > self._id_width:
-            vectors = vectors + self.item_tower(joined[:, self._id_width :])
-        return unit(vectors)
+        if self.is_joined:
+            return unit(self.item_tower(self.item_embedding(columns)))
+        return unit(self.item_sum(columns))
 
     def item_table(self, vectors: Tensor) -> Tensor:
-        """What stands for each item in a history: the id embedding [I, W] for a mean, else the item's vector [I, D]."""
+        """What stands for each item in a history: for a mean the id embedding [I, W], else the item's vector [I, D]."""
+        if not self.is_joined:
+            return vectors
         weight: Tensor = self.item_embedding.tables[ITEM_ID].weight  # type: ignore[assignment]
-        return vectors if self.is_sequential else weight
+        return weight
 
 
 def unit(vectors: Tensor) -> Tensor:

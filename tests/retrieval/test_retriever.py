@@ -1,11 +1,15 @@
 """What a user has taken is never a negative of his."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
 
 from enterprise_recsys import ModelConfig
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.splits import Split
+from enterprise_recsys.engine.runtime import Encoder
+from enterprise_recsys.loop import Plan
 from enterprise_recsys.retrieval.retriever import Retriever
 from tests.conftest import SMALL
 
@@ -28,3 +32,26 @@ def test_unit_vectors_come_out_and_row_0_is_nothing(parts: Split) -> None:
     processor = DataProcessor(config).fit(parts.train)
     vectors = Retriever(processor, config, processor.dataset(parts.train)).item_vectors()
     assert np.allclose(np.linalg.norm(vectors[1:], axis=1), 1.0, atol=1e-5) and not vectors[0].any()
+
+
+def test_the_exported_transformer_says_what_torch_says(parts: Split, tmp_path: Path) -> None:
+    config = ModelConfig(**SMALL, history="transformer", history_length=12, heads=2)
+    processor = DataProcessor(config).fit(parts.train)
+    retriever = Retriever(processor, config, processor.dataset(parts.train))
+    retriever.fit(Plan("made", 1, 1, 1e-2, 0.0))
+    retriever.export(tmp_path / "encoder.onnx")
+    rows = np.random.default_rng(0).integers(1, retriever.dataset.n_items, (5, 12))
+    for place, holes in enumerate([0, 3, 11, 12, 12]):
+        rows[place, :holes] = 0
+    columns = {name: column[[1, 2, 3, 4, 0]] for name, column in retriever.dataset.users.items()}
+    vectors = retriever.encode(columns, rows)
+    assert np.abs(Encoder(tmp_path / "encoder.onnx", threads=1).encode(columns, rows) - vectors).max() < 1e-5
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
+    assert np.abs(vectors[3] - vectors[4]).max() > 1e-4, "without a past, features tell users apart"
+
+
+def test_a_transformer_knows_no_user_by_id(parts: Split) -> None:
+    config = ModelConfig(**SMALL, history="transformer")
+    processor = DataProcessor(config).fit(parts.train)
+    model = Retriever(processor, config, processor.dataset(parts.train)).model
+    assert "user_id" not in model.user_names and "item_id" in model.item_names
