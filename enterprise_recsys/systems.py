@@ -123,7 +123,9 @@ SYSTEMS: Mapping[str, Lister] = {
     **LISTERS,
     "ours": ours,
     "two_tower": two_tower,
+    "two_tower_ids": partial(two_tower, ids=True),
     "two_tower_mean": partial(two_tower, history="mean"),
+    "two_tower_taste": partial(two_tower, history="taste"),
     "two_tower_transformer": partial(two_tower, history="transformer"),
     "two_tower_transformer_ids": partial(two_tower, history="transformer", ids=True),
 }

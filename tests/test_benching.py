@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -121,3 +122,25 @@ def test_what_is_measured_again_by_one_command_exists() -> None:
 
     assert set(plan) <= set(PROTOCOLS)
     assert {system for systems in plan.values() for system in systems} <= set(SYSTEMS) | set(PREDICTORS)
+
+
+@pytest.mark.parametrize("system", ["two_tower_mean", "two_tower_taste", "two_tower_transformer"])
+def test_the_retriever_alone_answers_where_there_are_no_times(system: str) -> None:
+    answer = SYSTEMS[system](
+        blocks_task(has_times=False),
+        metric="HR@1",
+        seed=0,
+        trials=0,
+        dials={
+            "epochs": 15,
+            "patience": 15,
+            "batch_size": 64,
+            "learning_rate": 0.01,
+            "threads": 1,
+            "history_length": 12,
+        },
+    )
+    task = blocks_task(has_times=False)
+    rows = answer.stages["retrieval"](np.arange(len(task.judge.asked)), 1)
+    kinds = np.array([int(name[1:]) % 2 for name in task.judge.asked])
+    assert ((rows[:, 0] - 1) % 2 == kinds).mean() > 0.9, "an item of the user's kind that they have not had"

@@ -74,8 +74,8 @@ class Retriever:
     def scores(self, queries: Tensor, rows: Tensor) -> Tensor:
         """Cosines [B, K] of user vectors [B, D] with item rows [B, K], without a gradient."""
         with torch.no_grad():
-            vectors = self._material.vectors(rows.ravel())
-            return torch.einsum("bd,bkd->bk", queries, vectors.view(*rows.shape, -1))
+            vectors = self.model.lift(self._material.vectors(rows.ravel()))
+            return torch.einsum("bd,bkd->bk", self.model.meet(queries), vectors.view(*rows.shape, -1))
 
     def encode(self, columns: Columns, history: Ints, *, chunk: int = 512) -> Floats:
         """Query vectors [B, D] of requests (learning's side of the engine's encoder)."""
@@ -85,24 +85,29 @@ class Retriever:
             for begin in range(0, len(history), chunk):
                 part = {name: column[begin : begin + chunk] for name, column in columns.items()}
                 past = torch.from_numpy(history[begin : begin + chunk])
-                out.append(self.model.users(tensors(part), past, table).numpy())
+                out.append(self.model.meet(self.model.users(tensors(part), past, table)).numpy())
         return np.concatenate(out) if out else np.zeros((0, self.config.user_tower_dims[-1]), dtype=np.float32)
 
-    def item_vectors(self, *, chunk: int = 8192) -> Floats:
+    def item_vectors(self) -> Floats:
         """Unit vectors [I, D] of the catalogue; row 0 is all zeros."""
-        self.model.eval()
-        out = []
-        with torch.no_grad():
-            for begin in range(0, self.dataset.n_items, chunk):
-                end = min(begin + chunk, self.dataset.n_items)
-                out.append(self._material.vectors(torch.arange(begin, end)).numpy())
-        vectors = np.concatenate(out)
+        raw = self._raw()
+        vectors: Floats = self.model.lift(raw).numpy()
         vectors[0] = 0.0
         return vectors
 
+    def _raw(self, *, chunk: int = 8192) -> Tensor:
+        """The vectors [I, D] as the item side gives them, frozen."""
+        self.model.eval()
+        with torch.no_grad():
+            rows = torch.arange(self.dataset.n_items)
+            parts = [rows[begin : begin + chunk] for begin in range(0, len(rows), chunk)]
+            raw = torch.cat([self._material.vectors(part) for part in parts])
+            self.model.note(raw)
+            return raw
+
     def _table(self) -> Tensor:
         """What stands for each item in a history, frozen."""
-        return self.model.item_table(torch.from_numpy(self.item_vectors())).detach()
+        return self.model.item_table(self._raw()).detach()
 
     def export(self, path: Path) -> None:
         """Write the query encoder as ONNX: inputs `history` and the user columns, output `vectors` [B, D]."""
@@ -138,7 +143,7 @@ class _Query(nn.Module):
         self.register_buffer("table", table)
 
     def forward(self, history: Tensor, *columns: Tensor) -> Tensor:
-        return self.model.users(dict(zip(self.names, columns, strict=True)), history, self.table)
+        return self.model.meet(self.model.users(dict(zip(self.names, columns, strict=True)), history, self.table))
 
 
 class _Item(nn.Module):
@@ -149,4 +154,4 @@ class _Item(nn.Module):
         self.model, self.names = model, names
 
     def forward(self, first: Tensor, *further: Tensor) -> Tensor:
-        return self.model.items(dict(zip(self.names, (first, *further), strict=True)))
+        return self.model.lift(self.model.items(dict(zip(self.names, (first, *further), strict=True))))

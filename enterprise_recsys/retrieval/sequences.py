@@ -17,7 +17,6 @@ from enterprise_recsys.records import Ints
 from enterprise_recsys.retrieval.lessons import Learnt, Material, Step
 from enterprise_recsys.retrieval.losses import EXACT_AT_MOST, Hits, exact_softmax, softmax
 from enterprise_recsys.retrieval.negatives import SAMPLERS, Negatives
-from enterprise_recsys.retrieval.towers import unit
 from enterprise_recsys.retrieval.transformer import Transformer
 
 _BLUR = 0.15
@@ -111,22 +110,21 @@ class Sequences:
         learnt = weights > 0
         if not learnt.any():
             nothing = torch.zeros(0, self.material.config.item_tower_dims[-1])
-            return Learnt(self._history.final.weight.sum() * 0.0, np.zeros(0, dtype=np.int64), nothing)
+            return Learnt(self._history.start.sum() * 0.0, np.zeros(0, dtype=np.int64), nothing)
         targets = self._items[looked_for[learnt]]
         rows, negatives = self._rows(self._items[looked_at], targets)
         vectors = self.material.vectors(rows)
         place = torch.full((self.material.dataset.n_items,), 0, dtype=torch.int64)
         place[rows] = torch.arange(len(rows))
-        states = self._states(functional.embedding(place[self._items[looked_at]], vectors), part)
-        queries = unit(states[learnt])
+        self.material.model.note(vectors)
+        queries = self._states(functional.embedding(place[self._items[looked_at]], vectors), part, learnt)
         weights = weights[learnt] / weights[learnt].sum()
-        asking = queries / self.material.config.temperature
         if negatives is None:
             hits = Hits(torch.arange(len(targets)), targets - 1, weights)
-            loss = exact_softmax(asking, vectors[1:], hits, is_half=self._is_half)
+            loss = exact_softmax(queries, vectors[1:], hits, is_half=self._is_half)
         else:
-            positive = (asking * vectors[place[targets]]).sum(dim=1)
-            negative = asking @ vectors[place[negatives.rows]].T
+            positive = (queries * vectors[place[targets]]).sum(dim=1)
+            negative = queries @ vectors[place[negatives.rows]].T
             negative = negative.masked_fill(targets.unsqueeze(1) == negatives.rows, float("-inf"))
             loss = (softmax(positive, negative, negatives.log_q) * weights).sum()
         return Learnt(loss, self._order[looked_for[learnt].numpy()], queries)
@@ -158,13 +156,9 @@ class Sequences:
         )
         return torch.unique(torch.cat([items.ravel(), targets, negatives.rows])), negatives
 
-    def _states(self, vectors: Tensor, part: Windows) -> Tensor:
-        """[W, T+1, D] the states, with what features say of the users."""
-        model = self.material.model
-        states = self._history.states(vectors)
-        if model.user_sum is None:
-            return states
-        users = self._users[part.begins]
-        traits = model.user_sum({name: column[users] for name, column in self.material.users.items()})
-        out: Tensor = states + traits.unsqueeze(1)
-        return out
+    def _states(self, vectors: Tensor, part: Windows, learnt: Tensor) -> Tensor:
+        """[N, D] the user vectors at the places [W, T+1] that are learnt from."""
+        states = self._history.states(vectors)[learnt]
+        users = self._users[part.begins][learnt.nonzero()[:, 0]]
+        columns = {name: self.material.users[name][users] for name in self.material.model.user_names}
+        return self.material.model.finish(states, columns)

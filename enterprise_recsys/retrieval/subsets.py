@@ -14,7 +14,6 @@ from enterprise_recsys.records import USER_ID, Ints
 from enterprise_recsys.retrieval.history import Taste
 from enterprise_recsys.retrieval.lessons import Learnt, Material, Step
 from enterprise_recsys.retrieval.losses import EXACT_AT_MOST, Hits, exact_softmax
-from enterprise_recsys.retrieval.towers import unit
 
 _PASSES = 4
 """Times that each user comes in an epoch, each time with another subset: a pass is quick, and validation is not."""
@@ -75,10 +74,11 @@ class Subsets:
         columns = {name: column[torch.from_numpy(users)] for name, column in self.material.users.items()}
         nameless = hidden | (generator.random(len(users)) < config.id_dropout)
         columns[USER_ID] = columns[USER_ID].masked_fill(torch.from_numpy(nameless), 0)
-        queries = unit(model.history.turn(pooled / sizes) + model.user_sum(columns))
+        model.note(vectors)
+        queries = model.finish(model.history.turn(pooled / sizes), columns)
         weights = torch.from_numpy(self._weights[places])[sought]
         hits = Hits(of[sought], items[sought] - 1, weights / weights.sum().clamp(min=1e-9))
-        asking = queries / config.temperature
+        asking = queries
         if log_share is not None:
             # A column of ones meets what each item's chance to be among the drawn takes from its score.
             asking = torch.cat([asking, torch.ones(len(users), 1)], dim=1)

@@ -19,7 +19,7 @@ from enterprise_recsys.retrieval.transformer import Transformer
 
 
 def embedding_of(
-    features: list[Feature], ids: Mapping[str, int], config: ModelConfig, *, id_dropout: float
+    features: list[Feature], ids: Mapping[str, int], config: ModelConfig, *, id_dropout: float, id_scale: float = 0.05
 ) -> FeatureEmbedding:
     """The embedding of a tower's columns: the id at `embedding_dim`, other features at `feature_dim`."""
     return FeatureEmbedding(
@@ -31,7 +31,12 @@ def embedding_of(
         widths=dict.fromkeys(ids, config.embedding_dim),
         dropped=list(ids),
         id_dropout=id_dropout,
+        id_scale=id_scale,
     )
+
+
+_SCALE = 0.02
+"""Deviation of the first id embeddings: scores start near 0, all items alike, as in SASRec."""
 
 
 class Sum(nn.Module):
@@ -47,7 +52,7 @@ class Sum(nn.Module):
         id_dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.embedding = embedding_of(features, ids, config, id_dropout=id_dropout)
+        self.embedding = embedding_of(features, ids, config, id_dropout=id_dropout, id_scale=_SCALE)
         self._id_width = config.embedding_dim if ids else 0
         self.align = nn.Identity() if dims[-1] == config.embedding_dim else nn.Linear(self._id_width, dims[-1], False)
         told = self.embedding.width_out - self._id_width
@@ -63,14 +68,15 @@ class Sum(nn.Module):
 
 
 class TwoTower(nn.Module):
-    """A user side and an item side; unit vectors out.
+    """A user side and an item side, which meet only in a dot product.
 
     With the history part 'mean' each side is one tower over all its columns: the user's id, features and the mean of
-    the past items' id embeddings; the item's id and features.
+    the past items' id embeddings; the item's id and features. Both give unit vectors: a score is a cosine.
 
     With any other an item is its id's embedding plus what a tower makes of its features, and a user is the same plus
     what the part makes of the history, where past items enter by the very vectors that they are found by. A Transformer
-    takes the history for what the user is: there is no user id to learn by heart.
+    takes the history for what the user is: there is no user id to learn by heart. Here items differ in length too,
+    which is how much they are taken by everybody; `meet` and `lift` make unit vectors of both in one more dimension.
     """
 
     def __init__(self, processor: DataProcessor, config: ModelConfig) -> None:
@@ -89,6 +95,8 @@ class TwoTower(nn.Module):
             self.item_tower = mlp(joined, config.item_tower_dims, dropout=config.dropout, last_active=False)
             return
         self.history = build(width, config)
+        self.final = nn.LayerNorm(width)
+        self.register_buffer("longest", torch.ones(()))
         ids = {} if build is Transformer else users
         self.user_sum = Sum(told, ids, config.user_tower_dims, config) if told or ids else None
         # Without features an item whose id is dropped is any item: it would teach nothing.
@@ -108,7 +116,7 @@ class TwoTower(nn.Module):
         return (self.item_embedding if self.is_joined else self.item_sum.embedding).names
 
     def users(self, columns: Mapping[str, Tensor], history: Tensor, table: Tensor) -> Tensor:
-        """User columns [B, ...] and history rows [B, L] -> unit vectors [B, D].
+        """User columns [B, ...] and history rows [B, L] -> vectors [B, D].
 
         Args:
             columns: of the users.
@@ -118,13 +126,42 @@ class TwoTower(nn.Module):
         past = self.history(functional.embedding(history, table), history)
         if self.is_joined:
             return unit(self.user_tower(torch.cat([self.user_embedding(columns), past], dim=1)))
-        return unit(past if self.user_sum is None else past + self.user_sum(columns))
+        return self.finish(past, columns)
+
+    def finish(self, past: Tensor, columns: Mapping[str, Tensor]) -> Tensor:
+        """What a history says [B, D] and the user columns [B, ...] -> user vectors [B, D]."""
+        out: Tensor = self.final(past if self.user_sum is None else past + self.user_sum(columns))
+        return out
 
     def items(self, columns: Mapping[str, Tensor]) -> Tensor:
-        """Item columns [R, ...] -> unit vectors [R, D]."""
+        """Item columns [R, ...] -> vectors [R, D]."""
         if self.is_joined:
             return unit(self.item_tower(self.item_embedding(columns)))
-        return unit(self.item_sum(columns))
+        out: Tensor = self.item_sum(columns)
+        return out
+
+    def note(self, vectors: Tensor) -> None:
+        """Remember how long the longest of the item vectors [I, D] is."""
+        if not self.is_joined:
+            self.longest = vectors.detach().norm(dim=1).max()
+
+    def meet(self, queries: Tensor) -> Tensor:
+        """User vectors [B, D] -> unit vectors, with a last entry of 0 where items are lifted."""
+        return unit(queries) if self.is_joined else functional.pad(unit(queries), (0, 1))
+
+    def lift(self, vectors: Tensor) -> Tensor:
+        """Item vectors [R, D] -> unit vectors, whose cosines with `meet` order items as the dot products do.
+
+        All are divided by the longest length, and a last entry fills each up to length 1. An item that came later and
+        is longer than any that was learnt counts as long as the longest.
+
+        Source: Bachrach et al., RecSys 2014, doi:10.1145/2645710.2645741.
+        """
+        if self.is_joined:
+            return vectors
+        short = vectors / torch.maximum(self.longest, vectors.norm(dim=1, keepdim=True))
+        rest = (1.0 - (short * short).sum(dim=1, keepdim=True)).clamp(min=0.0)
+        return torch.cat([short, rest.sqrt()], dim=1)
 
     def item_table(self, vectors: Tensor) -> Tensor:
         """What stands for each item in a history: for a mean the id embedding [I, W], else the item's vector [I, D]."""

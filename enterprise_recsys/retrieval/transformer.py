@@ -62,6 +62,8 @@ class Block(nn.Module):
 class Transformer(nn.Module):
     """A causal Transformer over the vectors of past items, with learnt places and a start before the first item.
 
+    What comes out is not normalised yet.
+
     Source: SASRec, Kang and McAuley, ICDM 2018, doi:10.1109/ICDM.2018.00035; normalised before each part instead of
     after. The start, which is there for everybody, answers a user without a past.
     """
@@ -72,7 +74,6 @@ class Transformer(nn.Module):
         self.start = nn.Parameter(torch.randn(width) * _SCALE)
         self.places = nn.Embedding(config.history_length + 1, width)
         self.blocks = nn.ModuleList(Block(width, config.heads, config.dropout) for _ in range(config.blocks))
-        self.final = nn.LayerNorm(width)
         self.dropout = QuickDropout(config.dropout)
         for module in self.modules():
             if isinstance(module, nn.Linear | nn.Embedding):
@@ -81,16 +82,15 @@ class Transformer(nn.Module):
                 nn.init.zeros_(module.bias)
 
     def states(self, vectors: Tensor) -> Tensor:
-        """Unit vectors of items [B, T, D], oldest first, holes on the right -> [B, T + 1, D].
+        """Vectors of items [B, T, D], oldest first, holes on the right -> [B, T + 1, D].
 
         The state at place t knows the first t items alone: what it should come near to is item t.
         """
         joined = torch.cat([self.start.expand(len(vectors), 1, -1), self._stretched(vectors)], dim=1)
-        places = self.dropout(joined + self.places.weight[: joined.shape[1]])
+        places: Tensor = self.dropout(joined + self.places.weight[: joined.shape[1]])
         for block in self.blocks:
             places = block(places, None)
-        out: Tensor = self.final(places)
-        return out
+        return places
 
     def forward(self, vectors: Tensor, rows: Tensor) -> Tensor:
         """The newest state [B, D] of histories [B, L, D], newest item last; rows [B, L], 0 = a hole, on the left."""
@@ -101,7 +101,7 @@ class Transformer(nn.Module):
         starts = (order == 0) & torch.cat([rows > 0, ones], dim=1)
         joined = torch.cat([torch.zeros_like(vectors[:, :1]), self._stretched(vectors)], dim=1)
         joined = torch.where(starts.unsqueeze(2), self.start, joined)
-        places = self.dropout(joined + self.places(order))
+        places: Tensor = self.dropout(joined + self.places(order))
         length = rows.shape[1] + 1
         before = torch.ones(length, length, dtype=torch.bool).tril()
         # A hole may look at itself, lest its row be empty; nobody looks at a hole.
@@ -109,9 +109,8 @@ class Transformer(nn.Module):
         mask = (before & (items | starts).unsqueeze(1)) | itself
         for place, block in enumerate(self.blocks):
             places = block(places, mask, only_last=place == len(self.blocks) - 1)
-        out: Tensor = self.final(places)[:, 0]
-        return out
+        return places[:, 0]
 
     def _stretched(self, vectors: Tensor) -> Tensor:
-        """Unit vectors with entries of about 1, as the norms and the learnt places expect them."""
+        """Vectors large enough to be heard beside the learnt places."""
         return vectors * math.sqrt(self.width_out)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from enterprise_recsys import ModelConfig
@@ -55,3 +56,18 @@ def test_a_transformer_knows_no_user_by_id(parts: Split) -> None:
     processor = DataProcessor(config).fit(parts.train)
     model = Retriever(processor, config, processor.dataset(parts.train)).model
     assert "user_id" not in model.user_names and "item_id" in model.item_names
+
+
+def test_lifted_vectors_are_of_length_1_and_order_items_as_the_dot_products_do(parts: Split) -> None:
+    config = ModelConfig(**SMALL, history="taste")
+    processor = DataProcessor(config).fit(parts.train)
+    model = Retriever(processor, config, processor.dataset(parts.train)).model
+    queries, items = torch.randn(7, 16), torch.randn(90, 16) * torch.rand(90, 1)
+    model.note(items)
+    met, lifted = model.meet(queries), model.lift(items)
+    assert torch.allclose(met.norm(dim=1), torch.ones(7)) and torch.allclose(lifted.norm(dim=1), torch.ones(90))
+    assert torch.equal((met @ lifted.T).argsort(dim=1), (queries @ items.T).argsort(dim=1))
+    wanted = queries @ items.T / queries.norm(dim=1, keepdim=True) / items.norm(dim=1).max()
+    assert torch.allclose(met @ lifted.T, wanted, atol=1e-6), "divided by one number for each user"
+    longer = model.lift(items[:1] * 1000.0)
+    assert longer.norm().item() == pytest.approx(1.0) and longer[0, -1].item() == pytest.approx(0.0, abs=1e-3)
