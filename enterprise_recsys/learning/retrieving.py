@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -42,12 +43,13 @@ def chosen_retriever(
     """
     config, dataset = processor.config, processor.dataset(early)
     names = [*HISTORIES] if config.history == AUTO else [config.history]
-    judge = judge_of(processor, early, late)
+    judge: Callable[[Retriever], float] | None = None
     best: Trained | None = None
     for name in names:
         retriever = of_history(processor, name, dataset)
+        judge = judge or judge_of(processor, early, late)
         stage = "retriever" if len(names) == 1 else f"retriever, {name}"
-        fit = retriever.fit(plan(config, stage, config.epochs, folder, report), validate=lambda: judge(retriever))  # noqa: B023
+        fit = retriever.fit(plan(config, stage, config.epochs, folder, report), validate=partial(judge, retriever))
         if best is None or max(fit.scores) > max(best.fit.scores):
             best = Trained(retriever, fit)
     assert best is not None

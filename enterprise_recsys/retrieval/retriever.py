@@ -86,7 +86,7 @@ class Retriever:
                 part = {name: column[begin : begin + chunk] for name, column in columns.items()}
                 past = torch.from_numpy(history[begin : begin + chunk])
                 out.append(self.model.meet(self.model.users(tensors(part), past, table)).numpy())
-        return np.concatenate(out) if out else np.zeros((0, self.config.user_tower_dims[-1]), dtype=np.float32)
+        return np.concatenate(out) if out else np.zeros((0, self.model.width_out), dtype=np.float32)
 
     def item_vectors(self) -> Floats:
         """Unit vectors [I, D] of the catalogue; row 0 is all zeros."""

@@ -82,6 +82,7 @@ class TwoTower(nn.Module):
     def __init__(self, processor: DataProcessor, config: ModelConfig) -> None:
         super().__init__()
         told, things, width = processor.of("user"), processor.of("item"), config.item_tower_dims[-1]
+        self._width = width
         build = pick(HISTORIES, config.history, what="history")
         users, items = {USER_ID: len(processor.users)}, {ITEM_ID: len(processor.items)}
         self.is_joined = build is Mean
@@ -102,6 +103,11 @@ class TwoTower(nn.Module):
         # Without features an item whose id is dropped is any item: it would teach nothing.
         dropped = config.id_dropout if things else 0.0
         self.item_sum = Sum(things, items, config.item_tower_dims, config, id_dropout=dropped)
+
+    @property
+    def width_out(self) -> int:
+        """Entries of the unit vectors that `meet` and `lift` give."""
+        return self._width + (not self.is_joined)
 
     @property
     def user_names(self) -> list[str]:
