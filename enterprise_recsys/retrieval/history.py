@@ -7,7 +7,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from enterprise_recsys.config import ModelConfig
-from enterprise_recsys.layers import masked_mean
+from enterprise_recsys.layers import QuickDropout, masked_mean
 from enterprise_recsys.retrieval.transformer import Transformer
 
 
@@ -24,16 +24,26 @@ class Mean(nn.Module):
 
 
 class Taste(nn.Module):
-    """The mean of the past items' vectors, turned by a matrix [B, L, D] -> [B, D]: in no order; 0 without a past."""
+    """The past items' vectors together, turned by a matrix [B, L, D] -> [B, D]: in no order; 0 without a past.
+
+    The sum is divided by the root of their number, as that of a user's id is by 1: the more is known of a past, the
+    more it says beside the id, and one that goes every way says little.
+    """
 
     def __init__(self, width: int, config: ModelConfig) -> None:
         super().__init__()
         self.turn = nn.Linear(width, width, bias=False)
         nn.init.eye_(self.turn.weight)
+        self.dropout = QuickDropout(config.dropout)
 
     def forward(self, vectors: Tensor, rows: Tensor) -> Tensor:
         """See the class."""
-        out: Tensor = self.turn(masked_mean(vectors, rows))
+        mask = (rows > 0).to(vectors.dtype).unsqueeze(-1)
+        return self.pooled((vectors * mask).sum(dim=1), mask.sum(dim=1))
+
+    def pooled(self, sums: Tensor, counts: Tensor) -> Tensor:
+        """The same from the sums [B, D] of the vectors and their counts [B, 1]."""
+        out: Tensor = self.dropout(self.turn(sums / counts.clamp(min=1.0).sqrt()))
         return out
 
 

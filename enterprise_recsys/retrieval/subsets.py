@@ -69,13 +69,13 @@ class Subsets:
         place[rows] = torch.arange(len(rows))
         items, of = place[torch.from_numpy(self._items[places])], torch.from_numpy(owners)
         seen = torch.from_numpy(np.flatnonzero(shown))
-        pooled = torch.zeros(len(users), vectors.shape[1]).index_add(0, of[seen], vectors[items[seen]])
-        sizes = torch.bincount(of[seen], minlength=len(users)).clamp(min=1).unsqueeze(1)
+        sums = torch.zeros(len(users), vectors.shape[1]).index_add(0, of[seen], vectors[items[seen]])
+        sizes = torch.bincount(of[seen], minlength=len(users)).unsqueeze(1)
         columns = {name: column[torch.from_numpy(users)] for name, column in self.material.users.items()}
         nameless = hidden | (generator.random(len(users)) < config.id_dropout)
         columns[USER_ID] = columns[USER_ID].masked_fill(torch.from_numpy(nameless), 0)
         model.note(vectors)
-        queries = model.finish(model.history.turn(pooled / sizes), columns)
+        queries = model.finish(model.history.pooled(sums, sizes), columns)
         weights = torch.from_numpy(self._weights[places])[sought]
         hits = Hits(of[sought], items[sought] - 1, weights / weights.sum().clamp(min=1e-9))
         asking = queries
