@@ -80,13 +80,18 @@ class Retriever:
     def encode(self, columns: Columns, history: Ints, *, chunk: int = 512) -> Floats:
         """Query vectors [B, D] of requests (learning's side of the engine's encoder)."""
         table = self._table()
-        out = []
+        out = np.zeros((len(history), self.model.width_out), dtype=np.float32)
+        # Short histories go together, so that their holes, which say nothing, need not be worked through.
+        known = history > 0
+        lengths = np.where(known.any(axis=1), history.shape[1] - known.argmax(axis=1), 0)
+        order = np.argsort(lengths, kind="stable")
         with torch.no_grad():
             for begin in range(0, len(history), chunk):
-                part = {name: column[begin : begin + chunk] for name, column in columns.items()}
-                past = torch.from_numpy(history[begin : begin + chunk])
-                out.append(self.model.meet(self.model.users(tensors(part), past, table)).numpy())
-        return np.concatenate(out) if out else np.zeros((0, self.model.width_out), dtype=np.float32)
+                index = order[begin : begin + chunk]
+                part = {name: column[index] for name, column in columns.items()}
+                past = torch.from_numpy(history[index, -max(int(lengths[index].max()), 1) :])
+                out[index] = self.model.meet(self.model.users(tensors(part), past, table)).numpy()
+        return out
 
     def item_vectors(self) -> Floats:
         """Unit vectors [I, D] of the catalogue; row 0 is all zeros."""

@@ -32,22 +32,22 @@ class Block(nn.Module):
         self.widen, self.narrow = nn.Linear(width, width), nn.Linear(width, width)
         self.dropout = QuickDropout(dropout)
 
-    def forward(self, places: Tensor, mask: Tensor | None, *, only_last: bool = False) -> Tensor:
-        """Places [B, T, D] -> [B, T, D], or [B, 1, D] for the last place alone.
+    def forward(self, places: Tensor, mask: Tensor | None, *, at: Tensor | None = None) -> Tensor:
+        """Places [B, T, D] -> [B, T, D], or [B, 1, D] for one place of each alone.
 
         Args:
             places: the input.
             mask: [B, T, T] which place (row) may look at which (column); None: at itself and all before it.
-            only_last: work out the last place alone.
+            at: [B] the one place to work out; None: all.
         """
         normal = self.before_attention(places)
-        asking = normal[:, -1:] if only_last else normal
+        asking = normal if at is None else _picked(normal, at)
         if mask is not None:
-            mask = (mask[:, -1:] if only_last else mask).unsqueeze(1)
+            mask = (mask if at is None else _picked(mask, at)).unsqueeze(1)
         keys, values = self._split(self.keys(normal), 2)
         (queries,) = self._split(self.query(asking), 1)
         found = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask, is_causal=mask is None)
-        places = places[:, -1:] if only_last else places
+        places = places if at is None else _picked(places, at)
         places = places + self.dropout(self.out(found.transpose(1, 2).flatten(2)))
         inner = self.dropout(torch.relu(self.widen(self.before_layer(places))))
         out: Tensor = places + self.dropout(self.narrow(inner))
@@ -57,6 +57,11 @@ class Block(nn.Module):
         """[B, T, parts * D] -> as many of [B, H, T, D / H]."""
         batch, length, _ = joined.shape
         return list(joined.view(batch, length, parts, self.heads, -1).permute(2, 0, 3, 1, 4))
+
+
+def _picked(values: Tensor, at: Tensor) -> Tensor:
+    """[B, 1, W] of values [B, T, W] what stands at one place [B] of each."""
+    return values.gather(1, at.view(-1, 1, 1).expand(-1, 1, values.shape[2]))
 
 
 class Transformer(nn.Module):
@@ -93,11 +98,11 @@ class Transformer(nn.Module):
         return places
 
     def forward(self, vectors: Tensor, rows: Tensor) -> Tensor:
-        """The newest state [B, D] of histories [B, L, D], newest item last; rows [B, L], 0 = a hole, on the left."""
+        """The newest state [B, D] of histories [B, L, D], newest item last; rows [B, L] tell holes (0), anywhere."""
         ones = torch.ones_like(rows[:, :1], dtype=torch.bool)
         items = torch.cat([~ones, rows > 0], dim=1)
         order = items.long().cumsum(dim=1)
-        # The start takes the last hole, so that the newest state stands last, with a history or without.
+        # The start takes the hole just before the first item, and the last one where there is none.
         starts = (order == 0) & torch.cat([rows > 0, ones], dim=1)
         joined = torch.cat([torch.zeros_like(vectors[:, :1]), self._stretched(vectors)], dim=1)
         joined = torch.where(starts.unsqueeze(2), self.start, joined)
@@ -107,8 +112,9 @@ class Transformer(nn.Module):
         # A hole may look at itself, lest its row be empty; nobody looks at a hole.
         itself = torch.eye(length, dtype=torch.bool)
         mask = (before & (items | starts).unsqueeze(1)) | itself
+        newest = ((items | starts) * torch.arange(length)).argmax(dim=1)
         for place, block in enumerate(self.blocks):
-            places = block(places, mask, only_last=place == len(self.blocks) - 1)
+            places = block(places, mask, at=newest if place == len(self.blocks) - 1 else None)
         return places[:, 0]
 
     def _stretched(self, vectors: Tensor) -> Tensor:

@@ -41,6 +41,12 @@ def test_the_newest_state_of_a_padded_history_is_the_last_of_the_sequence(length
     assert torch.allclose(newest, model.states(vectors[:, 6 - length :])[:, -1], atol=1e-5)
 
 
+@pytest.mark.parametrize("rows", [[0, 3, 0, 4, 5, 0], [3, 0, 4, 5, 0, 0], [0, 0, 3, 4, 0, 5]])
+def test_items_that_nobody_knows_are_holes_wherever_they_stand(rows: list[int]) -> None:
+    model, vectors, told = made(), torch.randn(1, 6, 8), torch.tensor([rows])
+    assert torch.allclose(model(vectors, told), model.states(vectors[:, told[0] > 0])[:, -1], atol=1e-5)
+
+
 def test_what_stands_in_a_hole_is_never_seen() -> None:
     model, vectors, rows = made(), torch.randn(1, 6, 8), torch.tensor([[0, 0, 3, 4, 5, 6]])
     changed = vectors.clone()
