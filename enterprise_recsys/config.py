@@ -132,6 +132,13 @@ class ModelConfig(BaseModel):
     patience: int = Field(2, ge=1, description="Epochs without a better validation before training stops.")
     batch_size: int = Field(1024, ge=1, description="Events per step.")
     learning_rate: float = Field(1e-3, gt=0.0, le=10.0, description="Step size of Adam.")
+    averaging: float = Field(
+        0.998,
+        ge=0.0,
+        lt=1.0,
+        description="The towers that are validated and kept are a running mean of the weights, which a step leaves for "
+        "this much; 0: the newest weights. It takes the chance out of the last steps.",
+    )
     weight_decay: float = Field(0.0, ge=0.0, description="L2 weight of Adam.")
     seed: int = Field(0, ge=0, description="The one seed: same seed, same data, same machine, same bits.")
     threads: int = Field(2, ge=1, description="Threads of the numeric libraries; part of what makes a run repeatable.")

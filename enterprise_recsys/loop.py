@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,7 +56,11 @@ class Fit:
 
 @dataclass(frozen=True)
 class Plan:
-    """How to run: epochs at most, patience in epochs, step size, weight decay, and where to keep a checkpoint."""
+    """How to run: epochs at most, patience in epochs, step size, weight decay, and where to keep a checkpoint.
+
+    With `averaging` over 0 it is the running mean of the weights that is validated and kept: each step takes the mean
+    that much of the way from the weights to where it was. Steps may then be large without ending at a chance place.
+    """
 
     stage: str
     epochs: int
@@ -64,6 +69,32 @@ class Plan:
     weight_decay: float
     checkpoint: Path | None = None
     report: Report | None = None
+    averaging: float = 0.0
+
+
+class _Mean:
+    """The running mean of a model's weights (Polyak), which forgets the first steps quickly."""
+
+    def __init__(self, model: nn.Module, share: float) -> None:
+        self._share, self.steps = share, 0
+        self.weights = {name: value.detach().clone() for name, value in model.named_parameters()} if share else {}
+
+    def take(self, model: nn.Module) -> None:
+        """Count the weights after a step."""
+        self.steps += 1
+        share = min(self._share, self.steps / (self.steps + 10.0))
+        with torch.no_grad():
+            for name, value in model.named_parameters():
+                if name in self.weights:
+                    self.weights[name].lerp_(value, 1.0 - share)
+
+    @contextmanager
+    def instead(self, model: nn.Module) -> Iterator[None]:
+        """The model with the mean for its weights."""
+        own = {name: value.detach().clone() for name, value in model.named_parameters() if name in self.weights}
+        model.load_state_dict(self.weights, strict=False)
+        yield
+        model.load_state_dict(own, strict=False)
 
 
 def run(
@@ -86,23 +117,23 @@ def run(
     Raises:
         DataError: the loss is not finite; nothing is kept of that epoch.
     """
-    optimizer = torch.optim.Adam(model.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay)
-    losses, scores, best = _resume(model, optimizer, plan.checkpoint)
+    optimizer = torch.optim.Adam(model.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True)
+    mean = _Mean(model, plan.averaging)
+    losses, scores, best = _resume(model, optimizer, mean, plan.checkpoint)
     first = len(losses)
     for epoch in range(first, plan.epochs):
         if validate is not None and scores and len(scores) - 1 - _argmax(scores) >= plan.patience:
             break
-        losses.append(_epoch(model, optimizer, batches(), total, plan, epoch, scores))
+        losses.append(_epoch(model, optimizer, mean, batches(), total, plan, epoch, scores))
         if validate is not None:
             model.eval()
-            with torch.no_grad():
+            with torch.no_grad(), mean.instead(model):
                 scores.append(float(validate()))
-            if _argmax(scores) == len(scores) - 1:
-                best = {name: value.detach().clone() for name, value in model.state_dict().items()}
+                if _argmax(scores) == len(scores) - 1:
+                    best = {name: value.detach().clone() for name, value in model.state_dict().items()}
         if plan.checkpoint is not None:
-            _save(plan.checkpoint, model, optimizer, best, losses, scores)
-    if best:
-        model.load_state_dict(best)
+            _save(plan.checkpoint, model, optimizer, mean, best, losses, scores)
+    model.load_state_dict(best or mean.weights, strict=bool(best))
     model.eval()
     return Fit(_argmax(scores) + 1 if scores else len(losses), losses, scores)
 
@@ -114,6 +145,7 @@ def _argmax(values: list[float]) -> int:
 def _epoch(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
+    mean: _Mean,
     steps: Iterable[tuple[int, Callable[[], Tensor]]],
     total: int,
     plan: Plan,
@@ -132,6 +164,7 @@ def _epoch(
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
+        mean.take(model)
         done, summed = done + size, summed + loss.item() * size
         now = time.monotonic()
         if plan.report is not None and (now - told > 0.2 or done >= total):
@@ -158,6 +191,7 @@ def _save(
     path: Path,
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
+    mean: _Mean,
     best: dict[str, Tensor],
     losses: list[float],
     scores: list[float],
@@ -165,6 +199,7 @@ def _save(
     """One safetensors file with all that the next epoch needs, random state included; old or new, never half."""
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     tensors |= {f"best.{name}": value for name, value in best.items()}
+    tensors |= {f"mean.{name}": value for name, value in mean.weights.items()}
     for place, state in optimizer.state_dict()["state"].items():
         tensors |= {f"adam.{place}.{name}": torch.as_tensor(value) for name, value in state.items()}
     tensors["random"] = torch.get_rng_state()
@@ -173,13 +208,13 @@ def _save(
     save_file(
         {name: value.contiguous().clone() for name, value in tensors.items()},
         staged,
-        metadata={"losses": json.dumps(losses), "scores": json.dumps(scores)},
+        metadata={"losses": json.dumps(losses), "scores": json.dumps(scores), "steps": str(mean.steps)},
     )
     os.replace(staged, path)
 
 
 def _resume(
-    model: nn.Module, optimizer: torch.optim.Optimizer, path: Path | None
+    model: nn.Module, optimizer: torch.optim.Optimizer, mean: _Mean, path: Path | None
 ) -> tuple[list[float], list[float], dict[str, Tensor]]:
     if path is None or not path.exists():
         return [], [], {}
@@ -193,6 +228,8 @@ def _resume(
             _, place, key = name.split(".", 2)
             states.setdefault(int(place), {})[key] = value
     optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
+    mean.weights = {name[5:]: value for name, value in tensors.items() if name.startswith("mean.")}
+    mean.steps = int(meta.get("steps", 0))
     torch.set_rng_state(tensors["random"])
     best = {name[5:]: value for name, value in tensors.items() if name.startswith("best.")}
     return json.loads(meta["losses"]), json.loads(meta["scores"]), best

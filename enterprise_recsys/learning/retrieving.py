@@ -69,7 +69,8 @@ def of_history(processor: DataProcessor, history: str, dataset: Dataset) -> Retr
 def plan(config: ModelConfig, stage: str, epochs: int, folder: Path | None, report: Report | None) -> Plan:
     """How a stage is taught, and where its checkpoint lies."""
     path = folder / f"{stage.replace(', ', '-').replace(' ', '-')}.safetensors" if folder is not None else None
-    return Plan(stage, epochs, config.patience, config.learning_rate, config.weight_decay, path, report)
+    averaging = config.averaging if stage.startswith("retriever") else 0.0
+    return Plan(stage, epochs, config.patience, config.learning_rate, config.weight_decay, path, report, averaging)
 
 
 def judge_of(processor: DataProcessor, early: Interactions, late: Interactions) -> Callable[[Retriever], float]:
