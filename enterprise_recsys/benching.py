@@ -5,89 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-import polars as pl
-
 from enterprise_recsys.choice import pick
-from enterprise_recsys.errors import ConfigError, DataError
+from enterprise_recsys.errors import ConfigError
 from enterprise_recsys.evaluation import results
-from enterprise_recsys.evaluation.protocol import System
 from enterprise_recsys.evaluation.results import PUBLISHED, ResultLine
 from enterprise_recsys.evaluation.tables import columns_of_text
 from enterprise_recsys.protocols.contests import differences
-from enterprise_recsys.protocols.listers import LISTERS
 from enterprise_recsys.protocols.measuring import Run, over_runs, run_lists, run_rows
 from enterprise_recsys.protocols.predictors import PREDICTORS
-from enterprise_recsys.protocols.stacking import stacked
 from enterprise_recsys.protocols.table import PROTOCOLS
-from enterprise_recsys.protocols.tasks import Answer, Dials, Lister, ListTask, Predictor, Protocol, RowTask, Trial
-from enterprise_recsys.records import ITEM_ID, TIMESTAMP, USER_ID, Ints
+from enterprise_recsys.protocols.tasks import Dials, ListTask, Predictor, Protocol, RowTask
+from enterprise_recsys.systems import SYSTEMS
 
 TRIALS = 12
 """Settings that the search tries unless told otherwise, the defaults included."""
-
-
-def ours(task: ListTask, *, metric: str, seed: int, trials: int, dials: Dials) -> Answer:
-    """The two-stage recommender with its own defaults, or with dials of ModelConfig; nothing is searched.
-
-    Validation chooses the epochs. What `judge` may learn from beyond `choose` is validation, and is learnt from at the
-    end; where that is nothing, the targets of `choose` are validation and are not learnt from. Asked at the moment of a
-    user's first target.
-
-    Raises:
-        DataError: the data has no times, which histories and statistics go by.
-    """
-    from enterprise_recsys.config import ModelConfig
-    from enterprise_recsys.trainer import ProductionTrainer
-
-    if not task.has_times:
-        raise DataError("ours goes by time, and the data of this protocol has none; take one of the baselines.")
-    train, judge = task.choose.log, task.judge.log
-    later = judge.events.join(train.events, on=[USER_ID, ITEM_ID, TIMESTAMP], how="anti", maintain_order="left")
-    refit = len(later) > 0
-    val = judge.with_events(later if refit else task.choose.targets)
-    trainer = ProductionTrainer(ModelConfig(**{"seed": seed, "refit": refit, **dials}), progress=False)
-    # run_lists has looked for targets in the log; that users' parts overlap in time is how many a protocol is.
-    trainer.fit(train, val, leaks="allow")
-    return Answer(_stages(trainer, task.judge, task.catalogue), dials)
-
-
-def _stages(trainer: object, judge: Trial, catalogue: pl.Series) -> Mapping[str, System]:
-    """Both stages of what would be served, knowing the past of the asked users, in rows of the task's catalogue."""
-    from enterprise_recsys.data.vocabulary import Vocabulary
-    from enterprise_recsys.examining.exam import Exam
-    from enterprise_recsys.recommender import Recommender
-    from enterprise_recsys.trainer import ProductionTrainer
-
-    assert isinstance(trainer, ProductionTrainer)
-    fitted = trainer.recommender
-    # The moving statistics are of everybody; the asked users' past may go on beyond what is learnt from.
-    further = judge.past.join(judge.log.events, on=[USER_ID, ITEM_ID, TIMESTAMP], how="anti", maintain_order="left")
-    known = judge.log.with_events(pl.concat([judge.log.events, further], how="diagonal_relaxed"))
-    asked = Recommender(fitted.engine, known)
-    exam = Exam(fitted.engine.processor, known, judge.log.with_events(judge.targets))
-    ids = fitted.engine.processor.items.ids
-    place = np.concatenate([[0], Vocabulary(catalogue).rows(ids)]).astype(np.int64)
-
-    def renumbered(system: System) -> System:
-        def rows(at: Ints, k: int) -> Ints:
-            return place[system(at, k)]
-
-        return rows
-
-    return {
-        "retrieval": renumbered(exam.system(asked.retrieve)),
-        "two_stage": renumbered(exam.system(asked.lists)),
-    }
-
-
-SYSTEMS: Mapping[str, Lister] = {**LISTERS, "lightgbm": stacked, "ours": ours}
-"""What can answer a list task. Row tasks are answered by `PREDICTORS`."""
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,8 @@ class ModelConfig(BaseModel):
     history_length: int = Field(
         50, ge=1, le=10_000, description="Past events that the user tower sees, the newest ones."
     )
+    blocks: int = Field(2, ge=1, le=16, description="Blocks of the Transformer over a history.")
+    heads: int = Field(1, ge=1, le=16, description="Attention heads of each block; the shared width is a multiple.")
     dropout: float = Field(0.1, ge=0.0, lt=1.0, description="Dropout in the towers and the ranker, while training.")
     id_dropout: float = Field(
         0.2,
@@ -149,6 +151,13 @@ class ModelConfig(BaseModel):
     patience: int = Field(2, ge=1, description="Epochs without a better validation before training stops.")
     batch_size: int = Field(1024, ge=1, description="Events per step.")
     learning_rate: float = Field(1e-3, gt=0.0, le=10.0, description="Step size of Adam.")
+    averaging: float = Field(
+        0.998,
+        ge=0.0,
+        lt=1.0,
+        description="The towers that are validated and kept are a running mean of the weights, which a step leaves for "
+        "this much; 0: the newest weights. It takes the chance out of the last steps.",
+    )
     weight_decay: float = Field(0.0, ge=0.0, description="L2 weight of Adam.")
     seed: int = Field(0, ge=0, description="The one seed: same seed, same data, same machine, same bits.")
     threads: int = Field(2, ge=1, description="Threads of the numeric libraries; part of what makes a run repeatable.")
@@ -194,6 +203,11 @@ class ModelConfig(BaseModel):
             )
         if min(self.user_tower_dims + self.item_tower_dims + self.ranking_dims) < 1:
             raise ConfigError("layer widths must be at least 1: see user_tower_dims, item_tower_dims, ranking_dims.")
+        if self.item_tower_dims[-1] % self.heads:
+            raise ConfigError(
+                f"heads={self.heads} does not divide the shared width {self.item_tower_dims[-1]}, the last of "
+                "item_tower_dims; each head takes an equal part of it."
+            )
         names = [rule.name for rule in self.rules]
         if len(names) != len(set(names)):
             twice = next(name for name in names if names.count(name) > 1)

@@ -58,7 +58,7 @@ class Plan:
     """How to run: epochs at most, patience in epochs, step size, weight decay, and where to keep a checkpoint.
 
     `embedding_l2` is the weight decay of embedding tables, instead of `weight_decay` (None: no difference). With
-    `falling` the step size falls in a straight line, to nothing at the end of the last possible epoch. With `average`
+    `falling` the step size falls in a straight line, to nothing at the end of the last possible epoch. With `averaging`
     over 0 what is validated and kept is a running mean of the weights, in which each step's share fades by that factor.
     """
 
@@ -71,7 +71,7 @@ class Plan:
     report: Report | None = None
     embedding_l2: float | None = None
     falling: bool = False
-    average: float = 0.0
+    averaging: float = 0.0
 
 
 def run(
@@ -94,7 +94,8 @@ def run(
     Raises:
         DataError: the loss is not finite; nothing is kept of that epoch.
     """
-    optimizer = torch.optim.Adam(_groups(model, plan), lr=plan.learning_rate, weight_decay=plan.weight_decay)
+    groups = _groups(model, plan)
+    optimizer = torch.optim.Adam(groups, lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True)
     losses, scores, best, mean = _resume(model, optimizer, plan)
     first = len(losses)
     for epoch in range(first, plan.epochs):
@@ -246,7 +247,7 @@ def _save(
 def _resume(
     model: nn.Module, optimizer: torch.optim.Optimizer, plan: Plan
 ) -> tuple[list[float], list[float], dict[str, Tensor], _Mean]:
-    mean = _Mean(plan.average)
+    mean = _Mean(plan.averaging)
     if plan.checkpoint is None or not plan.checkpoint.exists():
         return [], [], {}, mean
     with safe_open(plan.checkpoint, framework="pt") as file:

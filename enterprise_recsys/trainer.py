@@ -36,7 +36,7 @@ from enterprise_recsys.recommender import Recommender
 from enterprise_recsys.records import Interactions
 from enterprise_recsys.reporting.drawing import require_drawing
 from enterprise_recsys.reporting.write import check_target, write_report
-from enterprise_recsys.retrieval.history import HISTORIES
+from enterprise_recsys.retrieval.history import AUTO, HISTORIES
 from enterprise_recsys.retrieval.losses import LOSSES
 from enterprise_recsys.retrieval.negatives import SAMPLERS
 from enterprise_recsys.wishes import Wishes
@@ -65,7 +65,7 @@ class ProductionTrainer:
         self.config = config or ModelConfig()
         pick(SAMPLERS, self.config.negative_sampling_strategy, what="negative_sampling_strategy")
         pick(LOSSES, self.config.retrieval_loss, what="retrieval_loss")
-        pick(HISTORIES, self.config.history, what="history")
+        pick({AUTO: AUTO, **HISTORIES}, self.config.history, what="history")
         pick(NETWORKS, self.config.ranking_network, what="ranking_network")
         pick(INDEXES, self.config.index, what="index")
         self._progress = progress

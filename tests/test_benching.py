@@ -6,16 +6,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from enterprise_recsys import benching
-from enterprise_recsys.benching import SYSTEMS, Order, bench, ours, published_lines
+from enterprise_recsys.benching import Order, bench, published_lines
 from enterprise_recsys.cli import app
 from enterprise_recsys.errors import ConfigError, DataError
 from enterprise_recsys.evaluation.results import read
 from enterprise_recsys.protocols.table import PROTOCOLS
 from enterprise_recsys.protocols.tasks import ListTask, Protocol, Published
+from enterprise_recsys.systems import SYSTEMS, ours
 from tests.protocols.worlds import blocks_task, stars_task
 
 PUBLISHED = (Published("best", {"HR@1": 0.9}, "a paper"), Published("again", {"HR@1": 0.8}, "a rerun", is_rerun=True))
@@ -131,6 +133,7 @@ def test_faults_are_told() -> None:
 def test_ours_answers_by_both_stages_in_rows_of_the_catalogue() -> None:
     fast = {
         "epochs": 30,
+        "patience": 10,
         "ranker_epochs": 2,
         "embedding_dim": 16,
         "candidates": 10,
@@ -161,3 +164,25 @@ def test_what_is_measured_again_by_one_command_exists() -> None:
 
     assert set(fewer) <= set(plan) <= set(PROTOCOLS)
     assert {system for systems in plan.values() for system in systems} <= set(SYSTEMS) | set(PREDICTORS)
+
+
+@pytest.mark.parametrize("system", ["two_tower_mean", "two_tower_taste", "two_tower_transformer"])
+def test_the_retriever_alone_answers_where_there_are_no_times(system: str) -> None:
+    answer = SYSTEMS[system](
+        blocks_task(has_times=False),
+        metric="HR@1",
+        seed=0,
+        trials=0,
+        dials={
+            "epochs": 15,
+            "patience": 15,
+            "batch_size": 64,
+            "learning_rate": 0.01,
+            "threads": 1,
+            "history_length": 12,
+        },
+    )
+    task = blocks_task(has_times=False)
+    rows = answer.stages["retrieval"](np.arange(len(task.judge.asked)), 1)
+    kinds = np.array([int(name[1:]) % 2 for name in task.judge.asked])
+    assert ((rows[:, 0] - 1) % 2 == kinds).mean() > 0.9, "an item of the user's kind that they have not had"

@@ -40,7 +40,7 @@ def test_the_mean_of_the_weights_is_kept_and_validated() -> None:
         model,
         _steps(model, 3),
         3,
-        Plan("x", 1, 1, learning_rate=0.1, weight_decay=0.0, average=0.5),
+        Plan("x", 1, 1, learning_rate=0.1, weight_decay=0.0, averaging=0.5),
         validate=lambda: seen.append(model.weight.item()) or 1.0,
     )
     # Weights after the steps: first - .1, - .2, - .3; the mean starts as the first and takes 10/12, 10/13 of the next.
@@ -67,7 +67,7 @@ def test_an_interrupted_mean_goes_on_to_the_same_bits(tmp_path) -> None:
             if stop and progress.epoch == 3:
                 raise KeyboardInterrupt
 
-        plan = Plan("x", 4, 9, 0.1, 0.0, checkpoint, report, average=0.9)
+        plan = Plan("x", 4, 9, 0.1, 0.0, checkpoint, report, averaging=0.9)
         run(model, _steps(model, 2), 2, plan)
         return model.weight.item()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,21 +12,18 @@ import torch
 from torch import Tensor, nn
 
 from enterprise_recsys.baselines.neighbours import ItemKNN
-from enterprise_recsys.data.live import State
 from enterprise_recsys.data.moments import Moments
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.engine.calibration import Calibration
 from enterprise_recsys.engine.gathering import Candidates
-from enterprise_recsys.engine.indexes import exact
 from enterprise_recsys.engine.neighbours import Neighbours
-from enterprise_recsys.errors import DataError
-from enterprise_recsys.evaluation.protocol import measure
-from enterprise_recsys.evaluation.truth import Truth
 from enterprise_recsys.learning.calibrating import calibrated
+from enterprise_recsys.learning.retrieving import chosen_retriever, judge_of, of_history, one_history, plan
 from enterprise_recsys.learning.slates import Slates, slates
 from enterprise_recsys.loop import Fit, Plan, Report, run
 from enterprise_recsys.ranking.ranker import Examples, Ranker, fit_together
 from enterprise_recsys.records import Columns, Dataset, Floats, Interactions, Ints
+from enterprise_recsys.retrieval.lessons import Learnt as Lesson
 from enterprise_recsys.retrieval.retriever import Retriever
 
 _MOST_NEIGHBOURED = 100_000
@@ -36,11 +33,15 @@ _JUDGES = 300
 
 @dataclass(frozen=True)
 class Chosen:
-    """What validation chose: epochs of the retriever (of both, in joint training) and of the ranker; and its scores."""
+    """What validation chose: epochs of the retriever (of both, in joint training) and of the ranker, with its scores.
+
+    `history` is the part that makes a vector of a history.
+    """
 
     retriever_epochs: int
     ranker_epochs: int
     scores: list[float]
+    history: str
 
 
 @dataclass(frozen=True)
@@ -77,25 +78,26 @@ def choose(
     """
     config = processor.config
     limited = processor.limited_to(early)
-    retriever = Retriever(limited, config, limited.dataset(early))
-    validate = _validation(limited, early, late, retriever)
     ranker = Ranker(processor, config, moments.events.ratings)
     start = int(late.events["timestamp"].to_physical().min())  # type: ignore[arg-type]
     if config.training == "joint":
-        pair = _Joint(retriever, ranker, Moments(limited, early))
-        fit = pair.fit(_plan(processor, "both stages", config.epochs, folder, report), validate)
-        lists = slates(limited, moments, retriever, Neighbours.none(len(processor.items)), start)
+        together = of_history(limited, one_history(config), limited.dataset(early))
+        pair = _Joint(together, ranker, Moments(limited, early))
+        judge = judge_of(limited, early, late)
+        fit = pair.fit(plan(config, "both stages", config.epochs, folder, report), lambda: judge(together))
+        lists = slates(limited, moments, together, Neighbours.none(len(processor.items)), start)
         said = [ranker.predict(lists.examples.columns)[0]]
         calibration = calibrated([lists], said, said)
-        return Chosen(fit.epoch, fit.epoch, fit.scores), pair.learnt(calibration)
-    fit = retriever.fit(_plan(processor, "retriever", config.epochs, folder, report), validate=validate)
+        return Chosen(fit.epoch, fit.epoch, fit.scores, together.config.history), pair.learnt(calibration)
+    trained = chosen_retriever(limited, early, late, folder, report)
+    retriever, fit = trained.retriever, trained.fit
     neighbours = nearest(limited, retriever.dataset)
     later = slates(limited, moments, retriever, neighbours, start)
     epochs, judged, said = _ranker_epochs(processor, moments, later, folder, report)
-    ranker.fit(later.examples, _plan(processor, "ranker", epochs, folder, report))
+    ranker.fit(later.examples, plan(config, "ranker", epochs, folder, report))
     calibration = calibrated(judged, said, [ranker.predict(part.examples.columns)[0] for part in judged])
     learnt = Learnt(limited, retriever, ranker, neighbours, later.examples.columns, calibration)
-    return Chosen(fit.epoch, epochs, fit.scores), learnt
+    return Chosen(fit.epoch, epochs, fit.scores, retriever.config.history), learnt
 
 
 def relearn(
@@ -108,15 +110,15 @@ def relearn(
     report: Report | None,
 ) -> Learnt:
     """Learn from all events for as many epochs as were chosen; the staged ranker has learnt the newest part."""
-    retriever = Retriever(processor, processor.config, processor.dataset(both))
-    plan = _plan(processor, "retriever, all data", chosen.retriever_epochs, folder, report)
-    if processor.config.training == "staged":
-        retriever.fit(plan)
+    config = processor.config
+    retriever = of_history(processor, chosen.history, processor.dataset(both))
+    if config.training == "staged":
+        retriever.fit(plan(config, "retriever, all data", chosen.retriever_epochs, folder, report))
         neighbours = nearest(processor, retriever.dataset)
         return Learnt(processor, retriever, before.ranker, neighbours, before.sample, before.calibration)
-    ranker = Ranker(processor, processor.config, moments.events.ratings)
+    ranker = Ranker(processor, config, moments.events.ratings)
     pair = _Joint(retriever, ranker, moments)
-    pair.fit(_plan(processor, "both stages, all data", chosen.retriever_epochs, folder, report), None)
+    pair.fit(plan(config, "both stages, all data", chosen.retriever_epochs, folder, report), None)
     return pair.learnt(before.calibration)
 
 
@@ -127,40 +129,6 @@ def nearest(processor: DataProcessor, dataset: Dataset) -> Neighbours:
         return Neighbours.none(n_items)
     width = min(config.neighbours, max(n_items - 1, 1))
     return Neighbours.of(*ItemKNN(dataset.events, dataset.n_users, n_items, neighbours=width).table())
-
-
-def _plan(processor: DataProcessor, stage: str, epochs: int, folder: Path | None, report: Report | None) -> Plan:
-    config = processor.config
-    path = folder / f"{stage.replace(', ', '-').replace(' ', '-')}.safetensors" if folder is not None else None
-    plan = Plan(stage, epochs, config.patience, config.learning_rate, config.weight_decay, path, report)
-    if not stage.startswith("ranker"):
-        return plan
-    return replace(plan, embedding_l2=config.ranking_l2, average=config.ranker_average)
-
-
-def _validation(
-    processor: DataProcessor, early: Interactions, late: Interactions, retriever: Retriever
-) -> Callable[[], float]:
-    """NDCG@10 of the retriever's lists for the users of `late`, from their history in `early`."""
-    users = late.users if late.users is not None else early.users
-    state = State(processor, Interactions(early.events, users))
-    events = processor.events(late, state.users)
-    keep = events.relevant & (events.items > 0) & (events.users > 0)
-    slots, first, owner = np.unique(events.users[keep], return_index=True, return_inverse=True)
-    if len(slots) == 0:
-        raise DataError(
-            "no user of the validation log is known, by events or by features; validation must hold later "
-            "events of the same community as the training log."
-        )
-    requests = state.of_users(slots, events.times[keep][first])
-    truth = Truth.of(owner, events.items[keep], n_users=len(slots))
-
-    def validate() -> float:
-        queries = retriever.encode(requests.columns, requests.history)
-        rows = exact(retriever.item_vectors()).search(queries, 10, requests.offsets, requests.seen).rows
-        return measure(lambda at, k: rows[at, :k], truth, n_items=len(processor.items)).means()["NDCG@10"]
-
-    return validate
 
 
 def _ranker_epochs(
@@ -187,8 +155,8 @@ def _ranker_epochs(
         ]
         return float(np.nan_to_num(np.nanmean(np.concatenate(scores))))
 
-    plan = _plan(processor, "ranker, trial", config.ranker_epochs, folder, report)
-    fit = fit_together(trials, [part.examples for part in taught], plan, validate=validate)
+    trial_plan = plan(config, "ranker, trial", config.ranker_epochs, folder, report)
+    fit = fit_together(trials, [part.examples for part in taught], trial_plan, validate=validate)
     said = [trial.predict(part.examples.columns)[0] for trial, part in zip(trials, judged, strict=True)]
     return fit.epoch, judged, said
 
@@ -203,25 +171,28 @@ class _Joint:
 
     def fit(self, plan: Plan, validate: Callable[[], float] | None) -> Fit:
         torch.manual_seed(self.retriever.config.seed + 1)
-        return run(self.model, self._steps, len(self.retriever.examples), plan, validate=validate)
+        return run(self.model, self._steps, self.retriever.lessons.size, plan, validate=validate)
 
     def _steps(self) -> Iterator[tuple[int, Callable[[], Tensor]]]:
-        for index in self.retriever.batches():
-            yield len(index), lambda index=index: self.retriever.loss(index) + self._ranking_loss(index)  # type: ignore[misc]
+        for size, learn in self.retriever.lessons.steps():
+            yield size, lambda learn=learn: self._loss(learn())  # type: ignore[misc]
 
-    def _ranking_loss(self, index: Ints) -> Tensor:
-        examples = self._examples(index)
+    def _loss(self, learnt: Lesson) -> Tensor:
+        return learnt.loss + self._ranking_loss(learnt.events, learnt.queries.detach())
+
+    def _ranking_loss(self, index: Ints, queries: Tensor) -> Tensor:
+        examples = self._examples(index, queries)
         columns = {name: torch.from_numpy(np.ascontiguousarray(column)) for name, column in examples.columns.items()}
         clicks, ratings, weights = (
             torch.from_numpy(one) for one in (examples.clicks, examples.ratings, examples.weights)
         )
         return self.ranker.loss(columns, clicks, ratings, weights, examples.depth)
 
-    def _examples(self, index: Ints) -> Examples:
+    def _examples(self, index: Ints, queries: Tensor) -> Examples:
         events = self.retriever.dataset.events
         drawn = torch.multinomial(self.retriever.popularity.shares, len(index), replacement=True).numpy()
         rows = np.stack([events.items[index], drawn], axis=1)
-        scores = self.retriever.scores(index, torch.from_numpy(rows)).numpy()
+        scores = self.retriever.scores(queries, torch.from_numpy(rows)).numpy()
         own = self.moments.events
         requests = self.moments.requests(
             own.users[index], own.times[index], {name: column[index] for name, column in own.context.items()}
@@ -238,6 +209,7 @@ class _Joint:
 
     def learnt(self, calibration: Calibration) -> Learnt:
         """Both stages, without neighbours, of which the ranker has learnt nothing."""
-        sample = self._examples(self.retriever.examples[:2]).columns
+        index, width = self.retriever.examples[:2], self.retriever.config.item_tower_dims[-1]
+        sample = self._examples(index, torch.zeros(len(index), width)).columns
         nobody = Neighbours.none(self.retriever.dataset.n_items)
         return Learnt(self.moments.processor, self.retriever, self.ranker, nobody, sample, calibration)

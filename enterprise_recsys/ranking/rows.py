@@ -97,7 +97,7 @@ class RowRanker:
             config.learning_rate,
             config.weight_decay,
             embedding_l2=config.ranking_l2,
-            average=config.ranker_average,
+            averaging=config.ranker_average,
         )
         torch.manual_seed(config.seed + 1)
         mean, std = self._scale or (0.0, 1.0)

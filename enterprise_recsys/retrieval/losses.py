@@ -1,11 +1,18 @@
-"""LOSSES of retrieval: pure functions of scores, one value per query."""
+"""LOSSES of retrieval: one value per query; and the softmax over a whole catalogue in bounded memory."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.autograd.function import FunctionCtx
+
+EXACT_AT_MOST = 20_000
+"""Items up to which a softmax is over the whole catalogue; beyond, over drawn ones."""
+_SCORES_AT_ONCE = 1 << 20
+"""Scores held at a time: small enough to stay in the processor's caches."""
 
 
 def softmax(positive: Tensor, negative: Tensor, log_q: Tensor) -> Tensor:
@@ -26,6 +33,66 @@ def softmax(positive: Tensor, negative: Tensor, log_q: Tensor) -> Tensor:
     """
     scores = torch.cat([positive.unsqueeze(1), negative - log_q.unsqueeze(0)], dim=1)  # [B, 1+N]
     return torch.logsumexp(scores, dim=1) - positive
+
+
+class _Exact(torch.autograd.Function):
+    """The weighted sum of cross-entropies over all items; its gradients are worked out on the way forward.
+
+    So the probabilities [N, I] are never held, only some rows of them at a time: three products of matrices in all.
+    """
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, queries: Tensor, items: Tensor, hits: Hits, is_half: bool) -> Tensor:
+        kind = torch.bfloat16 if is_half else torch.float32
+        catalogue, asking = items.to(kind), queries.to(kind)
+        rows = max(_SCORES_AT_ONCE // len(items), 32)
+        of_queries, of_items = torch.empty_like(queries), torch.zeros_like(items)
+        loss, offsets = torch.zeros(()), hits.offsets(rows, len(queries))
+        for place, begin in enumerate(range(0, len(queries), rows)):
+            end, mine = begin + rows, slice(offsets[place], offsets[place + 1])
+            at, weight = (hits.owners[mine] - begin, hits.targets[mine]), hits.weights[mine]
+            shares = torch.softmax(asking[begin:end] @ catalogue.T, dim=1)
+            loss -= (weight * shares[at].float().clamp(min=1e-30).log()).sum()
+            total = torch.zeros(len(shares)).index_add_(0, at[0], weight)
+            # In bfloat16 a small hit would be lost beside a share that was multiplied by a large sum of weights.
+            wrong = shares.index_put_(at, -(weight / total[at[0]].clamp(min=1e-30)).to(kind), accumulate=True)
+            of_queries[begin:end] = (wrong @ catalogue).float() * total.unsqueeze(1)
+            of_items += wrong.T @ (asking[begin:end] * total.unsqueeze(1).to(kind))
+        ctx.save_for_backward(of_queries, of_items)
+        return loss
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        of_queries, of_items = ctx.saved_tensors  # type: ignore[attr-defined]
+        return gradients[0] * of_queries, gradients[0] * of_items, None, None
+
+
+@dataclass(frozen=True)
+class Hits:
+    """What queries should find: query owners[t] item targets[t], with weights[t], all [T]; the owners never fall."""
+
+    owners: Tensor
+    targets: Tensor
+    weights: Tensor
+
+    def offsets(self, rows: int, queries: int) -> list[int]:
+        """Where the hits of each next `rows` of the queries begin, and where the last ones end."""
+        found: list[int] = torch.searchsorted(self.owners, torch.arange(0, queries + rows, rows)).tolist()
+        return found
+
+
+def exact_softmax(queries: Tensor, items: Tensor, hits: Hits, *, is_half: bool) -> Tensor:
+    """The weighted sum [] of -log softmax(queries @ items.T)[target] over all hits, over the whole catalogue.
+
+    Args:
+        queries: [N, D], divided by the temperature.
+        items: [I, D].
+        hits: what should be found; the place of each item in `items`.
+        is_half: multiply in bfloat16 (sums stay in float32), twice as fast where the processor has it. A probability
+            is then right to 0.4 %.
+    """
+    loss: Tensor = _Exact.apply(queries, items, hits, is_half)  # type: ignore[no-untyped-call]
+    return loss
 
 
 LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"softmax": softmax}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from enterprise_recsys.choice import pick
 from enterprise_recsys.config import ModelConfig
@@ -13,10 +14,13 @@ from enterprise_recsys.data.features import Feature
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.layers import FeatureEmbedding, mlp
 from enterprise_recsys.records import ITEM_ID, USER_ID
-from enterprise_recsys.retrieval.history import HISTORIES
+from enterprise_recsys.retrieval.history import HISTORIES, Mean
+from enterprise_recsys.retrieval.transformer import Transformer
 
 
-def embedding_of(features: list[Feature], ids: Mapping[str, int], config: ModelConfig) -> FeatureEmbedding:
+def embedding_of(
+    features: list[Feature], ids: Mapping[str, int], config: ModelConfig, *, id_dropout: float, id_scale: float = 0.05
+) -> FeatureEmbedding:
     """The embedding of a tower's columns: the id at `embedding_dim`, other features at `feature_dim`."""
     return FeatureEmbedding(
         {**ids, **{one.name: one.size for one in features if one.kind == "category"}},
@@ -26,30 +30,153 @@ def embedding_of(features: list[Feature], ids: Mapping[str, int], config: ModelC
         vectors={one.name: one.width for one in features if one.kind in ("vector", "time")},
         widths=dict.fromkeys(ids, config.embedding_dim),
         dropped=list(ids),
-        id_dropout=config.id_dropout,
+        id_dropout=id_dropout,
+        id_scale=id_scale,
     )
 
 
+_SCALE = 0.02
+"""Deviation of the first id embeddings: scores start near 0, all items alike, as in SASRec."""
+
+
+class Sum(nn.Module):
+    """What an id's embedding says plus what a tower makes of the features: columns [R, ...] -> [R, D]."""
+
+    def __init__(
+        self,
+        features: list[Feature],
+        ids: Mapping[str, int],
+        dims: Sequence[int],
+        config: ModelConfig,
+        *,
+        id_dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.embedding = embedding_of(features, ids, config, id_dropout=id_dropout, id_scale=_SCALE)
+        self._id_width = config.embedding_dim if ids else 0
+        self.align = nn.Identity() if dims[-1] == config.embedding_dim else nn.Linear(self._id_width, dims[-1], False)
+        told = self.embedding.width_out - self._id_width
+        self.tower = mlp(told, dims, dropout=config.dropout, last_active=False) if features else None
+
+    def forward(self, columns: Mapping[str, Tensor]) -> Tensor:
+        """See the class; an id, where there is one, is the first column of the embedding."""
+        joined = self.embedding(columns)
+        parts = [self.align(joined[:, : self._id_width])] if self._id_width else []
+        parts += [self.tower(joined[:, self._id_width :])] if self.tower is not None else []
+        out: Tensor = sum(parts[1:], start=parts[0])
+        return out
+
+
 class TwoTower(nn.Module):
-    """A user tower over id, features and history, and an item tower over id and features; unit vectors out."""
+    """A user side and an item side, which meet only in a dot product.
+
+    With the history part 'mean' each side is one tower over all its columns: the user's id, features and the mean of
+    the past items' id embeddings; the item's id and features. Both give unit vectors: a score is a cosine.
+
+    With any other an item is its id's embedding plus what a tower makes of its features, and a user is the same plus
+    what the part makes of the history, where past items enter by the very vectors that they are found by. A Transformer
+    takes the history for what the user is: there is no user id to learn by heart. Here items differ in length too,
+    which is how much they are taken by everybody; `meet` and `lift` make unit vectors of both in one more dimension.
+    """
 
     def __init__(self, processor: DataProcessor, config: ModelConfig) -> None:
         super().__init__()
-        self.user_embedding = embedding_of(processor.of("user"), {USER_ID: len(processor.users)}, config)
-        self.item_embedding = embedding_of(processor.of("item"), {ITEM_ID: len(processor.items)}, config)
-        self.history = pick(HISTORIES, config.history, what="history")(config.embedding_dim)
-        width = self.user_embedding.width_out + config.embedding_dim
-        self.user_tower = mlp(width, config.user_tower_dims, dropout=config.dropout, last_active=False)
-        self.item_tower = mlp(
-            self.item_embedding.width_out, config.item_tower_dims, dropout=config.dropout, last_active=False
-        )
+        told, things, width = processor.of("user"), processor.of("item"), config.item_tower_dims[-1]
+        self._width = width
+        build = pick(HISTORIES, config.history, what="history")
+        users, items = {USER_ID: len(processor.users)}, {ITEM_ID: len(processor.items)}
+        self.is_joined = build is Mean
+        if self.is_joined:
+            self.user_embedding = embedding_of(told, users, config, id_dropout=config.id_dropout)
+            self.item_embedding = embedding_of(things, items, config, id_dropout=config.id_dropout)
+            self.history = build(config.embedding_dim, config)
+            joined = self.user_embedding.width_out + config.embedding_dim
+            self.user_tower = mlp(joined, config.user_tower_dims, dropout=config.dropout, last_active=False)
+            joined = self.item_embedding.width_out
+            self.item_tower = mlp(joined, config.item_tower_dims, dropout=config.dropout, last_active=False)
+            return
+        self.history = build(width, config)
+        self.final = nn.LayerNorm(width)
+        self.register_buffer("longest", torch.ones(()))
+        ids = {} if build is Transformer else users
+        self.user_sum = Sum(told, ids, config.user_tower_dims, config) if told or ids else None
+        # Without features an item whose id is dropped is any item: it would teach nothing.
+        dropped = config.id_dropout if things else 0.0
+        self.item_sum = Sum(things, items, config.item_tower_dims, config, id_dropout=dropped)
 
-    def users(self, columns: Mapping[str, Tensor], history: Tensor) -> Tensor:
-        """User columns [B, ...] and history rows [B, L] -> unit vectors [B, D]."""
-        past = self.history(self.item_embedding.tables[ITEM_ID](history), history)
-        joined = torch.cat([self.user_embedding(columns), past], dim=1)
-        return nn.functional.normalize(self.user_tower(joined), dim=1)
+    @property
+    def width_out(self) -> int:
+        """Entries of the unit vectors that `meet` and `lift` give."""
+        return self._width + (not self.is_joined)
+
+    @property
+    def user_names(self) -> list[str]:
+        """The columns of users that are looked at."""
+        if self.is_joined:
+            return self.user_embedding.names
+        return self.user_sum.embedding.names if self.user_sum is not None else []
+
+    @property
+    def item_names(self) -> list[str]:
+        """The columns of items that are looked at."""
+        return (self.item_embedding if self.is_joined else self.item_sum.embedding).names
+
+    def users(self, columns: Mapping[str, Tensor], history: Tensor, table: Tensor) -> Tensor:
+        """User columns [B, ...] and history rows [B, L] -> vectors [B, D].
+
+        Args:
+            columns: of the users.
+            history: rows of items, the newest last, 0 = none, on the left.
+            table: [I, W] what stands for each item in a history; see `item_table`.
+        """
+        past = self.history(functional.embedding(history, table), history)
+        if self.is_joined:
+            return unit(self.user_tower(torch.cat([self.user_embedding(columns), past], dim=1)))
+        return self.finish(past, columns)
+
+    def finish(self, past: Tensor, columns: Mapping[str, Tensor]) -> Tensor:
+        """What a history says [B, D] and the user columns [B, ...] -> user vectors [B, D]."""
+        out: Tensor = self.final(past if self.user_sum is None else past + self.user_sum(columns))
+        return out
 
     def items(self, columns: Mapping[str, Tensor]) -> Tensor:
-        """Item columns [R, ...] -> unit vectors [R, D]."""
-        return nn.functional.normalize(self.item_tower(self.item_embedding(columns)), dim=1)
+        """Item columns [R, ...] -> vectors [R, D]."""
+        if self.is_joined:
+            return unit(self.item_tower(self.item_embedding(columns)))
+        out: Tensor = self.item_sum(columns)
+        return out
+
+    def note(self, vectors: Tensor) -> None:
+        """Remember how long the longest of the item vectors [I, D] is."""
+        if not self.is_joined:
+            self.longest = vectors.detach().norm(dim=1).max()
+
+    def meet(self, queries: Tensor) -> Tensor:
+        """User vectors [B, D] -> unit vectors, with a last entry of 0 where items are lifted."""
+        return unit(queries) if self.is_joined else functional.pad(unit(queries), (0, 1))
+
+    def lift(self, vectors: Tensor) -> Tensor:
+        """Item vectors [R, D] -> unit vectors, whose cosines with `meet` order items as the dot products do.
+
+        All are divided by the longest length, and a last entry fills each up to length 1. An item that came later and
+        is longer than any that was learnt counts as long as the longest.
+
+        Source: Bachrach et al., RecSys 2014, doi:10.1145/2645710.2645741.
+        """
+        if self.is_joined:
+            return vectors
+        short = vectors / torch.maximum(self.longest, vectors.norm(dim=1, keepdim=True))
+        rest = (1.0 - (short * short).sum(dim=1, keepdim=True)).clamp(min=0.0)
+        return torch.cat([short, rest.sqrt()], dim=1)
+
+    def item_table(self, vectors: Tensor) -> Tensor:
+        """What stands for each item in a history: for a mean the id embedding [I, W], else the item's vector [I, D]."""
+        if not self.is_joined:
+            return vectors
+        weight: Tensor = self.item_embedding.tables[ITEM_ID].weight  # type: ignore[assignment]
+        return weight
+
+
+def unit(vectors: Tensor) -> Tensor:
+    """Vectors [..., D] of length 1."""
+    return functional.normalize(vectors, dim=-1)

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from enterprise_recsys.retrieval.losses import LOSSES
+from enterprise_recsys.retrieval import losses
+from enterprise_recsys.retrieval.losses import LOSSES, Hits, exact_softmax
 from enterprise_recsys.retrieval.negatives import SAMPLERS, Popularity
 
 POPULARITY = Popularity(torch.tensor([0.0, 0.5, 0.3, 0.1, 0.06, 0.04]))
@@ -49,3 +50,22 @@ def test_the_correction_makes_the_sampled_sum_that_of_the_catalogue(name: str) -
         drawn = SAMPLERS[name](POPULARITY, count=4, hard_share=0.5, generator=generator)
         sums.append((scores[drawn.rows] - drawn.log_q).exp().sum())
     assert torch.isclose(torch.stack(sums).mean(), scores[1:].exp().sum(), rtol=0.05)
+
+
+def test_the_exact_softmax_and_its_gradients_are_those_of_cross_entropy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(losses, "_SCORES_AT_ONCE", 70)  # 32 rows at a time, and a rest
+    generator = torch.Generator().manual_seed(2)
+    queries, items = (torch.randn(rows, 8, generator=generator).requires_grad_() for rows in (75, 50))
+    owners = torch.cat([torch.arange(75), torch.arange(10, 60)]).sort().values  # some with two hits
+    hits = Hits(owners, torch.arange(125) % 50, torch.rand(125, generator=generator))
+    exact_softmax(queries, items, hits, is_half=False).mul(2.0).backward()
+    got = [queries.grad, items.grad]
+    queries.grad = items.grad = None
+    each = torch.nn.functional.cross_entropy(queries[owners] @ items.T, hits.targets, reduction="none")
+    wanted = 2.0 * (each * hits.weights).sum()
+    wanted.backward()
+    assert torch.allclose(got[0], queries.grad, atol=1e-5) and torch.allclose(got[1], items.grad, atol=1e-5)
+    loss = exact_softmax(queries, items, hits, is_half=False)
+    assert loss.item() == pytest.approx(wanted.item() / 2.0, rel=1e-5)
+    half = exact_softmax(queries, items, hits, is_half=True)
+    assert half.item() == pytest.approx(loss.item(), rel=0.01)

@@ -1,0 +1,98 @@
+"""How the retriever is taught: for as many epochs as validation says, with the history part that validation prefers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from enterprise_recsys.config import ModelConfig
+from enterprise_recsys.data.live import State
+from enterprise_recsys.data.processor import DataProcessor
+from enterprise_recsys.engine.indexes import exact
+from enterprise_recsys.errors import DataError
+from enterprise_recsys.evaluation.protocol import measure
+from enterprise_recsys.evaluation.truth import Truth
+from enterprise_recsys.loop import Fit, Plan, Report
+from enterprise_recsys.records import Dataset, Interactions
+from enterprise_recsys.retrieval.history import AUTO, HISTORIES
+from enterprise_recsys.retrieval.retriever import Retriever
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A retriever as validation chose it, and how it came about."""
+
+    retriever: Retriever
+    fit: Fit
+
+
+def chosen_retriever(
+    processor: DataProcessor, early: Interactions, late: Interactions, folder: Path | None, report: Report | None
+) -> Trained:
+    """Learn from `early`, and let `late` choose the epochs and, where `history` is 'auto', the history part.
+
+    Args:
+        processor: as it knows `early`.
+        early, late: train and validation.
+        folder: for checkpoints; None: none.
+        report: told of the progress.
+    """
+    config, dataset = processor.config, processor.dataset(early)
+    names = [*HISTORIES] if config.history == AUTO else [config.history]
+    judge: Callable[[Retriever], float] | None = None
+    best: Trained | None = None
+    for name in names:
+        retriever = of_history(processor, name, dataset)
+        judge = judge or judge_of(processor, early, late)
+        stage = "retriever" if len(names) == 1 else f"retriever, {name}"
+        fit = retriever.fit(plan(config, stage, config.epochs, folder, report), validate=partial(judge, retriever))
+        if best is None or max(fit.scores) > max(best.fit.scores):
+            best = Trained(retriever, fit)
+    assert best is not None
+    return best
+
+
+def one_history(config: ModelConfig) -> str:
+    """The history part of joint training, which compares none: the quick one, unless another is named."""
+    return "mean" if config.history == AUTO else config.history
+
+
+def of_history(processor: DataProcessor, history: str, dataset: Dataset) -> Retriever:
+    """An untaught retriever with one history part."""
+    return Retriever(processor, processor.config.model_copy(update={"history": history}), dataset)
+
+
+def plan(config: ModelConfig, stage: str, epochs: int, folder: Path | None, report: Report | None) -> Plan:
+    """How a stage is taught, and where its checkpoint lies."""
+    path = folder / f"{stage.replace(', ', '-').replace(' ', '-')}.safetensors" if folder is not None else None
+    made = Plan(stage, epochs, config.patience, config.learning_rate, config.weight_decay, path, report)
+    if stage.startswith("ranker"):
+        return replace(made, embedding_l2=config.ranking_l2, averaging=config.ranker_average)
+    return replace(made, averaging=config.averaging) if stage.startswith("retriever") else made
+
+
+def judge_of(processor: DataProcessor, early: Interactions, late: Interactions) -> Callable[[Retriever], float]:
+    """NDCG@10 of a retriever's lists for the users of `late`, from their history in `early`."""
+    users = late.users if late.users is not None else early.users
+    state = State(processor, Interactions(early.events, users))
+    events = processor.events(late, state.users)
+    keep = events.relevant & (events.items > 0) & (events.users > 0)
+    slots, first, owner = np.unique(events.users[keep], return_index=True, return_inverse=True)
+    if len(slots) == 0:
+        raise DataError(
+            "no user of the validation log is known, by events or by features; validation must hold later "
+            "events of the same community as the training log."
+        )
+    requests = state.of_users(slots, events.times[keep][first])
+    truth = Truth.of(owner, events.items[keep], n_users=len(slots))
+
+    def judge(retriever: Retriever) -> float:
+        queries = retriever.encode(requests.columns, requests.history)
+        rows = exact(retriever.item_vectors()).search(queries, 10, requests.offsets, requests.seen).rows
+        return measure(lambda at, k: rows[at, :k], truth, n_items=len(processor.items)).means()["NDCG@10"]
+
+    return judge

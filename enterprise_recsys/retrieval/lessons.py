@@ -1,0 +1,80 @@
+"""What one step of teaching the towers consists of: its loss, the events learnt from, and who they were asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from enterprise_recsys.config import ModelConfig
+from enterprise_recsys.data.histories import Histories
+from enterprise_recsys.records import Columns, Dataset, Ints
+from enterprise_recsys.retrieval.negatives import Popularity
+from enterprise_recsys.retrieval.towers import TwoTower
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """One step.
+
+    Attributes:
+        loss: [] the weighted mean over the events.
+        events: [N] places of the learnt events in the log.
+        queries: [N, D] user vectors before each, by which its item was looked for.
+    """
+
+    loss: Tensor
+    events: Ints
+    queries: Tensor
+
+
+Step = tuple[int, Callable[[], Learnt]]
+"""How many events a step learns, and what works it out."""
+
+
+class Lessons(Protocol):
+    """How the events of a log are gone through."""
+
+    @property
+    def size(self) -> int:
+        """Events of an epoch, about."""
+
+    def steps(self) -> Iterator[Step]:
+        """One epoch's steps, in a random order."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """What lessons are made of.
+
+    Attributes:
+        model: what is taught.
+        config: the dials.
+        dataset: the encoded log.
+        examples: places of the events that count as a success.
+        histories: of the log's users.
+        users, items: static columns as tensors.
+        popularity: of the items among the examples.
+    """
+
+    model: TwoTower
+    config: ModelConfig
+    dataset: Dataset
+    examples: Ints
+    histories: Histories
+    users: dict[str, Tensor]
+    items: dict[str, Tensor]
+    popularity: Popularity
+
+    def vectors(self, rows: Tensor) -> Tensor:
+        """[R, D] the vectors of item rows [R], with a gradient."""
+        return self.model.items({name: column[rows] for name, column in self.items.items()})
+
+
+def tensors(columns: Columns) -> dict[str, Tensor]:
+    """Columns as tensors that share their memory."""
+    return {name: torch.from_numpy(np.ascontiguousarray(column)) for name, column in columns.items()}

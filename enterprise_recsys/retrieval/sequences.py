@@ -1,0 +1,164 @@
+"""Sequences: whole histories are learnt at once, at each place the item that came next, among all items."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from enterprise_recsys.choice import pick
+from enterprise_recsys.layers import bfloat16_pays
+from enterprise_recsys.records import Ints
+from enterprise_recsys.retrieval.lessons import Learnt, Material, Step
+from enterprise_recsys.retrieval.losses import EXACT_AT_MOST, Hits, exact_softmax, softmax
+from enterprise_recsys.retrieval.negatives import SAMPLERS, Negatives
+from enterprise_recsys.retrieval.transformer import Transformer
+
+_BLUR = 0.15
+"""A batch holds windows of about one length, and not the same ones in every epoch: lengths are blurred so much."""
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Runs of events that follow one another in their users' histories: begins to ends - 1 [W], grouped places.
+
+    What is looked for are the events begins + 1 to ends, each by those before it, and the window as a whole by nothing.
+    """
+
+    begins: Ints
+    ends: Ints
+
+    def __len__(self) -> int:
+        return len(self.begins)
+
+
+def windows(starts: Ints, longest: int, generator: np.random.Generator) -> Windows:
+    """Cut histories into windows, so that every event but a user's first is looked for exactly once.
+
+    A history that is longer than a window is cut anew each time: the first window has a random length, and each further
+    one begins with the event that the one before ended in looking for.
+
+    Args:
+        starts: [U+1] user u owns the grouped events starts[u] to starts[u+1].
+        longest: events of a window, at most.
+        generator: draws the first cuts.
+    """
+    counts = np.diff(starts)
+    owners = np.flatnonzero(counts > 0)
+    looked = counts[owners] - 1  # the last event is only ever looked for
+    first = np.where(looked > longest, generator.integers(1, longest + 1, len(owners)), looked)
+    pieces = 1 + -(-(looked - first) // longest)
+    place = np.arange(pieces.sum()) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    start, looked, first = (np.repeat(one, pieces) for one in (starts[owners], looked, first))
+    begins = np.where(place == 0, 0, first + (place - 1) * longest)
+    return Windows(start + begins, start + np.minimum(first + place * longest, looked))
+
+
+class Sequences:
+    """Lessons of one window an example; see `Lessons`.
+
+    The start of each window, which knows nothing, learns an event of it drawn anew each time: what people (of the same
+    features) take, which is the answer for a user without a past.
+    """
+
+    def __init__(self, material: Material) -> None:
+        assert isinstance(material.model.history, Transformer)
+        self.material, self._history = material, material.model.history
+        config, events = material.config, material.dataset.events
+        known = np.flatnonzero((events.users > 0) & (events.items > 0))
+        self._order = known[np.argsort(events.users[known], kind="stable")]
+        self._starts = np.searchsorted(events.users[self._order], np.arange(material.dataset.n_users + 1))
+        self._items = torch.from_numpy(events.items[self._order])
+        self._users = torch.from_numpy(events.users[self._order])
+        weights = np.where(events.relevant, events.weights, 0.0).astype(np.float32)
+        self._weights = torch.from_numpy(weights[self._order])
+        self._sample = pick(SAMPLERS, config.negative_sampling_strategy, what="negative_sampling_strategy")
+        self._is_half = bfloat16_pays()
+
+    @property
+    def size(self) -> int:
+        """Events of an epoch, about."""
+        return len(self.material.examples)
+
+    def steps(self) -> Iterator[Step]:
+        """One epoch's steps, in a random order: windows of about one length, about `batch_size` places in all."""
+        generator = np.random.default_rng(int(torch.randint(2**62, ())))
+        cut = windows(self._starts, self.material.config.history_length, generator)
+        lengths = cut.ends - cut.begins + 1
+        order = np.argsort(lengths + generator.random(len(cut)) * (2.0 + _BLUR * lengths))
+        most = self.material.config.batch_size
+        groups, begin, longest = [], 0, 0
+        for place, length in enumerate(lengths[order].tolist()):
+            longest = max(longest, length)
+            if place > begin and longest * (place + 1 - begin) > most:
+                groups.append(order[begin:place])
+                begin, longest = place, length
+        groups.append(order[begin:])
+        for chosen in generator.permutation(len(groups)):
+            part = Windows(cut.begins[groups[chosen]], cut.ends[groups[chosen]])
+            drawn = generator.integers(part.begins, part.ends + 1)
+            yield int(lengths[groups[chosen]].sum()), partial(self.learn, part, drawn)
+
+    def learn(self, part: Windows, drawn: Ints) -> Learnt:
+        """The mean loss of some windows, each with the event drawn for its start."""
+        looked_at, looked_for, weights = self.places(part, drawn)
+        learnt = weights > 0
+        if not learnt.any():
+            nothing = torch.zeros(0, self.material.config.item_tower_dims[-1])
+            return Learnt(self._history.start.sum() * 0.0, np.zeros(0, dtype=np.int64), nothing)
+        targets = self._items[looked_for[learnt]]
+        rows, negatives = self._rows(self._items[looked_at], targets)
+        vectors = self.material.vectors(rows)
+        place = torch.full((self.material.dataset.n_items,), 0, dtype=torch.int64)
+        place[rows] = torch.arange(len(rows))
+        self.material.model.note(vectors)
+        queries = self._states(functional.embedding(place[self._items[looked_at]], vectors), part, learnt)
+        weights = weights[learnt] / weights[learnt].sum()
+        if negatives is None:
+            hits = Hits(torch.arange(len(targets)), targets - 1, weights)
+            loss = exact_softmax(queries, vectors[1:], hits, is_half=self._is_half)
+        else:
+            positive = (queries * vectors[place[targets]]).sum(dim=1)
+            negative = queries @ vectors[place[negatives.rows]].T
+            negative = negative.masked_fill(targets.unsqueeze(1) == negatives.rows, float("-inf"))
+            loss = (softmax(positive, negative, negatives.log_q) * weights).sum()
+        return Learnt(loss, self._order[looked_for[learnt].numpy()], queries)
+
+    def places(self, part: Windows, drawn: Ints) -> tuple[Tensor, Tensor, Tensor]:
+        """The grouped places [W, T] of what is looked at, and [W, T+1] of what is looked for, with its weights.
+
+        Holes stand on the right; what is looked for there weighs 0.
+        """
+        lengths = torch.from_numpy(part.ends - part.begins).unsqueeze(1)
+        steps = torch.arange(int(lengths.max()) + 1)
+        looked_for = torch.from_numpy(part.begins).unsqueeze(1) + steps
+        inside = steps <= lengths
+        looked_for = torch.where(inside, looked_for, 0)
+        looked_at = looked_for[:, :-1]
+        looked_for = torch.cat([torch.from_numpy(drawn).unsqueeze(1), looked_for[:, 1:]], dim=1)
+        return looked_at, looked_for, self._weights[looked_for] * inside
+
+    def _rows(self, items: Tensor, targets: Tensor) -> tuple[Tensor, Negatives | None]:
+        """The items whose vectors a step needs, row 0 first, and the drawn ones where not all are needed."""
+        n_items, config = self.material.dataset.n_items, self.material.config
+        if n_items - 1 <= EXACT_AT_MOST:
+            return torch.arange(n_items), None
+        negatives = self._sample(
+            self.material.popularity,
+            count=config.negatives,
+            hard_share=config.hard_share,
+            generator=torch.default_generator,
+        )
+        return torch.unique(torch.cat([items.ravel(), targets, negatives.rows])), negatives
+
+    def _states(self, vectors: Tensor, part: Windows, learnt: Tensor) -> Tensor:
+        """[N, D] the user vectors at the places [W, T+1] that are learnt from."""
+        states = self._history.states(vectors)[learnt]
+        users = self._users[part.begins][learnt.nonzero()[:, 0]]
+        columns = {name: self.material.users[name][users] for name in self.material.model.user_names}
+        return self.material.model.finish(states, columns)

@@ -1,0 +1,97 @@
+"""Subsets: a part of what a user took is shown, and the rest is looked for, in no order and among all items."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from enterprise_recsys.layers import bfloat16_pays
+from enterprise_recsys.records import USER_ID, Ints
+from enterprise_recsys.retrieval.history import Taste
+from enterprise_recsys.retrieval.lessons import Learnt, Material, Step
+from enterprise_recsys.retrieval.losses import EXACT_AT_MOST, Hits, exact_softmax
+
+_PASSES = 4
+"""Times that each user comes in an epoch, each time with another subset: a pass is quick, and validation is not."""
+
+
+class Subsets:
+    """Lessons of one user an example; see `Lessons`.
+
+    The likelihood is that of Mult-VAE (Liang et al., WWW 2018, doi:10.1145/3178876.3186150), with the user's own id
+    beside what is shown: matrix factorisation with a softmax, for whom the history stands in where the id is not known.
+    """
+
+    def __init__(self, material: Material) -> None:
+        self.material = material
+        events = material.dataset.events
+        known = np.flatnonzero((events.users > 0) & (events.items > 0))
+        self._order = known[np.argsort(events.users[known], kind="stable")]
+        self._starts = np.searchsorted(events.users[self._order], np.arange(material.dataset.n_users + 1))
+        self._items = events.items[self._order]
+        self._weights = np.where(events.relevant, events.weights, 0.0)[self._order].astype(np.float32)
+        self._is_half = bfloat16_pays()
+
+    @property
+    def size(self) -> int:
+        """Events of an epoch, about."""
+        return len(self.material.examples)
+
+    def steps(self) -> Iterator[Step]:
+        """One epoch's steps, in a random order: users with about `batch_size` events in all."""
+        generator = np.random.default_rng(int(torch.randint(2**62, ())))
+        counts = np.diff(self._starts)
+        for _ in range(_PASSES):
+            users = generator.permutation(np.flatnonzero(counts))
+            ends = np.cumsum(counts[users])
+            groups = np.split(users, np.flatnonzero(np.diff(ends // self.material.config.batch_size)) + 1)
+            for group in groups:
+                yield int(counts[group].sum()) // _PASSES, partial(self.learn, group, generator)
+
+    def learn(self, users: Ints, generator: np.random.Generator) -> Learnt:
+        """The mean loss of some users, a random part of whose events is shown."""
+        config, model = self.material.config, self.material.model
+        assert isinstance(model.history, Taste) and model.user_sum is not None
+        counts = np.diff(self._starts)[users]
+        owners = np.repeat(np.arange(len(users)), counts)
+        places = np.arange(len(owners)) + np.repeat(self._starts[users] - np.cumsum(counts) + counts, counts)
+        shares = generator.random(len(users)).astype(np.float32)
+        hidden = generator.random(len(users)) < config.history_dropout
+        shown = (generator.random(len(owners)) < shares[owners]) & ~hidden[owners]
+        sought = torch.from_numpy(np.flatnonzero(~shown & (self._weights[places] > 0)))
+        rows, log_share = self._rows(self._items[places], self._items[places[sought]])
+        vectors = self.material.vectors(rows)
+        place = torch.zeros(self.material.dataset.n_items, dtype=torch.int64)
+        place[rows] = torch.arange(len(rows))
+        items, of = place[torch.from_numpy(self._items[places])], torch.from_numpy(owners)
+        seen = torch.from_numpy(np.flatnonzero(shown))
+        sums = torch.zeros(len(users), vectors.shape[1]).index_add(0, of[seen], vectors[items[seen]])
+        sizes = torch.bincount(of[seen], minlength=len(users)).unsqueeze(1)
+        columns = {name: column[torch.from_numpy(users)] for name, column in self.material.users.items()}
+        nameless = hidden | (generator.random(len(users)) < config.id_dropout)
+        columns[USER_ID] = columns[USER_ID].masked_fill(torch.from_numpy(nameless), 0)
+        model.note(vectors)
+        queries = model.finish(model.history.pooled(sums, sizes), columns)
+        weights = torch.from_numpy(self._weights[places])[sought]
+        hits = Hits(of[sought], items[sought] - 1, weights / weights.sum().clamp(min=1e-9))
+        asking = queries
+        if log_share is not None:
+            # A column of ones meets what each item's chance to be among the drawn takes from its score.
+            asking = torch.cat([asking, torch.ones(len(users), 1)], dim=1)
+            vectors = torch.cat([vectors, -log_share.unsqueeze(1)], dim=1)
+        loss = exact_softmax(asking, vectors[1:], hits, is_half=self._is_half)
+        return Learnt(loss, self._order[places[sought.numpy()]], queries[of[sought]])
+
+    def _rows(self, items: Ints, sought: Ints) -> tuple[Tensor, Tensor | None]:
+        """The items whose vectors a step needs, row 0 first; and the log of each one's chance to be among them."""
+        n_items, config = self.material.dataset.n_items, self.material.config
+        if n_items - 1 <= EXACT_AT_MOST:
+            return torch.arange(n_items), None
+        even = torch.randperm(n_items - 1)[: config.negatives] + 1
+        rows = torch.unique(torch.cat([torch.zeros(1, dtype=torch.int64), torch.from_numpy(items), even]))
+        expected = len(items) * self.material.popularity.shares[rows] + len(even) / (n_items - 1)
+        return rows, torch.log1p(-torch.exp(-expected)).clamp(min=-20.0)
