@@ -45,8 +45,7 @@ TRIALS: dict[str, int] = {
     "lastfm-random80": 6,
     "video-loo": 3,
 }
-"""Settings that each search of a protocol tries where the 12 of `recsys bench quality` take too long on two cores; 0: the
-defaults."""
+"""Settings that each search of a protocol tries where the usual 12 take too long on two cores; 0: the defaults."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
