@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import polars as pl
 
 from enterprise_recsys.choice import pick
@@ -239,10 +240,10 @@ def ratings(evidence: Evidence) -> Iterator[Finding]:
             )
         return
     column = evidence.events[RATING]
-    missing, distinct = column.null_count(), column.drop_nulls().n_unique()
+    missing, low, high = column.null_count(), column.min(), column.max()
     if missing == len(column):
         yield Finding("ratings", "warning", missing, "the column rating is empty", "leave it away")
-    elif distinct == 1:
+    elif low == high:
         yield Finding(
             "ratings",
             "warning",
@@ -283,10 +284,12 @@ def event_types(evidence: Evidence) -> Iterator[Finding]:
 def cold(evidence: Evidence) -> Iterator[Finding]:
     """How many of the newest events are of users or items that the older ones do not know."""
     events = evidence.events
-    edge = events[TIMESTAMP].quantile(0.8, "lower")
-    late = int((events[TIMESTAMP] > edge).sum())
+    times = events[TIMESTAMP].to_physical()
+    oldest = int(0.8 * (len(times) - 1))
+    edge = int(np.partition(times.to_numpy(), oldest)[oldest])
+    late = int((times > edge).sum())
     for what, known in (("users", evidence.users), ("items", evidence.items)):
-        unknown = known.filter(pl.col("first") > edge)
+        unknown = known.filter(pl.col("first").to_physical() > edge)
         share = int(unknown["count"].sum()) / max(late, 1)
         if not share:
             continue

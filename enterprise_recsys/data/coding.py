@@ -44,6 +44,23 @@ def numbers_of(column: pl.Series) -> NDArray[np.uint32]:
     return numbers_of(_coded(column))
 
 
+def counted(column: pl.Series, times: pl.Series) -> pl.DataFrame:
+    """Of each id of a coded column its `id`, `count` of events and `first` time: a tenth of the cost of a group-by.
+
+    Args:
+        column: [R] coded ids.
+        times: [R].
+    """
+    names, numbers, moments = names_of(column), numbers_of(column), times.to_physical().to_numpy()
+    counts, first = np.zeros(len(names), np.int64), np.full(len(names), np.iinfo(np.int64).max)
+    for begin in range(0, len(column), _STEP):
+        part = numbers[begin : begin + _STEP]
+        counts += np.bincount(part, minlength=len(names))
+        np.minimum.at(first, part, moments[begin : begin + _STEP])
+    told = pl.DataFrame({"id": names, "count": counts, "first": pl.Series(first).cast(times.dtype)})
+    return told.with_columns(pl.col("count").cast(pl.UInt32)).filter(pl.col("count") > 0)
+
+
 def named(log: Interactions) -> Interactions:
     """A log with strings as ids, as everywhere but while a large log is prepared."""
     return log.with_events(log.events.with_columns(pl.col(USER_ID, ITEM_ID).cast(pl.String)))

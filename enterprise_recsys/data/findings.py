@@ -9,6 +9,7 @@ from typing import Literal
 
 import polars as pl
 
+from enterprise_recsys.data import coding
 from enterprise_recsys.data.quarantine import Sifted
 from enterprise_recsys.records import ITEM_ID, TIMESTAMP, USER_ID, Interactions
 
@@ -70,9 +71,12 @@ class Evidence:
         return self._of(ITEM_ID)
 
     def _of(self, key: str) -> pl.DataFrame:
-        grouped = self.events.lazy().group_by(pl.col(key).alias("id"))
-        counted = grouped.agg(count=pl.len(), first=pl.col(TIMESTAMP).min()).with_columns(pl.col("id").cast(pl.String))
-        return counted.sort("count", "id", descending=[True, False]).collect(engine="streaming")
+        if isinstance(self.events[key].dtype, pl.Enum):
+            told = coding.counted(self.events[key], self.events[TIMESTAMP])
+        else:
+            grouped = self.events.group_by(pl.col(key).alias("id"))
+            told = grouped.agg(count=pl.len(), first=pl.col(TIMESTAMP).min())
+        return told.sort("count", "id", descending=[True, False])
 
     def line(self, mask: pl.Series) -> int | None:
         """The line of the first event that a mask [R] marks."""

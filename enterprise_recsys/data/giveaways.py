@@ -35,7 +35,7 @@ def giveaways(log: Interactions) -> Iterator[tuple[str, str, float]]:
     the mean rating and the count of events over the whole log, which hold each row's own future.
     """
     context = [name for name in log.events.columns if name not in REQUIRED + OPTIONAL]
-    if len(log.events) >= _LEAST:
+    if context and len(log.events) >= _LEAST:
         for label in (RATING, EVENT_TYPE):
             if label in log.events.columns and log.events[label].drop_nulls().n_unique() > 1:
                 yield from _of_events(log.events, context, label)

@@ -38,7 +38,11 @@ def compiled(loop: Loop) -> Loop:
 def _compiled(loop: Callable[..., None]) -> Callable[..., None]:
     from numba import njit
 
-    made: Callable[..., None] = njit(nogil=True, cache=True)(loop)
+    made: Callable[..., None]
+    try:
+        made = njit(nogil=True, cache=True)(loop)
+    except RuntimeError:  # no folder that Numba may write to: it compiles anew in every process
+        made = njit(nogil=True)(loop)
     return made
 
 

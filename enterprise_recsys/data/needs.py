@@ -50,7 +50,7 @@ def refuse(data: str, reading: Reading, memory_mb: float) -> None:
     needed = of_prepare(path, reading)
     if needed > memory_mb:
         hint = (
-            "write it as Parquet, which takes a third" if files.is_text(path) else "drop columns that are no features"
+            "write it as Parquet, which takes less" if files.is_text(path) else "drop columns that are no features"
         )
         raise DataError(
             f"preparing {path.name} takes about {needed:,.0f} MB and --memory gives {memory_mb:,.0f} MB: "

@@ -19,6 +19,7 @@ from enterprise_recsys.data.aggregates import Statistics
 from enterprise_recsys.data.kernels import Places
 from enterprise_recsys.data.past import WIDTH, Pass
 from enterprise_recsys.data.processed import Past, processed, ratings_of, times_of
+from enterprise_recsys.errors import DataError
 from enterprise_recsys.records import ITEM_ID, USER_ID, Bools, Floats, Interactions
 
 STRETCH_BITS = 20
@@ -27,7 +28,7 @@ STRETCH_BITS = 20
 PARTS = 3
 """Numbers of parts; events with this number itself are in none."""
 
-_LOCKS = 16
+_LOCKS, _MOST = 16, 1 << 32
 
 
 class Spool:
@@ -44,15 +45,20 @@ class Spool:
         self._log = coding.named(log.with_events(log.events.clear()))
         self._names = {key: coding.names_of(log.events[key]) for key in (USER_ID, ITEM_ID)}
         self._numbers = {key: coding.numbers_of(log.events[key]) for key in (USER_ID, ITEM_ID)}
-        self._times, self._ratings = times_of(log.events), ratings_of(log.events)
+        self._moments = times_of(log.events), ratings_of(log.events)
         self._lay_out(log.events)
         self._locks = [Lock() for _ in range(_LOCKS)]
 
     def _lay_out(self, events: pl.DataFrame) -> None:
         """Write the events, and tell where each one's line belongs: its slice, and the place in it."""
         size = 1 << STRETCH_BITS
+        if self._slice(len(events) >> STRETCH_BITS, PARTS) << STRETCH_BITS >= _MOST:
+            raise DataError(
+                f"{self._log.name} has {len(events):,} rows, and at most {_MOST // PARTS - 2 * size:,} can be prepared "
+                "at once; use the newest months."
+            )
         self._target = np.empty(len(events), np.uint32)
-        self._sizes = np.zeros((-(-len(events) // size), PARTS + 1), np.int64)
+        self._sizes = np.zeros((-(-len(events) // size), PARTS), np.int64)
         for stretch, begin in enumerate(range(0, len(events), size)):
             part = self._part[begin : begin + size]
             frame = events[begin : begin + size].with_columns(pl.col(USER_ID, ITEM_ID).to_physical())
@@ -85,15 +91,11 @@ class Spool:
         for number in numbers:
             known = self._part <= number
             chosen = None if known.all() else np.flatnonzero(known).astype(np.uint32)
-            whole = chosen is None
-            passing = Pass(
-                self._times if whole else self._times[chosen], self._ratings if whole else self._ratings[chosen]
-            )
+            times, ratings = self._moments
             if number == numbers[-1]:
-                self._times, self._ratings = (
-                    np.zeros(0, np.int64),
-                    np.zeros(0, np.float32),
-                )  # what is kept, `passing` has
+                self._moments = (np.zeros(0, np.int64), np.zeros(0, np.float32))
+            passing = Pass(times, ratings) if chosen is None else Pass(times[chosen], ratings[chosen])
+            del times, ratings  # what is needed of them, `passing` has
             for key in (USER_ID, ITEM_ID):
                 rows = self._numbers[key] if chosen is None else self._numbers[key][chosen]
                 wanted = None if follow_in_time else self._part == number

@@ -143,6 +143,20 @@ def test_compiled_loops_give_the_bits_of_the_numpy_form(monkeypatch: pytest.Monk
     assert_same(of_past(rows, times, ratings), expected)
 
 
+def test_where_nothing_can_be_kept_loops_are_compiled_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    numba = pytest.importorskip("numba")
+
+    def njit(nogil: bool, cache: bool = False):
+        if cache:
+            raise RuntimeError("cannot cache function 'count': no locator available")
+        return lambda loop: loop
+
+    monkeypatch.setattr(numba, "njit", njit)
+    kernels._compiled.cache_clear()
+    assert kernels.compiled(kernels.count) is kernels.count
+    kernels._compiled.cache_clear()
+
+
 def test_an_empty_log_has_no_past() -> None:
     nothing = np.zeros(0, np.int64)
     assert len(of_past(nothing, nothing, nothing.astype(np.float32)).count) == 0

@@ -46,3 +46,20 @@ def test_a_coded_log_is_the_log_with_strings_but_for_its_ids() -> None:
     plain, small = admit(frame).log, admit(frame, coded=True).log
     assert isinstance(small.events[USER_ID].dtype, pl.Enum)
     assert coding.named(small).events.equals(plain.events)
+
+
+def test_events_and_first_times_are_counted_as_a_group_by_does() -> None:
+    rows = 500
+    frame = coding.coded(
+        pl.DataFrame(
+            {
+                "user_id": [place * 7 % 41 for place in range(rows)],
+                "item_id": ["x"] * rows,
+                "timestamp": [10**15 + (place * 37) % 991 for place in range(rows)],
+            }
+        )
+    ).with_columns(pl.col("timestamp").cast(pl.Datetime("us", "UTC")))
+    expected = frame.group_by(pl.col(USER_ID).cast(pl.String).alias("id")).agg(
+        count=pl.len(), first=pl.col("timestamp").min()
+    )
+    assert coding.counted(frame[USER_ID], frame["timestamp"]).sort("id").equals(expected.sort("id"))

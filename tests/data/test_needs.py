@@ -54,7 +54,7 @@ def test_what_does_not_fit_is_refused_in_words_and_nothing_is_written(tmp_path: 
         DataError, match=r"preparing log.parquet takes about 20. MB and --memory gives 100 MB: .* Give more"
     ):
         prepare(str(tmp_path / "log.parquet"), tmp_path / "out", memory_mb=100)
-    with pytest.raises(DataError, match="write it as Parquet, which takes a third"):
+    with pytest.raises(DataError, match="write it as Parquet, which takes less"):
         prepare(str(tmp_path / "log.csv"), tmp_path / "out", memory_mb=100)
     assert not (tmp_path / "out").exists()
     assert prepare(str(tmp_path / "log.parquet"), tmp_path / "out", memory_mb=1000).rows["train"] == 0.8 * ROWS

@@ -11,6 +11,7 @@ from enterprise_recsys.data.frames import to_frame
 from enterprise_recsys.data.preparation import prepare
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.worlds import World
+from enterprise_recsys.errors import DataError
 
 
 @pytest.mark.parametrize("size", [9, 20])
@@ -50,3 +51,15 @@ def test_ids_that_are_numbers_and_ids_that_are_strings_give_the_same_statistics(
     for part in prepared.PARTS:
         one, other = (pl.read_parquet(tmp_path / kind / f"{part}.parquet") for kind in ("numbers", "strings"))
         assert_frame_equal(one, other)
+
+
+def test_a_log_whose_places_do_not_fit_into_four_bytes_is_refused(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool, "_MOST", 20_000)
+    monkeypatch.setattr(spool, "STRETCH_BITS", 9)
+    source = tmp_path / "log.parquet"
+    to_frame(world.interactions, pandas=False).write_parquet(source)
+    with pytest.raises(DataError, match="rows, and at most 5,642 can be prepared at once"):
+        prepare(str(source), tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["log.parquet"]
