@@ -51,8 +51,8 @@ def items_of(
     held = ranked.rows[0] > 0
     rows, scores = ranked.rows[0][held], ranked.scores[0][held]
     items: list[dict[str, object]] = [
-        {"item_id": item, "score": float(score), "rank": rank}
-        for rank, (item, score) in enumerate(zip(processor.items.of_rows(rows), scores, strict=True), start=1)
+        {"item_id": item, "score": score, "rank": rank}
+        for rank, (item, score) in enumerate(zip(processor.items.listed(rows), scores.tolist(), strict=True), start=1)
     ]
     for name in names:
         for item, value in zip(items, processor.catalogue[name].gather(rows - 1).to_list(), strict=True):

@@ -12,7 +12,6 @@ from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.engine.gathering import Asked, Candidates, Quotas, gather, quotas
 from enterprise_recsys.engine.indexes import Index
 from enterprise_recsys.engine.neighbours import Neighbours
-from enterprise_recsys.engine.overlay import Overlay
 from enterprise_recsys.engine.runtime import Encoder, ItemEncoder, Scorer
 from enterprise_recsys.records import Bools, Columns, Floats, Ints, Ranked
 from enterprise_recsys.reranking.shaping import best_first
@@ -36,7 +35,7 @@ class Engine:
     processor: DataProcessor
     encoder: Encoder
     scorer: Scorer
-    index: Index | Overlay
+    index: Index
     vectors: Floats
     neighbours: Neighbours
     version: str

@@ -81,7 +81,7 @@ class Feature:
     def scale(self, values: NDArray[np.number]) -> NDArray[np.float32]:
         """Numbers [R] centred and scaled; a missing one (NaN) becomes 0, the mean."""
         scaled = (transformed(values.astype(np.float64), self.log, self.edges) - self.mean) / self.std
-        return np.nan_to_num(scaled, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32)
+        return np.where(np.isfinite(scaled), scaled, 0.0).astype(np.float32)
 
     def to_json(self) -> dict[str, object]:
         """Plain values, for the artifact."""

@@ -30,13 +30,30 @@ class _Network:
                 f"{path} is no network that this ONNX Runtime can read: {error}; train again."
             ) from None
         self.inputs = [one.name for one in self._session.get_inputs()]
+        self._second = {one.name for one in self._session.get_inputs() if one.shape[1:2] == ["places"]}
 
     def run(self, columns: Columns, *, chunk: int) -> list[Floats]:
-        """The outputs for rows of columns, at most `chunk` rows at a time."""
-        rows = len(columns[self.inputs[0]])
+        """The outputs for rows of columns, at most about `chunk` rows at a time.
+
+        Args:
+            columns: [B, ...], and those that the network has for each candidate as [B*K, ...].
+            chunk: rows.
+        """
+        sizes = {name: len(columns[name]) for name in self.inputs}
+        rows = min(sizes.values())
+        if rows == 0:
+            return [np.zeros(0, dtype=np.float32) for _ in self._session.get_outputs()]
+        feed = {name: columns[name] for name in self.inputs}
+        if self._second:
+            places = max(sizes.values()) // rows
+            for name in self._second:
+                feed[name] = feed[name].reshape(rows, places, *feed[name].shape[1:])
+            chunk = max(chunk // max(places, 1), 1)
+        if rows <= chunk:
+            return list(self._session.run(None, feed))
         parts = []
-        for begin in range(0, max(rows, 1), chunk):
-            parts.append(self._session.run(None, {name: columns[name][begin : begin + chunk] for name in self.inputs}))
+        for begin in range(0, rows, chunk):
+            parts.append(self._session.run(None, {name: one[begin : begin + chunk] for name, one in feed.items()}))
         return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
 
 
