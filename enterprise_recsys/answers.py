@@ -21,6 +21,8 @@ class Recommendations(list[dict[str, object]]):
             features at hand; 2 = nothing is known: popular items.
         model_version: the artifact that answered.
         unknown: of `Recommender.rank`: ids that were given and that the catalogue does not hold.
+        sources: of each item, what brought it: names in `SOURCES`, "popular"; nothing where a rule or the request did.
+        took_ms: milliseconds of each stage, and `total`.
     """
 
     def __init__(
@@ -31,10 +33,13 @@ class Recommendations(list[dict[str, object]]):
         fallback_level: int,
         model_version: str,
         unknown: Sequence[str] = (),
+        sources: Sequence[Sequence[str]] = (),
+        took_ms: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__(items)
         self.user_id, self.fallback_level, self.model_version = user_id, fallback_level, model_version
         self.unknown = list(unknown)
+        self.sources, self.took_ms = [list(one) for one in sources], dict(took_ms or {})
 
 
 def items_of(

@@ -83,7 +83,7 @@ class FeatureEmbedding(nn.Module):
 
 
 def masked_mean(vectors: Tensor, rows: Tensor) -> Tensor:
-    """The mean over the places that hold something, else 0: vectors [..., M, D], rows [..., M] (0: empty) -> [..., D]."""
+    """The mean over what is no empty place (row 0), else 0: vectors [..., M, D], rows [..., M] -> [..., D]."""
     mask = (rows > 0).to(vectors.dtype).unsqueeze(-1)
     return (vectors * mask).sum(dim=-2) / mask.sum(dim=-2).clamp(min=1.0)
 
