@@ -69,7 +69,7 @@ def pooled(trainer: ProductionTrainer, exam: Exam, users: np.ndarray, k: int) ->
 
 
 def judged(rows: np.ndarray, exam: Exam, users: np.ndarray, trainer: ProductionTrainer, k: int) -> dict[str, float]:
-    """NDCG@k and Recall@k of the lists, the mean cosine distance inside them, the cosine of the two most alike, and the share of the catalogue shown."""
+    """NDCG@k and Recall@k, the mean cosine distance in the lists, their two most alike, the share of the catalogue."""
     truth, gains = exam.truth, 1.0 / np.log2(np.arange(2, k + 2))
     ndcg, recall = [], []
     for user, found in zip(users, rows, strict=True):
