@@ -16,7 +16,7 @@ PACKAGE = "enterprise_recsys"
 
 FLOORS = {
     1: ["layers", "errors"],
-    2: ["records", "choice", "loop", "artifact", "rules"],
+    2: ["records", "choice", "loop", "artifact", "rules", "client"],
     3: ["evaluation", "reranking", "config", "progress"],
     4: ["data", "reporting", "state"],
     5: ["retrieval", "ranking", "baselines", "engine"],
@@ -49,6 +49,7 @@ TORCH_FREE = [
     "errors",
     "choice",
     "artifact",
+    "client",
 ]
 LONGEST_FILE, LONGEST_FUNCTION = 400, 80
 LONGER: dict[str, str] = {}

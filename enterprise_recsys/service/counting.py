@@ -40,5 +40,5 @@ class Counted:
             await self.app(scope, receive, send_seen)
         finally:
             # The router has noted which route it took; what was turned away before has none.
-            route = getattr(scope.get("route"), "path", UNKNOWN)
+            route = getattr(scope.get("route"), "path_format", UNKNOWN)
             self.metrics.request(route, status, time.perf_counter() - begun)

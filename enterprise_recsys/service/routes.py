@@ -28,6 +28,7 @@ from enterprise_recsys.service.messages import (
     TrendingQuery,
     Value,
 )
+from enterprise_recsys.service.paths import in_path
 from enterprise_recsys.service.problems import documented
 from enterprise_recsys.service.slates import Page, Shown
 
@@ -69,7 +70,7 @@ Alive = Annotated[Living, Depends(living_of)]
 
 
 # `response_model=None` and a ready-made Response: validating our own answer again would cost more than making it.
-@router.get("/recommend/{user_id}", response_model=None, responses={200: {"model": SimpleAnswer}, **REFUSALS})
+@router.get(in_path("/recommend", "user_id"), response_model=None, responses={200: {"model": SimpleAnswer}, **REFUSALS})
 async def recommend_simple(user_id: Text, query: Annotated[SimpleQuery, Query()], living: Alive) -> Response:
     """Items for a user, best first. Headers: `X-Recommendation-Id`, `X-Fallback-Level` and `X-Model-Version`."""
     page = Page(living, user_id, query.k, "home")

@@ -37,7 +37,7 @@ def routes_of(app: FastAPI) -> list[tuple[str, str]]:
                 yield from walk(inner.routes)
             else:
                 methods, path = inner.methods, inner.path  # type: ignore[attr-defined]
-                path = path.replace("{user_id}", "42").replace("{item_id}", "i1")
+                path = path.replace("{user_id:id}", "42").replace("{item_id:id}", "i1")
                 yield from ((method, path) for method in sorted(methods))
 
     return list(walk(app.routes))

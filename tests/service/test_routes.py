@@ -181,6 +181,13 @@ def test_explain_passes_on_the_message_and_tells_all_that_is_known(client: TestC
     }
 
 
+def test_an_id_with_a_slash_is_one_id(client: TestClient, calls: list[dict[str, object]]) -> None:
+    assert client.get("/recommend/a%2Fb?k=1").json()["user_id"] == "a/b"
+    assert client.get("/recommend/a/b?k=1").json()["user_id"] == "a/b"
+    assert client.put("/v1/items/films%2F7", json={"features": {}}).json() == {"item_id": "films/7"}
+    assert client.delete("/v1/users/x%2Fy").json() == {"user_id": "x/y", "erased": None}
+
+
 def test_the_model_is_told(client: TestClient) -> None:
     assert client.get("/v1/model").json() == {"model_version": "v7", "items": 5, "users": 1}
 
