@@ -27,7 +27,17 @@ FLOORS = {
 ROOMS = {
     "training": ["trainer", "learning", "examining"],  # one idea: teach, and see how good it is
     "door": ["cli", "commands", "demo", "benching", "__main__", "__init__"],
-    "recommender": ["recommender", "finding", "questions", "explaining", "wishes", "answers", "saving", "changing"],
+    "recommender": [
+        "recommender",
+        "finding",
+        "questions",
+        "explaining",
+        "erasing",
+        "wishes",
+        "answers",
+        "saving",
+        "changing",
+    ],
 }
 """Files that form one room; any other file or folder at the top of the package is a room of its own."""
 

@@ -25,8 +25,10 @@ class Vocabulary:
     def __init__(self, ids: Iterable[str]) -> None:
         self._ids = pl.Series("id", list(ids) if not isinstance(ids, pl.Series) else ids, dtype=pl.String)
         self._further: list[str] = []
-        self._listed: list[str] = self._ids.to_list()
+        self._listed: list[str] = self._ids.fill_null("").to_list()
         self._rows = dict(zip(self._listed, range(1, len(self._ids) + 1), strict=True))
+        if self._ids.null_count():
+            self._rows = {one: row for one, row in self._rows.items() if one}  # of removed ones no id is left
 
     @classmethod
     def of(cls, *series: pl.Series) -> Vocabulary:
