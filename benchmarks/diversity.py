@@ -99,8 +99,7 @@ def dpp(ranked: Ranked, vectors: Floats, k: int, dial: float) -> Ranked:
     """
     if dial == 0.0:
         return ranked
-    low, high = ranked.scores.min(1, keepdims=True), ranked.scores.max(1, keepdims=True)
-    quality = (1.0 - dial) / dial * (ranked.scores - low) / np.maximum(high - low, 1e-9)  # log q
+    quality = (1.0 - dial) / dial * relevance(ranked)  # log q
     embedded = vectors[ranked.rows]
     size, width = ranked.rows.shape
     everyone, left = np.arange(size), np.ones((size, width))
@@ -119,12 +118,19 @@ def dpp(ranked: Ranked, vectors: Floats, k: int, dial: float) -> Ranked:
     return Ranked(rows, scores)
 
 
+def relevance(ranked: Ranked) -> np.ndarray:
+    """[B, K] scores scaled to 0..1 within each list; -inf at empty places."""
+    held = ranked.rows > 0
+    low = np.min(ranked.scores, axis=1, keepdims=True, where=held, initial=np.inf)
+    span = np.maximum(ranked.scores.max(1, keepdims=True) - low, 1e-9)
+    return np.where(held, (np.where(held, ranked.scores, 0.0) - low) / span, -np.inf)
+
+
 def mmr_max(ranked: Ranked, vectors: Floats, k: int, dial: float) -> Ranked:
     """MMR as its source has it, with the highest cosine to what was chosen in place of the mean."""
     if dial == 0.0:
         return ranked
-    low, high = ranked.scores.min(1, keepdims=True), ranked.scores.max(1, keepdims=True)
-    gain = (1.0 - dial) * (ranked.scores - low) / np.maximum(high - low, 1e-9)
+    gain = (1.0 - dial) * relevance(ranked)
     embedded, everyone = vectors[ranked.rows], np.arange(len(ranked.rows))
     taken, nearest = np.zeros((len(gain), k), dtype=np.int64), np.full(gain.shape, -1.0)
     for place in range(k):

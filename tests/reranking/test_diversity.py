@@ -57,7 +57,8 @@ def test_every_choice_is_the_best_of_what_is_left() -> None:
             while len(chosen) < 10:
                 left = [one for one in candidates.tolist() if one not in chosen]
                 gains = [
-                    (1 - dial) * relevance[one] - dial * np.mean([vectors[one] @ vectors[other] for other in chosen])
+                    (1 - dial) * relevance[one]
+                    - dial * np.mean([max(vectors[one] @ vectors[other], 0.0) for other in chosen])
                     for one in left
                 ]
                 chosen.append(left[int(np.argmax(gains))])
