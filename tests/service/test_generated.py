@@ -16,7 +16,7 @@ from enterprise_recsys.trainer import ProductionTrainer
 schemathesis = pytest.importorskip("schemathesis")
 
 MOST_WORK_S, LONGEST_S = 2.0, 30.0
-"""Processor time of one answer, and wall time on a machine that others use too; beyond, the service is taken to hang."""
+"""Processor time of one answer, and wall time on a machine that others use too; beyond, the service hangs."""
 FEW = ("/v1/recommend", "/v1/events", "/v1/items/{item_id}")
 
 
