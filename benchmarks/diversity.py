@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--record", type=Path, help="a .jsonl file for the figures")
     chosen = parser.parse_args(arguments)
     parts = SPLITS["global_time"](read(chosen.data))
-    config = ModelConfig(seed=chosen.seed, epochs=chosen.epochs, ranker_epochs=min(chosen.epochs, 10))
+    config = ModelConfig(seed=chosen.seed, epochs=chosen.epochs, ranker_epochs=min(chosen.epochs, 10), threads=1)
     trainer = ProductionTrainer(config, progress=False).fit(parts.train, parts.val)
     exam = Exam(trainer.recommender.engine.processor, trainer.recommender.log, parts.test)
     users = np.flatnonzero(exam.truth.counts)
@@ -69,7 +69,7 @@ def pooled(trainer: ProductionTrainer, exam: Exam, users: np.ndarray, k: int) ->
 
 
 def judged(rows: np.ndarray, exam: Exam, users: np.ndarray, trainer: ProductionTrainer, k: int) -> dict[str, float]:
-    """NDCG@k and Recall@k of the lists, the mean cosine distance inside them, and the share of the catalogue shown."""
+    """NDCG@k and Recall@k, the mean cosine distance in the lists, their two most alike, the share of the catalogue."""
     truth, gains = exam.truth, 1.0 / np.log2(np.arange(2, k + 2))
     ndcg, recall = [], []
     for user, found in zip(users, rows, strict=True):
@@ -84,6 +84,7 @@ def judged(rows: np.ndarray, exam: Exam, users: np.ndarray, trainer: ProductionT
         f"NDCG@{k}": float(np.mean(ndcg)),
         f"Recall@{k}": float(np.mean(recall)),
         f"Diversity@{k}": float(1.0 - alike[:, upper[0], upper[1]].mean()),
+        f"Nearest@{k}": float(alike[:, upper[0], upper[1]].max(axis=1).mean()),
         f"Coverage@{k}": len(np.unique(rows)) / trainer.recommender.n_items,
     }
 
@@ -98,8 +99,7 @@ def dpp(ranked: Ranked, vectors: Floats, k: int, dial: float) -> Ranked:
     """
     if dial == 0.0:
         return ranked
-    low, high = ranked.scores.min(1, keepdims=True), ranked.scores.max(1, keepdims=True)
-    quality = (1.0 - dial) / dial * (ranked.scores - low) / np.maximum(high - low, 1e-9)  # log q
+    quality = (1.0 - dial) / dial * relevance(ranked)  # log q
     embedded = vectors[ranked.rows]
     size, width = ranked.rows.shape
     everyone, left = np.arange(size), np.ones((size, width))
@@ -114,6 +114,29 @@ def dpp(ranked: Ranked, vectors: Floats, k: int, dial: float) -> Ranked:
         own = np.einsum("bwp,bp->bw", factors, factors[everyone, best])
         factors[:, :, place] = (alike - own) / np.sqrt(np.maximum(left[everyone, best], 1e-12))[:, None]
         left = left - factors[:, :, place] ** 2
+    rows, scores = np.take_along_axis(ranked.rows, taken, 1), np.take_along_axis(ranked.scores, taken, 1)
+    return Ranked(rows, scores)
+
+
+def relevance(ranked: Ranked) -> np.ndarray:
+    """[B, K] scores scaled to 0..1 within each list; -inf at empty places."""
+    held = ranked.rows > 0
+    low = np.min(ranked.scores, axis=1, keepdims=True, where=held, initial=np.inf)
+    span = np.maximum(ranked.scores.max(1, keepdims=True) - low, 1e-9)
+    return np.where(held, (np.where(held, ranked.scores, 0.0) - low) / span, -np.inf)
+
+
+def mmr_max(ranked: Ranked, vectors: Floats, k: int, dial: float) -> Ranked:
+    """MMR as its source has it, with the highest cosine to what was chosen in place of the mean."""
+    if dial == 0.0:
+        return ranked
+    gain = (1.0 - dial) * relevance(ranked)
+    embedded, everyone = vectors[ranked.rows], np.arange(len(ranked.rows))
+    taken, nearest = np.zeros((len(gain), k), dtype=np.int64), np.full(gain.shape, -1.0)
+    for place in range(k):
+        best = np.argmax(gain - dial * nearest if place else ranked.scores, axis=1)
+        taken[:, place], gain[everyone, best] = best, -np.inf
+        nearest = np.maximum(nearest, np.matmul(embedded, embedded[everyone, best][:, :, None])[:, :, 0])
     rows, scores = np.take_along_axis(ranked.rows, taken, 1), np.take_along_axis(ranked.scores, taken, 1)
     return Ranked(rows, scores)
 
@@ -147,7 +170,7 @@ def line(system: str, metric: str, value: float, chosen: argparse.Namespace) -> 
         metric=metric,
         value=value,
         seed=chosen.seed,
-        threads=2,
+        threads=1,
         commit=commit(ROOT),
         command=f"python benchmarks/diversity.py --data {chosen.data} --epochs {chosen.epochs}",
         machine=machine(),
@@ -155,7 +178,7 @@ def line(system: str, metric: str, value: float, chosen: argparse.Namespace) -> 
     )
 
 
-ORDERS: dict[str, Order] = {"mmr": mmr, "dpp": dpp}
+ORDERS: dict[str, Order] = {"mmr": mmr, "mmr_max": mmr_max, "dpp": dpp}
 
 if __name__ == "__main__":
     main()

@@ -21,6 +21,8 @@ class Recommendations(list[dict[str, object]]):
             features at hand; 2 = nothing is known: popular items.
         model_version: the artifact that answered.
         unknown: of `Recommender.rank`: ids that were given and that the catalogue does not hold.
+        sources: of each item, what brought it: names in `SOURCES`, "popular"; nothing where a rule or the request did.
+        took_ms: milliseconds of each stage, and `total`.
     """
 
     def __init__(
@@ -31,10 +33,13 @@ class Recommendations(list[dict[str, object]]):
         fallback_level: int,
         model_version: str,
         unknown: Sequence[str] = (),
+        sources: Sequence[Sequence[str]] = (),
+        took_ms: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__(items)
         self.user_id, self.fallback_level, self.model_version = user_id, fallback_level, model_version
         self.unknown = list(unknown)
+        self.sources, self.took_ms = [list(one) for one in sources], dict(took_ms or {})
 
 
 def items_of(
@@ -56,8 +61,8 @@ def items_of(
     held = ranked.rows[0] > 0
     rows, scores = ranked.rows[0][held], ranked.scores[0][held]
     items: list[dict[str, object]] = [
-        {"item_id": item, "score": float(score), "rank": rank}
-        for rank, (item, score) in enumerate(zip(processor.items.of_rows(rows), scores, strict=True), start=1)
+        {"item_id": item, "score": score, "rank": rank}
+        for rank, (item, score) in enumerate(zip(processor.items.listed(rows), scores.tolist(), strict=True), start=1)
     ]
     for name in names:
         for item, value in zip(items, processor.catalogue[name].gather(rows - 1).to_list(), strict=True):

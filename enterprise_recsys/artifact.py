@@ -106,6 +106,16 @@ def publish(folder: Path | str, files: Callable[[Path], None], *, kind: str, met
     return version
 
 
+def keep_current(folder: Path | str) -> None:
+    """Remove every version but the current one, for what an older one holds must be gone."""
+    folder = Path(folder)
+    current = _current(folder)
+    for path in folder.glob("v-*"):
+        if _VERSION.fullmatch(path.name) and path.name != current:
+            shutil.rmtree(path)
+    _sync(folder)
+
+
 def opened(folder: Path | str, *, kind: str) -> tuple[Path, Manifest]:
     """Give the current version's folder, verified to the last byte before anything in it is parsed.
 

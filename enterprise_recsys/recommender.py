@@ -13,18 +13,20 @@ import polars as pl
 
 from enterprise_recsys import saving
 from enterprise_recsys.answers import Recommendations, check_k, field_names, items_of, table_of
+from enterprise_recsys.attribution import attribute
 from enterprise_recsys.data.aggregates import Counts
 from enterprise_recsys.data.live import Requests, State
+from enterprise_recsys.engine.trace import Trace
 from enterprise_recsys.errors import ConfigError, MissingExtraError, UnknownItemError
-from enterprise_recsys.explaining import explain
 from enterprise_recsys.finding import Engine, Finder, at_least, in_order
+from enterprise_recsys.questions import FROM_REQUEST, PERSONAL, POPULAR, Question
 from enterprise_recsys.records import USER_ID, WINDOWS_DAYS, Columns, Doubles, Interactions, Ints, Ranked
 from enterprise_recsys.wishes import Wish, Wishes, shaped, widened
 
 if TYPE_CHECKING:
     import pandas as pd
 
-PERSONAL, FROM_REQUEST, POPULAR = 0, 1, 2
+_NOTHING = np.zeros(0, dtype=np.int64)
 
 
 class Recommender:
@@ -101,14 +103,55 @@ class Recommender:
             diversity: 0..1, see `ModelConfig.diversity`; None = as the config has it.
             rules: names in `ModelConfig.rules`.
             reasons: add to each item which rules moved it, and from where to where, and, where the model ranks, an
-                `explanation` of its score: see `explaining.Explanation`.
+                `explanation` of its score: see `attribution.Attribution`.
             fields: columns of the catalogue to add to each item (`item_title`, or `title` for short).
 
         Raises:
             ConfigError: k < 1, a wrong filter, or a field or rule that there is not.
         """
         check_k(k)
-        names = field_names(fields, self.engine.processor)
+        names, trace = field_names(fields, self.engine.processor), Trace()
+        question = self.question(
+            user_id,
+            history=history,
+            user_features=user_features,
+            context=context,
+            filter=filter,
+            include=include,
+            exclude=exclude,
+            exclude_seen=exclude_seen,
+            diversity=diversity,
+            rules=rules,
+        )
+        trace.lap("features")
+        request, wish, find = question.request, question.wish, question.find(self.finder, k, trace)
+        told, moved, vectors = None, [], self.engine.vectors
+        if reasons:
+            pool = widened(request, k, wish, find, vectors, find(request, wish))
+            ranked, told = wish.shape.shown(pool, vectors, k), wish.shape.reasons(pool, vectors, k)
+            if question.level != POPULAR:
+                rows = ranked.rows[0][ranked.rows[0] > 0]
+                moved = [one.to_json() for one in attribute(self.finder, request, rows)]
+        else:
+            ranked = shaped(request, k, wish, find, vectors)
+        trace.lap("rules")
+        return self._answer(ranked, question.user_id, question.level, names, reasons=told, explained=moved, trace=trace)
+
+    def question(
+        self,
+        user_id: str | None,
+        *,
+        history: Sequence[str] | None = None,
+        user_features: Mapping[str, object] | None = None,
+        context: Mapping[str, object] | None = None,
+        filter: str | None = None,
+        include: Collection[str] = (),
+        exclude: Collection[str] = (),
+        exclude_seen: bool = True,
+        diversity: float | None = None,
+        rules: Sequence[str] = (),
+    ) -> Question:
+        """What `recommend` is asked, in rows and columns, as of now; see there."""
         known = str(user_id) if user_id is not None else None
         request = self.state.of_one(
             known,
@@ -119,23 +162,14 @@ class Recommender:
             exclude=exclude,
             exclude_seen=exclude_seen,
         )
-        asked = self._rows(item for item in include if item not in exclude)
+        asked = self._rows(item for item in include if item not in exclude) if include else _NOTHING
         if len(asked):
             seen = request.seen[~np.isin(request.seen, asked)]
             request = replace(request, seen=seen, offsets=np.array([0, len(seen)]))
         wish = self.wishes.wish(
             int(request.times[0]), filter=filter, include=asked.tolist(), diversity=diversity, rules=rules
         )
-        level = int(self._levels(request, bool(user_features))[0])
-        find = self.finder.most_taken if level == POPULAR else self.finder.scored
-        if not reasons:
-            return self._answer(shaped(request, k, wish, at_least(find, k), self.engine.vectors), known, level, names)
-        pool = widened(request, k, wish, at_least(find, k), self.engine.vectors, at_least(find, k)(request, wish))
-        ranked = wish.shape.shown(pool, self.engine.vectors, k)
-        rows = ranked.rows[0][ranked.rows[0] > 0]
-        explained = [one.to_json() for one in explain(self.finder, request, rows)] if level != POPULAR else []
-        told = wish.shape.reasons(pool, self.engine.vectors, k)
-        return self._answer(ranked, known, level, names, reasons=told, explained=explained)
+        return Question(known, request, wish, int(self._levels(request, bool(user_features))[0]))
 
     def recommend_many(
         self,
@@ -176,7 +210,7 @@ class Recommender:
             UnknownItemError: the catalogue does not hold the item.
         """
         check_k(k)
-        names = field_names(fields, self.engine.processor)
+        names, trace = field_names(fields, self.engine.processor), Trace("similar")
         row = self.engine.processor.items.row(str(item_id))
         if not self.finder.holds(np.array([row]))[0]:
             raise UnknownItemError(
@@ -187,7 +221,8 @@ class Recommender:
         found = self.engine.index.search(
             self.engine.vectors[[row]], min(k, self.n_items), np.array([0, 1]), np.array([row]), allowed
         )
-        return self._answer(found, None, PERSONAL, names)
+        trace.lap("retrieve")
+        return self._answer(found, None, PERSONAL, names, trace=trace)
 
     def popular_items(self, k: int = 10, *, filter: str | None = None, fields: Sequence[str] = ()) -> Recommendations:
         """The k most taken items of all time, for nobody in particular; scores are shares of the largest count."""
@@ -218,7 +253,7 @@ class Recommender:
         fields: Sequence[str] = (),
     ) -> Recommendations:
         """Given items in the order that suits a user, each once, seen or not; see `Recommendations.unknown`."""
-        names = field_names(fields, self.engine.processor)
+        names, trace = field_names(fields, self.engine.processor), Trace("given")
         known = str(user_id) if user_id is not None else None
         rows = self._rows(items)
         held = set(self.engine.processor.items.of_rows(rows))
@@ -234,8 +269,12 @@ class Recommender:
         level = int(self._levels(request, bool(user_features))[0])
         wish = Wish(replace(self.wishes.wish(0, diversity=diversity).shape, effects=()))
         find = self.finder.popularity_of if level == POPULAR else self.finder.scores_of
-        ranked = wish.shape.shown(find(request, rows[None, :]), self.engine.vectors, len(rows))
-        return self._answer(ranked, known, level, names, unknown=unknown)
+        trace.lap("features")
+        scored = find(request, rows[None, :])
+        trace.lap("rank")
+        ranked = wish.shape.shown(scored, self.engine.vectors, len(rows))
+        trace.lap("rules")
+        return self._answer(ranked, known, level, names, unknown=unknown, trace=trace)
 
     # The stages, for B requests at once: what is evaluated is what is served. ---------------------------------------
 
@@ -287,12 +326,13 @@ class Recommender:
 
     def _counted(self, counts: Counts | Doubles, k: int, filter: str | None, fields: Sequence[str]) -> Recommendations:
         check_k(k)
-        names = field_names(fields, self.engine.processor)
+        names, trace = field_names(fields, self.engine.processor), Trace()
         mask = counts > 0 if filter is None else self.wishes.filters.mask(filter) & (counts > 0)
         rows = np.flatnonzero(mask)
         rows = rows[self.finder.holds(rows)]
         ranked = in_order(rows[None, :], (counts[rows] / max(float(counts.max()), 1.0))[None, :])
-        return self._answer(Ranked(ranked.rows[:, :k], ranked.scores[:, :k]), None, POPULAR, names)
+        trace.lap("retrieve")
+        return self._answer(Ranked(ranked.rows[:, :k], ranked.scores[:, :k]), None, POPULAR, names, trace=trace)
 
     def _rows(self, items: Iterable[str]) -> Ints:
         """The rows of the items that can be found, each once, in the order given."""
@@ -317,13 +357,19 @@ class Recommender:
         reasons: Mapping[int, Sequence[str]] | None = None,
         explained: Sequence[Mapping[str, object]] = (),
         unknown: Sequence[str] = (),
+        trace: Trace,
     ) -> Recommendations:
+        items = items_of(ranked, self.engine.processor, names, reasons, explained)
+        sources = trace.sources(ranked.rows[0][ranked.rows[0] > 0])
+        trace.lap("answer")
         return Recommendations(
-            items_of(ranked, self.engine.processor, names, reasons, explained),
+            items,
             user_id=user_id,
             fallback_level=level,
             model_version=self.model_version,
             unknown=unknown,
+            sources=sources,
+            took_ms=trace.took_ms(),
         )
 
     def save(self, folder: Path | str) -> None:

@@ -16,7 +16,7 @@ PACKAGE = "enterprise_recsys"
 
 FLOORS = {
     1: ["layers", "errors"],
-    2: ["records", "choice", "loop", "artifact", "rules"],
+    2: ["records", "choice", "loop", "artifact", "rules", "client"],
     3: ["evaluation", "reranking", "config", "progress"],
     4: ["data", "reporting", "state"],
     5: ["retrieval", "ranking", "baselines", "engine"],
@@ -27,7 +27,18 @@ FLOORS = {
 ROOMS = {
     "training": ["trainer", "learning", "examining"],  # one idea: teach, and see how good it is
     "door": ["cli", "commands", "demo", "benching", "systems", "__main__", "__init__"],
-    "recommender": ["recommender", "finding", "explaining", "wishes", "answers", "saving", "changing"],
+    "recommender": [
+        "recommender",
+        "finding",
+        "questions",
+        "attribution",
+        "explaining",
+        "erasing",
+        "wishes",
+        "answers",
+        "saving",
+        "changing",
+    ],
 }
 """Files that form one room; any other file or folder at the top of the package is a room of its own."""
 
@@ -49,6 +60,7 @@ TORCH_FREE = [
     "errors",
     "choice",
     "artifact",
+    "client",
 ]
 LONGEST_FILE, LONGEST_FUNCTION = 400, 80
 LONGER: dict[str, str] = {}

@@ -1,105 +1,87 @@
-"""Explanations add up to the score, and name what the ranker really goes by."""
-
-from __future__ import annotations
+"""Why an item is in a list, or why it is not: every status, told of lists whose making is known."""
 
 from dataclasses import replace
 
-import numpy as np
-import polars as pl
 import pytest
 
-from enterprise_recsys.engine.calibration import Calibration
-from enterprise_recsys.explaining import TOLD, _growing, explain, groups_of
+from enterprise_recsys.explaining import STATUSES, explain
 from enterprise_recsys.recommender import Recommender
-from enterprise_recsys.records import Columns
 from enterprise_recsys.trainer import ProductionTrainer
+from tests.test_wishes import ids, ruled
+
+STRANGER = "never seen"
 
 
-class Plain:
-    """A ranker whose logits are a plain function of the ranker's columns."""
-
-    data = b""
-
-    def __init__(self, score, inputs: list[str], calibration: Calibration) -> None:
-        self._score, self.inputs, self.calibration = score, inputs, calibration
-
-    def logits(self, columns: Columns) -> tuple[np.ndarray, np.ndarray]:
-        logits = self._score(columns).astype(np.float32)
-        return logits, np.zeros(len(logits), np.float32)
-
-    def score(self, columns: Columns) -> tuple[np.ndarray, np.ndarray]:
-        logits, ratings = self.logits(columns)
-        return self.calibration.probabilities(logits), ratings
+@pytest.fixture(scope="module")
+def recommender(trainer: ProductionTrainer) -> Recommender:
+    return trainer.recommender
 
 
-def with_ranker(trainer: ProductionTrainer, score, calibration: Calibration | None = None) -> Recommender:
-    engine = trainer.recommender.engine
-    plain = Plain(score, engine.scorer.inputs, calibration or Calibration())
-    return Recommender(replace(engine, scorer=plain), trainer.recommender.log)
+def test_what_is_shown_is_explained_with_its_place_source_and_score(recommender: Recommender) -> None:
+    answer = recommender.recommend("42", 5)
+    for rank, item in enumerate(answer, start=1):
+        told = explain(recommender, "42", str(item["item_id"]), 5)
+        assert (told.status, told.rank, told.ranked, told.sources) == ("shown", rank, rank, answer.sources[rank - 1])
+        assert told.score == pytest.approx(item["score"]) and told.needed == pytest.approx(answer[-1]["score"])
+        assert told.sentence == f"The item stands at place {rank}." and told.nearest is not None
 
 
-def test_base_and_features_add_up_to_the_log_odds_of_the_score(trainer: ProductionTrainer) -> None:
-    for user in ("1", "42", "77"):
-        for item in trainer.recommend(user, 5, reasons=True):
-            told = item["explanation"]
-            score = item["score"]
-            assert told["base"] + sum(told["features"].values()) == pytest.approx(np.log(score / (1 - score)), abs=1e-4)
-            assert len(told["past"]) <= TOLD
+def test_why_not_names_the_first_thing_that_keeps_an_item_out(recommender: Recommender) -> None:
+    order = [str(item) for item in ids(recommender.recommend("42", 30))]
+    slot = recommender.state.users.row("42")
+    seen = recommender.engine.processor.items.id(
+        int(recommender.state.histories.items[recommender.state.histories.starts[slot]])
+    )
+    cases = {
+        "unknown": explain(recommender, "42", "nowhere", 5),
+        "seen": explain(recommender, "42", seen, 5),
+        "excluded": explain(recommender, "42", order[0], 5, exclude=[order[0]]),
+        "filtered": explain(recommender, "42", order[0], 5, filter=f"item_id = '{order[1]}'"),
+        "outranked": explain(recommender, "42", order[7], 5),
+    }
+    for status, told in cases.items():
+        assert (told.status, told.rank) == (status, None) and told.sentence
+    assert cases["outranked"].ranked == 8 and "number 8 of" in cases["outranked"].sentence
+    assert cases["outranked"].score < cases["outranked"].needed  # type: ignore[operator]
+    assert explain(recommender, "42", seen, 5, exclude_seen=False).status != "seen"
 
 
-def test_the_past_adds_up_to_what_the_whole_history_adds(trainer: ProductionTrainer) -> None:
-    recommender = trainer.recommender
-    request = recommender.state.of_one("42", 2**60)
-    rows = np.arange(1, 6)
-    told = explain(recommender.finder, request, rows)
-
-    def log_odds(history: np.ndarray) -> np.ndarray:
-        # The same moment and statistics with another past: only towers and neighbours hear of it.
-        asked = replace(request, history=history)
-        given = recommender.finder.given(asked, rows[None, :])
-        columns = recommender.state.pair_columns(asked, recommender.item_columns, given)
-        scorer = recommender.engine.scorer
-        return scorer.calibration.logits(scorer.logits(columns)[0])
-
-    whole = log_odds(request.history) - log_odds(np.zeros_like(request.history))
-    sums = [sum(one.past.values()) + one.past_others for one in told]
-    assert np.abs(whole).max() > 0.01 and np.allclose(sums, whole, atol=1e-4)
+def test_a_rule_that_rules_an_item_out_is_named_and_one_that_moves_it_is_too(recommender: Recommender) -> None:
+    first, last = (str(ids(recommender.recommend("42", 30))[place]) for place in (0, 29))
+    only = ruled(recommender, {"name": "not_this", "kind": "only", "filter": f"item_id != '{first}'", "always": True})
+    told = explain(only, "42", first, 5)
+    assert told.status == "ruled_out" and "'not_this'" in told.sentence
+    pinned = ruled(recommender, {"name": "promo", "kind": "pin", "items": [last], "place": 2})
+    shown = explain(pinned, "42", last, 5, rules=["promo"])
+    assert (shown.status, shown.rank, shown.reasons) == ("shown", 2, ["promo: pinned"])
+    assert explain(pinned, "42", last, 5).status == "outranked"
 
 
-def test_a_ranker_that_goes_by_one_thing_is_explained_by_it(trainer: ProductionTrainer) -> None:
-    calibration = Calibration(1.0, 1.0, -2.0)
-    recommender = with_ranker(trainer, lambda columns: 3.0 * columns["neighbour_score"], calibration)
-    first = recommender.recommend("42", 3, reasons=True)[0]["explanation"]
-    assert next(iter(first["features"])) == "taken together"
-    assert sum(abs(value) for name, value in first["features"].items() if name != "taken together") < 1e-6
-    # By neighbours alone more of the past never takes away.
-    assert all(value >= -1e-6 for value in first["past"].values())
+def test_an_item_that_no_source_gives_is_no_candidate(recommender: Recommender) -> None:
+    processor = recommender.engine.processor
+    configured = processor.config
+    few = {"candidates": 5, "neighbour_candidates": 0, "trending_candidates": 0}
+    processor.config = configured.model_copy(update=few)
+    try:
+        last = str(ids(recommender.recommend("42", 100))[-1])
+        told = explain(recommender, "42", last, 3)
+        assert (told.status, told.ranked, told.sources) == ("not_a_candidate", None, [])
+        assert told.nearest is not None and told.nearest > 5
+    finally:
+        processor.config = configured
 
 
-def test_past_items_are_those_of_the_request(trainer: ProductionTrainer) -> None:
-    told = trainer.recommend("nobody", 2, history=["i3", "i4"], reasons=True)
-    assert all(set(item["explanation"]["past"]) == {"i3", "i4"} for item in told)
+def test_a_stranger_s_list_is_explained_by_what_is_popular(recommender: Recommender) -> None:
+    first = str(ids(recommender.recommend(STRANGER, 1))[0])
+    told = explain(recommender, STRANGER, first, 1)
+    assert (told.status, told.fallback_level, told.sources, told.nearest) == ("shown", 2, ["popular"], None)
 
 
-def test_a_popular_list_is_not_explained_by_a_model_that_did_not_make_it(trainer: ProductionTrainer) -> None:
-    assert all("explanation" not in item for item in trainer.recommend("nobody", 2, reasons=True))
-    assert all("explanation" not in item for item in trainer.recommend("42", 2))
+def test_an_item_taken_away_is_told_as_deleted(trainer: ProductionTrainer) -> None:
+    from enterprise_recsys.changing import Changes
 
-
-def test_a_past_grows_in_its_own_order_at_the_right_end() -> None:
-    grown = _growing(np.array([0, 0, 5, 6, 7]), np.array([3, 4, 2]))
-    assert grown.tolist() == [[0, 0, 0, 0, 0], [0, 0, 0, 0, 6], [0, 0, 0, 6, 7], [0, 0, 5, 6, 7]]
-
-
-def test_many_features_of_items_go_together(trainer: ProductionTrainer) -> None:
-    recommender = trainer.recommender
-    columns = {name: np.zeros(1) for name in recommender.engine.scorer.inputs}
-    names = groups_of(recommender.finder, columns)
-    assert {"taste", "taken together", "popularity", "the item itself"} <= set(names)
-    grouped = [name for group in names.values() for name in group]
-    assert len(grouped) == len(set(grouped)) and pl.Series(grouped).is_in(list(columns)).all()
-
-
-def test_nothing_to_explain_is_no_explanation(trainer: ProductionTrainer) -> None:
-    request = trainer.recommender.state.of_one("42", 2**60)
-    assert explain(trainer.recommender.finder, request, np.zeros(0, np.int64)) == []
+    other = Recommender(replace(trainer.recommender.engine), trainer.recommender.log)
+    first = str(ids(other.recommend("42", 1))[0])
+    Changes(other).drop([first])
+    assert explain(other, "42", first, 5).status == "deleted"
+    assert {"shown", "deleted"} <= set(STATUSES)

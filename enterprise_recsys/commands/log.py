@@ -80,8 +80,9 @@ def lines_of(slates: Sequence[Slate], events: Sequence[Event]) -> pl.DataFrame:
     rows = []
     for slate in slates:
         answer = (slate.recommendation_id, slate.user_id, slate.surface, slate.time)
-        for place, (item, score, propensity) in enumerate(
-            zip(slate.items, slate.scores, slate.propensities, strict=True)
+        sources = slate.sources or ("",) * len(slate.items)
+        for place, (item, score, propensity, source) in enumerate(
+            zip(slate.items, slate.scores, slate.propensities, sources, strict=True)
         ):
             own = by_place[slate.recommendation_id, item]
             rows.append(
@@ -93,6 +94,7 @@ def lines_of(slates: Sequence[Slate], events: Sequence[Event]) -> pl.DataFrame:
                     item,
                     score,
                     propensity,
+                    [name for name in source.split(",") if name],
                     [one.event_type for one in own],
                     [one.time for one in own],
                     next((one.rating for one in own if one.rating is not None), None),
@@ -109,6 +111,7 @@ def lines_of(slates: Sequence[Slate], events: Sequence[Event]) -> pl.DataFrame:
         "item_id": pl.String,
         "score": pl.Float64,
         "propensity": pl.Float64,
+        "sources": pl.List(pl.String),
         "events": pl.List(pl.String),
         "event_times": pl.List(pl.Int64),
         "rating": pl.Float64,

@@ -111,6 +111,31 @@ def recommend(
         )
 
 
+def erase(
+    folder: Folder,
+    user: Annotated[list[str] | None, typer.Option(help="Whom; repeatable.")] = None,
+    state: Annotated[
+        Path | None, typer.Option(help="A store: all whom it has erased. Else RECSYS_STATE, else FOLDER/live.")
+    ] = None,
+) -> None:
+    """Write a model's files again without users who were erased; stop what serves it from writing first."""
+    from enterprise_recsys.erasing import erase as written
+    from enterprise_recsys.erasing import erased_in, known_users
+    from enterprise_recsys.service.settings import Settings
+    from enterprise_recsys.state.sqlite import SqliteStore
+
+    whom = set(user or ())
+    live = state or Settings.from_environment().keeping.folder or folder / "live"
+    if (live / "store.sqlite").exists():
+        store = SqliteStore(live)
+        try:
+            whom |= erased_in(store, known_users(folder))
+        finally:
+            store.close()
+    found = written(folder, whom)
+    print(f"{folder}: {len(found):,} users are gone from its files. The weights stay until the next training.")
+
+
 def serve(
     folder: Folder = Path("artifact"),
     host: Annotated[

@@ -22,6 +22,9 @@ from enterprise_recsys.records import WINDOWS_DAYS, Bools, Doubles, Floats, Ints
 Counts = NDArray[np.int32]
 
 _MERGED_AT = 8192
+
+_BACK = np.array([0, *(days * DAY for days in WINDOWS_DAYS)])
+_FOREVER = 1 << 62
 _FRACTIONS = (0, 1, 3, 6, 10)
 _EXACT = 2.0**53
 
@@ -69,21 +72,32 @@ class Statistics:
         return cls(counts[:, 0], unrated, unrated, counts[:, 1:], now, now)
 
 
-def statistics_of(users: Statistics, items: Statistics) -> dict[str, np.ndarray]:
-    """The moving statistics by their column names, raw."""
+def of_users(users: Statistics) -> dict[str, np.ndarray]:
+    """The moving statistics of users by their column names, raw."""
     return {
         "user_count": users.count,
         **{f"user_count_{days}d": users.recent[:, place] for place, days in enumerate(WINDOWS_DAYS)},
-        "item_popularity": items.count,
-        **{f"item_popularity_{days}d": items.recent[:, place] for place, days in enumerate(WINDOWS_DAYS)},
         "user_since_last_s": users.since,
         "user_age_s": users.age,
-        "item_since_last_s": items.since,
-        "item_age_s": items.age,
         "user_mean_rating": users.mean,
         "user_std_rating": users.std,
+    }
+
+
+def of_items(items: Statistics) -> dict[str, np.ndarray]:
+    """The moving statistics of items by their column names, raw."""
+    return {
+        "item_popularity": items.count,
+        **{f"item_popularity_{days}d": items.recent[:, place] for place, days in enumerate(WINDOWS_DAYS)},
+        "item_since_last_s": items.since,
+        "item_age_s": items.age,
         "item_mean_rating": items.mean,
     }
+
+
+def statistics_of(users: Statistics, items: Statistics) -> dict[str, np.ndarray]:
+    """The moving statistics of both by their column names, raw."""
+    return {**of_users(users), **of_items(items)}
 
 
 def mean_std(rated: Doubles, total: Doubles, squares: Doubles) -> tuple[Floats, Floats]:
@@ -158,9 +172,30 @@ class _Places:
 
     def recent(self, rows: Ints, times: Ints) -> Counts:
         """[R, W] events of each owner in the last days before its moment, the moment itself left out."""
-        end = self.before(rows, times)
-        windows = (end - self.before(rows, times - days * DAY) for days in WINDOWS_DAYS)
-        return np.stack(list(windows), axis=1).astype(np.int32)
+        end, *starts = self._windows(rows, times)
+        return np.stack([end - start for start in starts], axis=1).astype(np.int32)
+
+    def lasting(self, rows: Ints, times: Ints) -> Ints:
+        """[R] the latest moments (microseconds) up to which `recent` stays as it is while no event comes."""
+        if not len(self.rows):
+            return np.full(len(rows), _FOREVER)
+        end, *starts = self._windows(rows, times)
+        until = self._moment(end, rows)  # the next event joins all windows just after it
+        for start, days in zip(starts, WINDOWS_DAYS, strict=True):
+            until = np.minimum(until, np.where(start < end, self._moment(start, rows) + days * DAY, _FOREVER))
+        return until
+
+    def _windows(self, rows: Ints, times: Ints) -> Ints:
+        """[1 + W, R] where each owner's events end, and where those of the last days begin."""
+        # One search for all: for the few hundred rows of a request each call costs more than its work.
+        moments = (times[None, :] - _BACK[:, None]).ravel()
+        return self.before(np.tile(rows, len(_BACK)), moments).reshape(len(_BACK), len(rows))
+
+    def _moment(self, places: Ints, rows: Ints) -> Ints:
+        """[R] the times of events by their places in the order of (owner, time); `_FOREVER` for another owner's."""
+        event = self.order[np.minimum(places, len(self.order) - 1)]
+        is_own = (places < len(self.order)) & (self.rows[event] == rows)
+        return np.where(is_own, self.times[event], _FOREVER)
 
 
 class Timeline:
@@ -270,7 +305,15 @@ class Running:
         return Statistics(
             sums[:, 0].astype(np.int32),
             *mean_std(*sums[:, 1:].T),
-            self._settled.recent(rows, times) + self._fresh.recent(rows, times),
+            self._recent(rows, times),
             seconds(now, self._last[rows], known),
             seconds(now, self._first[rows], known),
         )
+
+    def lasting(self, rows: Ints, times: Ints) -> Ints:
+        """[R] the latest moments up to which the counts that `read` gives stay while no event of the owner comes."""
+        return np.minimum(self._settled.lasting(rows, times), self._fresh.lasting(rows, times))
+
+    def _recent(self, rows: Ints, times: Ints) -> Counts:
+        settled = self._settled.recent(rows, times)
+        return settled + self._fresh.recent(rows, times) if len(self._fresh.rows) else settled

@@ -85,7 +85,7 @@ class Feature:
         held = values.astype(np.float64)
         held = held if self.most is None else np.minimum(held, self.most)
         scaled = (transformed(held, self.log, self.edges) - self.mean) / self.std
-        return np.nan_to_num(scaled, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32)
+        return np.where(np.isfinite(scaled), scaled, 0.0).astype(np.float32)
 
     def to_json(self) -> dict[str, object]:
         """Plain values, for the artifact."""

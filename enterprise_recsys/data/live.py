@@ -9,9 +9,10 @@ from typing import Protocol
 import numpy as np
 import polars as pl
 
-from enterprise_recsys.data.aggregates import Counts, Running, Statistics, statistics_of
+from enterprise_recsys.data.aggregates import Counts, Running, Statistics, of_items, of_users
 from enterprise_recsys.data.features import encode, time_columns
 from enterprise_recsys.data.histories import Histories
+from enterprise_recsys.data.moving import Moving
 from enterprise_recsys.data.overlay import Overlay
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.vocabulary import Vocabulary
@@ -81,6 +82,8 @@ class State:
         self._user_statistics, self._item_statistics = Running(len(self.users)), Running(len(processor.items))
         self._user_statistics.update(events.users, events.ratings, events.times)
         self._item_statistics.update(events.items, events.ratings, events.times)
+        self._moving = Moving(processor, self._item_statistics)
+        self._untold = _untold(processor)
 
     @property
     def newest(self) -> int:
@@ -102,6 +105,7 @@ class State:
         self._user_statistics.grow(len(self.users))
         self._user_statistics.update(slots, ratings[order], moments)
         self._item_statistics.update(rows, ratings[order], moments)
+        self._moving.changed(rows)
         np.add.at(self.item_counts, rows, 1.0)
         self.item_counts[0] = 0.0
         self.overlay.add(slots, rows, times[order])
@@ -125,6 +129,7 @@ class State:
         further = len(processor.items) - len(self.item_counts)
         self.item_counts = np.concatenate([self.item_counts, np.zeros(further)])
         self._item_statistics.grow(len(processor.items))
+        self._moving.renew(processor)
 
     def of_users(self, slots: Ints, times: Ints, context: Columns | None = None) -> Requests:
         """The requests of users in this state (slot 0 = nobody) at some moments [B]."""
@@ -141,7 +146,7 @@ class State:
         return Requests(
             columns=self.overlay.columns({name: column[settled] for name, column in self._columns.items()}, slots),
             history=history,
-            context={**self._context(len(slots), context), **time_columns(times)},
+            context={**self._context(len(slots)), **(context or {}), **time_columns(times)},
             statistics=self._user_statistics.read(slots, as_of, now=self.overlay.clock(times)),
             times=as_of,
             offsets=offsets,
@@ -184,12 +189,8 @@ class State:
         seen = np.concatenate([seen if exclude_seen else seen[:0], left_out[left_out > 0]])
         return Requests(columns, newest, told, statistics, request.times, np.array([0, len(seen)]), seen)
 
-    def _context(self, size: int, given: Columns | None) -> Columns:
-        out = {}
-        for feature in self.processor.of("context"):
-            missing = feature.encode(pl.Series(feature.name, [None]))
-            out[feature.name] = np.repeat(missing, size, axis=0)
-        return {**out, **(given or {})}
+    def _context(self, size: int) -> Columns:
+        return {name: np.repeat(missing, size, axis=0) for name, missing in self._untold.items()}
 
     def item_counts_of_late(self, time: int) -> Counts:
         """[I, W] events of each item in the last days before a moment, one column for each of `WINDOWS_DAYS`."""
@@ -197,10 +198,11 @@ class State:
         return self._item_statistics.read(rows, self.overlay.now(np.full(len(rows), time))).recent
 
     def pair_columns(self, requests: Requests, items: Columns, pairs: Pairs) -> Columns:
-        """The ranker's columns [B*K] for candidates of requests; see `ranker_columns`."""
+        """The ranker's columns for candidates of requests: the users' [B, ...], the candidates' [B*K, ...]."""
         rows = pairs.rows
-        statistics = self._item_statistics.read(rows.ravel(), np.repeat(requests.times, rows.shape[1]))
-        return ranker_columns(self.processor, requests, items, statistics, pairs)
+        moving = self._moving.read(rows.ravel(), np.repeat(requests.times, rows.shape[1]))
+        users, candidates = halves(self.processor, requests, items, moving, pairs)
+        return {**users, **candidates}
 
     def trending(self, size: int) -> Ints:
         """[B, T] what is taken of late, most first, the same for B requests; 0 = no more.
@@ -211,31 +213,26 @@ class State:
             everything = np.arange(len(self.processor.items))
             late = self._item_statistics.read(everything, np.full(len(everything), self.newest + 1))
             self._trending = (self.newest, most_taken(late.recent, late.count))
-        return np.repeat(self._trending[1][None, :], size, axis=0)
+        return np.broadcast_to(self._trending[1], (size, len(self._trending[1])))
 
 
-def ranker_columns(
-    processor: DataProcessor,
-    requests: Requests,
-    items: Columns,
-    item_statistics: Statistics,
-    pairs: Pairs,
-) -> Columns:
-    """What the ranker sees of B requests with K candidates each: one table of B*K rows, for learning and serving alike.
+def halves(
+    processor: DataProcessor, requests: Requests, items: Columns, moving: Columns, pairs: Pairs
+) -> tuple[Columns, Columns]:
+    """What the ranker sees of B requests with K candidates each: the users' columns [B, ...], and those of [B*K, ...].
 
     Args:
         processor: whose features and scales are used.
         requests: the B requests.
         items: static columns [I, ...] of the catalogue.
-        item_statistics: [B*K], as of each request's moment.
+        moving: the items' scaled statistics [B*K], as of each request's moment.
         pairs: the candidates.
     """
-    width, flat = pairs.rows.shape[1], pairs.rows.ravel()
-    told = {**requests.columns, **requests.context}
-    return {
-        **{name: np.repeat(column, width, axis=0) for name, column in told.items()},
-        **{name: column[flat] for name, column in items.items()},
-        **processor.scale(statistics_of(requests.statistics.repeat(width), item_statistics)),
+    flat = pairs.rows.ravel()
+    users = {**requests.columns, **requests.context, **processor.scale(of_users(requests.statistics))}
+    return users, {
+        **{name: np.take(column, flat, axis=0) for name, column in items.items()},
+        **moving,
         **source_columns(pairs, processor.config.temperature),
     }
 
@@ -246,6 +243,20 @@ def source_columns(pairs: Pairs, temperature: float) -> Columns:
         "retrieval_score": _logits(pairs.scores, temperature),
         "neighbour_score": np.log1p(pairs.said).astype(np.float32).ravel(),
     }
+
+
+def ranker_columns(
+    processor: DataProcessor, requests: Requests, items: Columns, item_statistics: Statistics, pairs: Pairs
+) -> Columns:
+    """The same as one table of B*K rows, which learning takes its batches from; see `halves`.
+
+    Args:
+        processor, requests, items, pairs: see there.
+        item_statistics: [B*K], as of each request's moment.
+    """
+    moving = processor.scale(of_items(item_statistics))
+    users, candidates = halves(processor, requests, items, moving, pairs)
+    return {**{name: np.repeat(column, pairs.rows.shape[1], axis=0) for name, column in users.items()}, **candidates}
 
 
 def most_taken(recent: Counts, count: Counts, *, most: int = 500) -> Ints:
@@ -264,3 +275,8 @@ def most_taken(recent: Counts, count: Counts, *, most: int = 500) -> Ints:
 def _logits(scores: Floats, temperature: float) -> Floats:
     # In the softmax's own unit a point is a factor e of preference; a bare cosine would hardly move the network.
     return np.where(np.isfinite(scores), scores / temperature, 0.0).astype(np.float32).ravel()
+
+
+def _untold(processor: DataProcessor) -> Columns:
+    """[1, ...] of each context feature, where a request tells nothing."""
+    return {one.name: one.encode(pl.Series(one.name, [None])) for one in processor.of("context")}

@@ -169,8 +169,9 @@ class DataProcessor:
         )
 
     def scale(self, statistics: Mapping[str, np.ndarray]) -> Columns:
-        """The moving statistics as scaled numbers [R]; see `statistics_of`."""
-        return {feature.name: feature.scale(statistics[feature.name]) for feature in self.of("statistic")}
+        """Those of the moving statistics that are learnt from, as scaled numbers [R]; see `statistics_of`."""
+        learnt = [feature for feature in self.of("statistic") if feature.name in statistics]
+        return {feature.name: feature.scale(statistics[feature.name]) for feature in learnt}
 
     def _check(self) -> None:
         if not self._fitted:

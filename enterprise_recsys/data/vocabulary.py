@@ -25,7 +25,10 @@ class Vocabulary:
     def __init__(self, ids: Iterable[str]) -> None:
         self._ids = pl.Series("id", list(ids) if not isinstance(ids, pl.Series) else ids, dtype=pl.String)
         self._further: list[str] = []
-        self._rows = dict(zip(self._ids.to_list(), range(1, len(self._ids) + 1), strict=True))
+        self._listed: list[str] = self._ids.fill_null("").to_list()
+        self._rows = dict(zip(self._listed, range(1, len(self._ids) + 1), strict=True))
+        if self._ids.null_count():
+            self._rows = {one: row for one, row in self._rows.items() if one}  # of removed ones no id is left
 
     @classmethod
     def of(cls, *series: pl.Series) -> Vocabulary:
@@ -49,6 +52,7 @@ class Vocabulary:
         if outside not in self._rows:
             self._rows[outside] = len(self)
             self._further.append(outside)
+            self._listed.append(outside)
         return int(self._rows[outside])
 
     def remove(self, outside: str) -> int:
@@ -56,6 +60,7 @@ class Vocabulary:
         row = self._rows.pop(outside, 0)
         if row:
             self._ids = self.ids.clone().scatter(row - 1, None)
+            self._listed[row - 1] = ""
         return int(row)
 
     def __len__(self) -> int:
@@ -86,3 +91,7 @@ class Vocabulary:
     def of_rows(self, rows: Ints) -> pl.Series:
         """The ids of rows [R] from 1 on."""
         return self.ids.gather(rows - 1)
+
+    def listed(self, rows: Ints) -> list[str]:
+        """The same as a list, which for the few rows of one answer takes a tenth of the time."""
+        return [self._listed[row - 1] for row in rows.tolist()]

@@ -14,6 +14,9 @@ from enterprise_recsys.records import Bools, Floats, Ints, Ranked
 SOURCES = ("two_tower", "neighbours", "trending")
 """Names of the sources, in the order that they are asked; a candidate is tagged with the first that gives it."""
 
+_MASKED = 8_000_000
+"""Bytes of a mask that clearing costs less than sorting: one request's up to 8,000,000 items."""
+
 Search = Callable[[Floats, int, Ints, Ints], Ranked]
 """(queries [B, D], k, offsets, left out) -> the k best rows of each; see `Index.search`."""
 
@@ -108,27 +111,60 @@ def gather(
     n_items, size = len(vectors), len(queries)
     found = search(queries, min(quotas.two_tower, n_items - 1), asked.offsets, asked.left_out)
     said = neighbours.said(asked.history, n_items)
-    owners = np.repeat(np.arange(size), np.diff(asked.offsets))
-    held, held_owners = found.rows > 0, np.repeat(np.arange(size), found.rows.shape[1]).reshape(found.rows.shape)
-    taken = np.concatenate([owners * n_items + asked.left_out, (held_owners * n_items + found.rows)[held]])
-    may = np.ones(n_items, dtype=bool) if asked.allowed is None else asked.allowed
-    near = _best_said(said, taken, may, size, quotas.neighbours)
-    held = near > 0
-    taken = np.concatenate([taken, (np.arange(size)[:, None] * n_items + near)[held]])
-    late = _first(np.where(may[asked.trending], asked.trending, 0), taken, n_items, quotas.trending)
+    first = np.arange(size) * n_items  # keys are request * n_items + item row
+    taken = Taken(size * n_items)
+    taken.add(np.repeat(first, np.diff(asked.offsets)) + asked.left_out)
+    taken.add((first[:, None] + found.rows)[found.rows > 0])
+    near = _best_said(said, taken, asked.allowed, size, quotas.neighbours)
+    taken.add((first[:, None] + near)[near > 0])
+    late = _first(asked.trending, taken, asked.allowed, n_items, quotas.trending)
     rows = np.concatenate([found.rows, near, late], axis=1)
     further = rows[:, found.rows.shape[1] :]
-    cosines = np.einsum("bd,bkd->bk", queries, vectors[further]).astype(np.float32)
+    cosines = np.matmul(vectors[further], queries[:, :, None])[:, :, 0]
     scores = np.concatenate([found.scores, np.where(further > 0, cosines, -np.inf)], axis=1).astype(np.float32)
     tags = np.repeat([0, 1, 2], [found.rows.shape[1], near.shape[1], late.shape[1]])
     return Candidates(rows, scores, said.of(rows), np.broadcast_to(tags, rows.shape))
 
 
-def _best_said(said: Said, taken: Ints, may: Bools, size: int, most: int) -> Ints:
+class Taken:
+    """Which keys, of so many, are taken: a mask where that is small, else the keys in order.
+
+    Args:
+        size: keys are below it.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._mask = np.zeros(size, dtype=bool) if size <= _MASKED else None
+        self._keys = np.zeros(0, dtype=np.int64)
+
+    def add(self, keys: Ints) -> None:
+        """Take some more."""
+        if self._mask is not None:
+            self._mask[keys] = True
+        else:
+            self._keys = np.sort(np.concatenate([self._keys, keys]))
+
+    def holds(self, keys: Ints) -> Bools:
+        """Whether each key is taken."""
+        if self._mask is not None:
+            return self._mask[keys]
+        if not len(self._keys):
+            return np.zeros(keys.shape, dtype=bool)
+        place = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
+        return np.asarray(self._keys[place] == keys)
+
+
+def _best_said(said: Said, taken: Taken, allowed: Bools | None, size: int, most: int) -> Ints:
     """[B, most] rows of the largest sums that may be given; ties in the order of rows; 0 = no more."""
     out = np.zeros((size, most), dtype=np.int64)
-    free = may[said.keys % said.n_items] & ~_among(said.keys, np.sort(taken))
+    free = ~taken.holds(said.keys)
+    if allowed is not None:
+        free &= allowed[said.keys % said.n_items]
     keys, sums = said.keys[free], said.sums[free]
+    if size == 1:
+        best = keys[np.argsort(-sums, kind="stable")[:most]]  # the keys rise already
+        out[0, : len(best)] = best
+        return out
     owners = keys // said.n_items
     order = np.lexsort((keys, -sums, owners))
     keys, owners = keys[order], owners[order]
@@ -138,19 +174,16 @@ def _best_said(said: Said, taken: Ints, may: Bools, size: int, most: int) -> Int
     return out
 
 
-def _first(trending: Ints, taken: Ints, n_items: int, most: int) -> Ints:
+def _first(trending: Ints, taken: Taken, allowed: Bools | None, n_items: int, most: int) -> Ints:
     """[B, most] the first rows of each line that are not taken; 0 = no more."""
-    size = len(trending)
-    keys = np.arange(size)[:, None] * n_items + trending
-    free = (trending > 0) & ~_among(keys, np.sort(taken))
-    order = np.argsort(~free, axis=1, kind="stable")[:, :most]
-    rows = np.where(np.take_along_axis(free, order, axis=1), np.take_along_axis(trending, order, axis=1), 0)
-    return np.pad(rows, ((0, 0), (0, most - rows.shape[1])))
-
-
-def _among(keys: Ints, ordered: Ints) -> Bools:
-    """Whether each key is among some that rise."""
-    if not len(ordered):
-        return np.zeros(keys.shape, dtype=bool)
-    place = np.minimum(np.searchsorted(ordered, keys), len(ordered) - 1)
-    return np.asarray(ordered[place] == keys)
+    size, out = len(trending), np.zeros((len(trending), most), dtype=np.int64)
+    free = (trending > 0) & ~taken.holds(np.arange(size)[:, None] * n_items + trending)
+    if allowed is not None:
+        free &= allowed[trending]
+    if size == 1:
+        rows = trending[:, free[0]][:, :most]
+    else:
+        order = np.argsort(~free, axis=1, kind="stable")[:, :most]
+        rows = np.where(np.take_along_axis(free, order, axis=1), np.take_along_axis(trending, order, axis=1), 0)
+    out[:, : rows.shape[1]] = rows  # np.pad takes several times as long
+    return out

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import faiss
 import numpy as np
-from safetensors.numpy import load_file, save_file
 
 from enterprise_recsys.errors import ArtifactError, ConfigError
 from enterprise_recsys.records import Bools, Floats, Ints, Ranked
@@ -21,6 +20,14 @@ COMPARED_PER_HOP = 40
 WIDER = 1.5
 """How much more is looked at under a filter: one that follows the vectors, as a category does, keeps less than its
 share of what is near. At half of 100,000 items so chosen recall@200 is 0.981 (hnsw) and 0.988 (ivf) without."""
+
+
+AUTO_EXACT = 10_000
+"""Items up to which comparing every vector takes a tenth of an answer at most, and is exact."""
+
+
+FEW_DEAD = 200
+"""Removed rows up to which a search looks so many places deeper; beyond, it asks of each row whether it lives."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,14 @@ class Allowed:
     def rows(self) -> Ints:
         """[A] the rows themselves, rising."""
         return np.flatnonzero(self.mask).astype(np.int64)
+
+    @cached_property
+    def bits(self) -> np.ndarray:
+        """Eight rows a byte, from row 1 on, as FAISS asks them."""
+        return np.packbits(self.mask[1:], bitorder="little")
+
+
+_NOWHERE = np.zeros(0, dtype=np.int64)
 
 
 class Index:
@@ -63,8 +78,10 @@ class Index:
         self.further_rows = np.zeros(0, dtype=np.int64) if further_rows is None else further_rows
         self.further_vectors = np.zeros((0, base.d), dtype=np.float32) if further_vectors is None else further_vectors
         self._dead = dead
-        # Rows of the base that live, where some do not: they are then a filter like any other.
+        # Rows of the base that live, where some do not: they are then a filter like any other. Few dead ones are
+        # cheaper found and passed over.
         self._alive = None if dead is None or not dead.any() else Allowed(~dead)
+        self._passed_over = 0 if dead is None else int(dead[1:].sum())
 
     def __len__(self) -> int:
         """Items that can be found."""
@@ -110,6 +127,8 @@ class Index:
         Args:
             allowed: only these rows are found; rows past the end of its mask are not allowed. None = all.
         """
+        if len(queries) == 1:
+            return self._one(queries, k, left_out, allowed)
         rows = np.zeros((len(queries), k), dtype=np.int64)
         scores = np.full((len(queries), k), -np.inf, dtype=np.float32)
         counts = np.diff(offsets)
@@ -124,9 +143,26 @@ class Index:
                 self._keep(found, part, offsets, left_out, rows, scores)
         return Ranked(rows, scores)
 
+    def _one(self, query: Floats, k: int, left_out: Ints, allowed: Allowed | None) -> Ranked:
+        """The same for one query [1, D], with as few passes as one answer needs."""
+        depth = k + len(left_out)
+        found = _joined(
+            self._base(query, depth, self._in_base(allowed)), self._further(query, depth, self._in_further(allowed))
+        )
+        kept = found.rows[0] > 0
+        if len(left_out):
+            taken = np.zeros(max(self.size, int(left_out.max()) + 1), dtype=bool)
+            taken[left_out] = True
+            kept &= ~taken[found.rows[0]]
+        rows, scores = found.rows[0][kept], found.scores[0][kept]
+        order = np.lexsort((rows, -scores))[:k]
+        best = Ranked(np.zeros((1, k), dtype=np.int64), np.full((1, k), -np.inf, dtype=np.float32))
+        best.rows[0, : len(order)], best.scores[0, : len(order)] = rows[order], scores[order]
+        return best
+
     def _in_base(self, allowed: Allowed | None) -> Allowed | None:
         if allowed is None:
-            return self._alive
+            return self._alive if self._passed_over > FEW_DEAD else None
         own = self.base.ntotal + 1
         if self._alive is None and len(allowed.mask) == own:
             return allowed
@@ -136,6 +172,8 @@ class Index:
 
     def _in_further(self, allowed: Allowed | None) -> Ints:
         """Places in the further part."""
+        if not len(self.further_rows):
+            return _NOWHERE
         places = np.arange(len(self.further_rows))
         if allowed is None:
             return places
@@ -143,6 +181,8 @@ class Index:
         return inside[allowed.mask[self.further_rows[inside]]]
 
     def _base(self, queries: Floats, depth: int, allowed: Allowed | None) -> Ranked:
+        if allowed is None:
+            depth += self._passed_over
         depth = min(depth, self.base.ntotal if allowed is None else len(allowed.rows))
         if depth == 0:
             return Ranked(np.zeros((len(queries), 0), np.int64), np.zeros((len(queries), 0), np.float32))
@@ -154,10 +194,17 @@ class Index:
             # What is allowed lies far from these queries, so that the graph or the cells ended before they had enough.
             searched, parameters = _exhaustive(self.base, allowed or Allowed(np.arange(self.base.ntotal + 1) > 0))
             scores[short], found[short] = searched.search(queries[short], depth, params=parameters)
-        return Ranked(found.astype(np.int64) + 1, scores)  # FAISS numbers from 0, and -1 = nothing
+        rows = found.astype(np.int64) + 1  # FAISS numbers from 0, and -1 = nothing
+        if allowed is None and self._passed_over and self._dead is not None:
+            dead = self._dead[rows]
+            rows, scores = np.where(dead, 0, rows), np.where(dead, np.float32(-np.inf), scores)
+        return Ranked(rows, scores)
 
     def _further(self, queries: Floats, depth: int, places: Ints) -> Ranked:
-        scores = queries @ self.further_vectors[places].T
+        if not len(places):
+            return Ranked(np.zeros((len(queries), 0), np.int64), np.zeros((len(queries), 0), np.float32))
+        everything = len(places) == len(self.further_rows)
+        scores = queries @ (self.further_vectors if everything else self.further_vectors[places]).T
         rows = np.broadcast_to(self.further_rows[places], scores.shape)
         if scores.shape[1] > depth:
             best = np.argpartition(-scores, depth - 1, axis=1)[:, :depth]
@@ -180,12 +227,18 @@ class Index:
         scores[part, :width] = np.where(kept, np.take_along_axis(found.scores, order, axis=1), -np.inf)
 
     def save(self, path: Path) -> None:
-        """Write the FAISS file and, if something was added or removed since, `path` + `.safetensors` beside it."""
-        faiss.write_index(self.base, str(path))
+        """Write the FAISS file, of an index as it was built.
+
+        Raises:
+            ArtifactError: something was added or removed since: that belongs to the store.
+        """
         if self._dead is not None or len(self.further_rows):
-            dead = np.zeros(self.base.ntotal + 1, dtype=bool) if self._dead is None else self._dead
-            changes = {"dead": dead, "rows": self.further_rows, "vectors": self.further_vectors}
-            save_file(changes, path.with_name(f"{path.name}.safetensors"))
+            raise ArtifactError(
+                f"{path} is not written: {len(self.further_rows)} items were put and {self._passed_over} vectors of "
+                "the trained ones replaced or taken away since the model was trained. Save before changing items; "
+                "they stay in the store and are put again when it is opened."
+            )
+        faiss.write_index(self.base, str(path))
 
     @classmethod
     def load(cls, path: Path) -> Index:
@@ -195,14 +248,9 @@ class Index:
             ArtifactError: FAISS cannot read it.
         """
         try:
-            base = faiss.read_index(str(path))
+            return cls(faiss.read_index(str(path)))
         except RuntimeError as error:
             raise ArtifactError(f"{path} is no index that FAISS can read: {error}; train again.") from None
-        beside = path.with_name(f"{path.name}.safetensors")
-        if not beside.exists():
-            return cls(base)
-        changes = load_file(beside)
-        return cls(base, changes["dead"], changes["rows"], changes["vectors"])
 
 
 def _joined(base: Ranked, further: Ranked) -> Ranked:
@@ -247,7 +295,7 @@ def _exhaustive(base: faiss.Index, allowed: Allowed) -> tuple[faiss.Index, faiss
 
 
 def _bitmap(allowed: Allowed) -> faiss.IDSelector:
-    return faiss.IDSelectorBitmap(np.packbits(allowed.mask[1:], bitorder="little"))  # type: ignore[call-arg, arg-type]
+    return faiss.IDSelectorBitmap(allowed.bits)  # type: ignore[call-arg, arg-type]
 
 
 def exact(vectors: Floats) -> Index:
@@ -282,6 +330,15 @@ def ivf(vectors: Floats) -> Index:
     return Index(base)
 
 
+def auto(vectors: Floats) -> Index:
+    """`exact` up to AUTO_EXACT items, `ivf` beyond.
+
+    Of 100,000 learnt vectors one exact search takes 1.3 ms of processor time and an `ivf` one 0.08, at recall@200
+    0.9996 (hnsw: 0.13 ms at 0.9994, and five times as long to build).
+    """
+    return exact(vectors) if len(vectors) - 1 <= AUTO_EXACT else ivf(vectors)
+
+
 def _fill(base: faiss.Index, vectors: Floats) -> None:
     threads = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)
@@ -292,4 +349,4 @@ def _fill(base: faiss.Index, vectors: Floats) -> None:
     faiss.omp_set_num_threads(threads)
 
 
-INDEXES: dict[str, Callable[[Floats], Index]] = {"exact": exact, "hnsw": hnsw, "ivf": ivf}
+INDEXES: dict[str, Callable[[Floats], Index]] = {"auto": auto, "exact": exact, "hnsw": hnsw, "ivf": ivf}

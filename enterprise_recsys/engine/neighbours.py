@@ -67,7 +67,9 @@ class Neighbours:
             n_items: rows of the catalogue as it is now; None = as it was when neighbours were counted.
         """
         n_items = len(self.rows) if n_items is None else n_items
-        history = np.where(history < len(self.rows), history, 0)
+        history = np.where((history > 0) & (history < len(self.rows)), history, 0)
+        if len(history) == 1:
+            return Said(*self._summed(history, n_items), n_items)
         step = max(_CELLS // max(history.shape[1] * self.rows.shape[1], 1), 1)
         keys, sums = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.float32)]
         for begin in range(0, len(history), step):
@@ -78,11 +80,12 @@ class Neighbours:
 
     def _summed(self, history: Ints, n_items: int) -> tuple[Ints, Floats]:
         """Keys and sums of a few histories; see `Said`."""
-        near = self.rows[history].astype(np.int64)  # [B, L, M]
-        weights = self.weights[history].astype(np.float32)
-        keys = (np.arange(len(history))[:, None, None] * n_items + near).reshape(-1)
-        kept = ((near > 0) & (history > 0)[:, :, None]).reshape(-1)
-        keys, flat = keys[kept], weights.reshape(-1)[kept]
+        owners, places = np.nonzero(history)
+        items = history[owners, places]
+        near = np.take(self.rows, items, axis=0)  # [H, M]
+        kept = near > 0
+        keys = (near + (owners * n_items)[:, None])[kept]
+        flat = np.take(self.weights, items, axis=0)[kept].astype(np.float32)
         order = np.argsort(keys, kind="stable")
         keys, flat = keys[order], flat[order]
         first = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])) if len(keys) else np.zeros(0, np.int64)

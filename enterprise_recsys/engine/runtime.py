@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,32 +14,58 @@ from enterprise_recsys.errors import ArtifactError
 from enterprise_recsys.records import Columns, Floats, Ints
 
 
+def _mapped(path: Path) -> bytes | mmap.mmap:
+    """A file's bytes for whoever saves it again: mapped, so that they take no memory until then, even if it is gone."""
+    try:
+        with path.open("rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except FileNotFoundError:
+        raise ArtifactError(f"{path} is missing: an older version wrote this model; train again.") from None
+    except ValueError:
+        return b""  # an empty file cannot be mapped; the session refuses it
+
+
 class _Network:
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, path: Path, threads: int, data: bytes | None = None) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         # The arena keeps the largest batch that was ever seen; a service's memory should follow its requests.
         options.enable_cpu_mem_arena = False
+        self.data = _mapped(path) if data is None else data
         try:
-            self.data = path.read_bytes()
-        except FileNotFoundError:
-            raise ArtifactError(f"{path} is missing: an older version wrote this model; train again.") from None
-        try:
-            self._session = onnxruntime.InferenceSession(self.data, options, providers=["CPUExecutionProvider"])
+            source = str(path) if data is None else data
+            self._session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime raises classes of its own, which share no base but Exception
             raise ArtifactError(
                 f"{path} is no network that this ONNX Runtime can read: {error}; train again."
             ) from None
         self.inputs = [one.name for one in self._session.get_inputs()]
+        self._second = {one.name for one in self._session.get_inputs() if one.shape[1:2] == ["places"]}
 
     def run(self, columns: Columns, *, chunk: int) -> list[Floats]:
-        """The outputs for rows of columns, at most `chunk` rows at a time."""
-        rows = len(columns[self.inputs[0]])
+        """The outputs for rows of columns, at most about `chunk` rows at a time.
+
+        Args:
+            columns: [B, ...], and those that the network has for each candidate as [B*K, ...].
+            chunk: rows.
+        """
+        sizes = {name: len(columns[name]) for name in self.inputs}
+        rows = min(sizes.values())
+        if rows == 0:
+            return [np.zeros(0, dtype=np.float32) for _ in self._session.get_outputs()]
+        feed = {name: columns[name] for name in self.inputs}
+        if self._second:
+            places = max(sizes.values()) // rows
+            for name in self._second:
+                feed[name] = feed[name].reshape(rows, places, *feed[name].shape[1:])
+            chunk = max(chunk // max(places, 1), 1)
+        if rows <= chunk:
+            return list(self._session.run(None, feed))
         parts = []
-        for begin in range(0, max(rows, 1), chunk):
-            parts.append(self._session.run(None, {name: columns[name][begin : begin + chunk] for name in self.inputs}))
+        for begin in range(0, rows, chunk):
+            parts.append(self._session.run(None, {name: one[begin : begin + chunk] for name, one in feed.items()}))
         return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
 
 
@@ -57,8 +85,13 @@ class ItemEncoder:
     """The item tower: item columns [R, ...] -> unit vectors [R, D]; for items that came after training."""
 
     def __init__(self, path: Path, *, threads: int) -> None:
-        self._network = _Network(path, threads)
-        self.data = self._network.data
+        self._path, self._threads = path, threads
+        self.data = _mapped(path)
+
+    @cached_property
+    def _network(self) -> _Network:
+        # Its table of item embeddings is as large as all vectors, and a service may never be told of an item.
+        return _Network(self._path, self._threads, bytes(self.data))
 
     def encode(self, columns: Columns) -> Floats:
         """The item vectors [R, D]."""

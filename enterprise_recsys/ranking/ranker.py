@@ -12,12 +12,13 @@ from torch import Tensor, nn
 
 from enterprise_recsys.choice import pick
 from enterprise_recsys.config import ModelConfig
-from enterprise_recsys.data.features import TIME_SIZES
+from enterprise_recsys.data.features import TIME_SIZES, Feature
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.layers import FeatureEmbedding, export_onnx
 from enterprise_recsys.loop import Fit, Plan, run
 from enterprise_recsys.ranking.losses import LOSSES
 from enterprise_recsys.ranking.networks import NETWORKS, Shape
+from enterprise_recsys.ranking.parted import Parted
 from enterprise_recsys.records import ITEM_ID, Columns, Floats
 
 SCORES = ("retrieval_score", "neighbour_score")
@@ -83,12 +84,19 @@ class RankingNetwork(nn.Module):
 
     def forward(self, columns: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """See the class."""
+        return self.told(self.heads(self.network(self.embedding(self.scaled(columns)))))
+
+    def scaled(self, columns: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The columns with the sources' scores centred and scaled."""
         scaled = dict(columns)
         scale: Tensor = self.score_scale  # type: ignore[assignment]
         for place, name in enumerate(SCORES):
             centre, spread = scale[place].unbind()
             scaled[name] = (columns[name] - centre) / spread
-        out = self.heads(self.network(self.embedding(scaled)))
+        return scaled
+
+    def told(self, out: Tensor) -> tuple[Tensor, Tensor]:
+        """What the heads say [R, 2] as CTR logits [R] and ratings [R]."""
         mean, std = self.rating_scale.unbind()  # type: ignore[operator]
         return out[:, 0], out[:, 1] * std + mean
 
@@ -119,6 +127,7 @@ class Ranker:
         mean, std = (float(known.mean()), max(float(known.std()), 1e-3)) if len(known) else (0.0, 1.0)
         torch.manual_seed(config.seed + 2)
         self._std = std
+        self.items = [ITEM_ID, *(one.name for one in processor.features if _is_of_items(one)), *SCORES]
         self.model = RankingNetwork(processor, config, mean, std)
 
     def fit(self, examples: Examples, plan: Plan, *, validate: Callable[[], float] | None = None) -> Fit:
@@ -170,15 +179,19 @@ class Ranker:
         return np.concatenate(clicks), np.concatenate(ratings)
 
     def export(self, columns: Columns, path: Path) -> None:
-        """Write the scorer as ONNX: inputs the ranker's columns, outputs `logits` (of a click) and `ratings` [R].
+        """Write the scorer as ONNX: inputs the ranker's columns, outputs `logits` (of a click) and `ratings` [B*K].
+
+        Columns of users and their context are [B, ...], those of candidates [B, K, ...].
 
         Args:
             columns: a few rows of the ranker's columns, for the shapes.
             path: where the file goes.
         """
-        names = self.model.embedding.names
+        names, items = self.model.embedding.names, self.items
         inputs = {name: torch.from_numpy(np.ascontiguousarray(columns[name][:2])) for name in names}
-        export_onnx(_Score(self.model, names), inputs, ["logits", "ratings"], path)
+        # Two requests of three candidates each; the exporter takes a size of 1 for a constant.
+        inputs |= {name: torch.stack([inputs[name]] * 3, dim=1) for name in items}
+        export_onnx(_Score(self.model, names, items), inputs, ["logits", "ratings"], path, second=items)
 
 
 def fit_together(
@@ -201,12 +214,16 @@ def fit_together(
     return run(models, steps, sum(len(part) for part in examples), plan, validate=validate)
 
 
-class _Score(nn.Module):
-    """The ranker with its inputs in a fixed order, as ONNX wants them."""
+def _is_of_items(feature: Feature) -> bool:
+    return feature.owner == "item" or (feature.owner == "statistic" and feature.name.startswith("item_"))
 
-    def __init__(self, model: RankingNetwork, names: list[str]) -> None:
+
+class _Score(nn.Module):
+    """The ranker with its inputs in a fixed order, as ONNX wants them; a user's part is worked out once a request."""
+
+    def __init__(self, model: RankingNetwork, names: list[str], items: list[str]) -> None:
         super().__init__()
-        self.model, self.names = model, names
+        self.model, self.names = Parted(model, items), names
 
     def forward(self, first: Tensor, *rest: Tensor) -> tuple[Tensor, Tensor]:
         """See the class."""

@@ -12,8 +12,9 @@ from enterprise_recsys.records import Floats, Ints, Ranked
 def mmr(ranked: Ranked, vectors: Floats, k: int, dial: float) -> Ranked:
     """Maximal marginal relevance: each place goes to what is good and unlike what stands above it.
 
-    Chosen next is the candidate with the largest (1 - dial) * relevance - dial * (highest cosine to one chosen before),
-    where relevance is the score scaled to 0..1 within the list, so that the dial means the same whatever the scores.
+    Chosen next is the candidate with the largest (1 - dial) * relevance - dial * (mean likeness to what was chosen).
+    Relevance is the score scaled to 0..1 within the list, so that the dial means the same whatever the scores; likeness
+    is the cosine, or 0 where that is negative.
 
     Args:
         ranked: [B, K] candidates, best first.
@@ -24,7 +25,10 @@ def mmr(ranked: Ranked, vectors: Floats, k: int, dial: float) -> Ranked:
     Returns:
         [B, K] the same items with their own scores, which then no longer fall from left to right.
 
-    Source: Carbonell and Goldstein, SIGIR 1998, doi:10.1145/290941.291025.
+    Source: Carbonell and Goldstein, SIGIR 1998, doi:10.1145/290941.291025, where it is the highest cosine. By that the
+    nearest item alone counts, and a higher dial made some lists more alike (for 8 of 100 users of a made world). On
+    ml-100k, at half of the dial, the mean leaves an NDCG@10 of .363 for .328, at a mean cosine of .29 for .21; at equal
+    cosine it leaves .02 more. Not cut at 0, a mean makes lists of two opposite heaps (`benchmarks/diversity.py`).
     """
     if dial <= 0.0:
         return ranked
@@ -32,18 +36,17 @@ def mmr(ranked: Ranked, vectors: Floats, k: int, dial: float) -> Ranked:
     held = ranked.rows > 0
     gain = np.where(held, (1.0 - dial) * _relevance(ranked), -np.inf).astype(np.float32)  # [B, K]
     embedded = vectors[ranked.rows]  # [B, K, D]
-    nearest = np.zeros((size, width), dtype=np.float32)
+    summed = np.zeros((size, width), dtype=np.float32)
     first = np.where(held, ranked.scores, -np.inf)
     everyone = np.arange(size)
     chosen = np.zeros((size, min(k, width)), dtype=np.int64)
     for place in range(chosen.shape[1]):
         # At the dial's end relevance weighs nothing; the first place, which has none above it, goes to the best.
-        best = np.argmax(gain - dial * nearest if place else first, axis=1)
+        best = np.argmax(gain - (dial / place) * summed if place else first, axis=1)
         chosen[:, place] = best
         # Empty places are chosen last and stay what they are; a second choice of one does no harm.
         gain[everyone, best] = -np.inf
-        alike = np.matmul(embedded, embedded[everyone, best][:, :, None])[:, :, 0]
-        nearest = alike if place == 0 else np.maximum(nearest, alike)
+        summed += np.maximum(np.matmul(embedded, embedded[everyone, best][:, :, None])[:, :, 0], 0.0)
     return taken(ranked, _first(chosen, held))
 
 

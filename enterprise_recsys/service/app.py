@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import gc
 import logging
 import os
 from collections.abc import AsyncIterator
@@ -14,11 +16,15 @@ from fastapi import FastAPI
 from enterprise_recsys import artifact
 from enterprise_recsys.errors import ConfigError
 from enterprise_recsys.recommender import Recommender
+from enterprise_recsys.service.counting import Counted
 from enterprise_recsys.service.events import router as events
+from enterprise_recsys.service.explain import router as explain
 from enterprise_recsys.service.gate import BodyLimit, KeyGate, PlainStart
+from enterprise_recsys.service.health import router as health
 from enterprise_recsys.service.items import router as items
 from enterprise_recsys.service.keeping import STATE
 from enterprise_recsys.service.living import Living
+from enterprise_recsys.service.metrics import Metrics, share_between_workers
 from enterprise_recsys.service.problems import handle_problems
 from enterprise_recsys.service.routes import router
 from enterprise_recsys.service.settings import API_KEYS, ARTIFACT, OPEN, Settings, is_loopback
@@ -54,14 +60,16 @@ def create_app(settings: Settings | None = None, recommender: Recommender | None
     )
     app.state.settings = known
     app.state.recommender = recommender
+    metrics = app.state.metrics = Metrics()
     # Without a lifespan (a test, another server's mount) a recommender at hand answers with a store in memory.
-    app.state.living = Living(recommender, MemoryStore(), known.keeping) if recommender is not None else None
-    for one in (router, events, items):
+    app.state.living = Living(recommender, MemoryStore(), known.keeping, metrics) if recommender is not None else None
+    for one in (router, explain, events, items, health):
         app.include_router(one)
     handle_problems(app)
     # Each layer goes around those before it: the key is checked first, then the body's size.
     app.add_middleware(BodyLimit)
     app.add_middleware(KeyGate, settings=known)
+    app.add_middleware(Counted, metrics=metrics)
     app.add_middleware(PlainStart)
     return app
 
@@ -97,6 +105,7 @@ def serve(settings: Settings, host: str = "127.0.0.1", port: int = 8000, *, work
         # A fault is told here, once; workers that fail at their start would be started again and again.
         artifact.opened(settings.artifact / "model", kind="model")
         settings.keeping.opened().close()
+        share_between_workers()
     else:
         app = create_app(settings, Recommender.load(settings.artifact))
     uvicorn.run(
@@ -129,14 +138,25 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.recommender = Recommender.load(settings.artifact)
     if settings.keeping.folder is None:
         logger.warning("%s is not set: events and answers are kept in memory, and end with the process.", STATE)
-    living = app.state.living = Living(app.state.recommender, settings.keeping.opened(), settings.keeping)
+    living = app.state.living = Living(
+        app.state.recommender, settings.keeping.opened(), settings.keeping, app.state.metrics
+    )
     living.follow()
+    _settle()
     following = asyncio.create_task(living.run())
     yield
     following.cancel()
     with suppress(asyncio.CancelledError):
         await following
     living.close()
+
+
+def _settle() -> None:
+    """What is loaded stays: it is kept out of later collections, and what loading left free goes back to the system."""
+    gc.collect()
+    gc.freeze()  # a collection that looks through a million ids would hold up an answer
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)  # glibc alone has it: 30 MB of 100,000 items
 
 
 class _Service(FastAPI):

@@ -99,4 +99,5 @@ async def append_events(message: EventsRequest, living: Alive) -> Response:
     now = time.time_ns() // 1000
     done = await asyncio.wrap_future(living.store.append([one.event(now) for one in message.events]))
     living.follow()
+    living.metrics.events(stored=done.stored, duplicates=done.duplicates, erased=done.erased)
     return answer({"stored": done.stored, "duplicates": done.duplicates, "erased": done.erased})

@@ -12,9 +12,12 @@ from starlette.responses import Response
 
 from enterprise_recsys.errors import UnknownItemError
 from enterprise_recsys.service.messages import Strict, Text, Values
+from enterprise_recsys.service.paths import in_path
 from enterprise_recsys.service.problems import documented
 from enterprise_recsys.service.routes import REFUSALS, Alive, answer
 from enterprise_recsys.state.interface import Row
+
+ITEM, USER = in_path("/v1/items", "item_id"), in_path("/v1/users", "user_id")
 
 router = APIRouter()
 
@@ -58,7 +61,7 @@ class DeletedUserAnswer(BaseModel):
     erased: ErasedRows | None = Field(description="Null where only the features were taken away.")
 
 
-@router.put("/v1/items/{item_id}", response_model=None, responses={200: {"model": ItemAnswer}, **REFUSALS})
+@router.put(ITEM, response_model=None, responses={200: {"model": ItemAnswer}, **REFUSALS})
 async def put_item(item_id: Text, message: FeaturesRequest, living: Alive) -> Response:
     """Hold an item with these features and no others; a new one can be recommended at once."""
     living.changes.check_item(item_id, message.features)
@@ -67,7 +70,7 @@ async def put_item(item_id: Text, message: FeaturesRequest, living: Alive) -> Re
     return answer({"item_id": item_id})
 
 
-@router.patch("/v1/items/{item_id}", response_model=None, responses={200: {"model": ItemAnswer}, **REFUSALS})
+@router.patch(ITEM, response_model=None, responses={200: {"model": ItemAnswer}, **REFUSALS})
 async def patch_item(item_id: Text, message: FeaturesRequest, living: Alive) -> Response:
     """Change some features of an item and keep the others; one that is not known is made."""
     living.changes.check_item(item_id, message.features)
@@ -77,7 +80,9 @@ async def patch_item(item_id: Text, message: FeaturesRequest, living: Alive) -> 
 
 
 @router.delete(
-    "/v1/items/{item_id}", response_model=None, responses={200: {"model": ItemAnswer}, **REFUSALS, **documented(404)}
+    ITEM,
+    response_model=None,
+    responses={200: {"model": ItemAnswer}, **REFUSALS, **documented(404)},
 )
 async def delete_item(item_id: Text, living: Alive) -> Response:
     """Never show an item again, until it is put anew."""
@@ -88,7 +93,7 @@ async def delete_item(item_id: Text, living: Alive) -> Response:
     return answer({"item_id": item_id})
 
 
-@router.put("/v1/users/{user_id}", response_model=None, responses={200: {"model": UserAnswer}, **REFUSALS})
+@router.put(USER, response_model=None, responses={200: {"model": UserAnswer}, **REFUSALS})
 async def put_user(user_id: Text, message: FeaturesRequest, living: Alive) -> Response:
     """Hold these features of a user and no others; what the user did stays."""
     living.changes.check_user(user_id, message.features)
@@ -97,7 +102,7 @@ async def put_user(user_id: Text, message: FeaturesRequest, living: Alive) -> Re
     return answer({"user_id": user_id})
 
 
-@router.patch("/v1/users/{user_id}", response_model=None, responses={200: {"model": UserAnswer}, **REFUSALS})
+@router.patch(USER, response_model=None, responses={200: {"model": UserAnswer}, **REFUSALS})
 async def patch_user(user_id: Text, message: FeaturesRequest, living: Alive) -> Response:
     """Change some features of a user and keep the others."""
     living.changes.check_user(user_id, message.features)
@@ -106,7 +111,7 @@ async def patch_user(user_id: Text, message: FeaturesRequest, living: Alive) -> 
     return answer({"user_id": user_id})
 
 
-@router.delete("/v1/users/{user_id}", response_model=None, responses={200: {"model": DeletedUserAnswer}, **REFUSALS})
+@router.delete(USER, response_model=None, responses={200: {"model": DeletedUserAnswer}, **REFUSALS})
 async def delete_user(user_id: Text, query: Annotated[DeleteUserQuery, Query()], living: Alive) -> Response:
     """Take a user's features away; with `erase=true` all that is known: events, answers, features, history."""
     if not query.erase:

@@ -16,6 +16,7 @@ from enterprise_recsys.changing import Changes
 from enterprise_recsys.errors import BusyError, ConfigError, StoreError
 from enterprise_recsys.recommender import Recommender
 from enterprise_recsys.service.keeping import Keeping
+from enterprise_recsys.service.metrics import Metrics
 from enterprise_recsys.state.interface import Change, Slate, Store, digest_of
 
 logger = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ class Living:
         recommender: what answers.
         store: what is known besides the model.
         keeping: how long, and how much is explored.
+        metrics: counts what happens; None = of its own.
         generator: draws what is explored; None = seeded by the operating system.
     """
 
@@ -42,11 +44,13 @@ class Living:
         recommender: Recommender,
         store: Store,
         keeping: Keeping,
+        metrics: Metrics | None = None,
         generator: np.random.Generator | None = None,
     ) -> None:
         self.recommender, self.store, self.keeping = recommender, store, keeping
+        self.metrics = metrics or Metrics()
         self.generator = generator or np.random.default_rng()
-        self.lost = 0
+        self.lost = self._told_lost = 0
         self._seen = 0
         self._waiting: deque[Slate] = deque(maxlen=MOST_BUFFERED)
         self._erased: dict[str, str] = {}
@@ -163,6 +167,11 @@ class Living:
         if error is not None:
             self.lost += count
             logger.error("%d answers are not in the slate log: %s", count, error)
+
+    def queue(self) -> tuple[int, int]:
+        """How many answers wait for the store, and how many were lost since this was last asked."""
+        lost, self._told_lost = self.lost - self._told_lost, self.lost
+        return len(self._waiting), lost
 
     def served(self, user_id: str, surface: str, since: int) -> list[str]:
         """Items shown to a user on a surface since a moment (microseconds), also what is not written yet."""

@@ -105,24 +105,34 @@ class SimpleQuery(Strict):
     fields: Fields = []
 
 
-class RecommendRequest(Strict):
+class Asking(Strict):
     """Who asks, and what is known of them right now."""
 
     user_id: Text | None = Field(None, description="Outside id of the user; null or unknown is fine.")
-    k: Annotated[Count, Field(strict=True)] = 10
     history: list[Text] | None = Field(
         None, max_length=MOST_EVENTS, description="Item ids, oldest first. Null: what the service knows of the user."
     )
     user_features: Values | None = Field(None, description="Features of the user; they win over stored ones.")
     context: Values | None = Field(None, description="Features of this moment: device, hour, place.")
+    diversity: Dial | None = None
+
+
+class Wanting(Asking):
+    """And what the list must hold to."""
+
+    k: Annotated[Count, Field(strict=True)] = 10
     filter: Filter | None = None
     include: list[Text] = Field(
         [], max_length=MOST_VALUES, description="Item ids that must appear, as far as filter and exclude allow them."
     )
     exclude: list[Text] = Field([], max_length=MOST_EVENTS, description="Item ids that must not appear.")
     exclude_seen: Annotated[bool, Field(strict=True)] = Field(True, description="Leave out the items of the history.")
-    diversity: Dial | None = None
     rules: list[Text] = Field([], max_length=MOST_VALUES, description="Names of configured rules to apply.")
+
+
+class RecommendRequest(Wanting):
+    """A list for somebody, known or not."""
+
     reasons: Annotated[bool, Field(strict=True)] = Field(
         False, description="Tell what moved each item: rules, features, past items."
     )
@@ -136,6 +146,12 @@ class RecommendRequest(Strict):
     )
 
 
+class ExplainRequest(Wanting):
+    """One item of somebody's list, or one that is not in it."""
+
+    item_id: Text
+
+
 class SimilarRequest(Strict):
     """Which item, and how many like it."""
 
@@ -145,17 +161,10 @@ class SimilarRequest(Strict):
     fields: Fields = []
 
 
-class RankRequest(Strict):
+class RankRequest(Asking):
     """A list, and whom it should suit."""
 
-    user_id: Text | None = Field(None, description="Outside id of the user; null or unknown is fine.")
     items: list[Text] = Field(max_length=MOST_ITEMS, description="Item ids, in any order; each is answered once.")
-    history: list[Text] | None = Field(
-        None, max_length=MOST_EVENTS, description="Item ids, oldest first. Null: what the service knows of the user."
-    )
-    user_features: Values | None = Field(None, description="Features of the user; they win over stored ones.")
-    context: Values | None = Field(None, description="Features of this moment: device, hour, place.")
-    diversity: Dial | None = None
     fields: Fields = []
 
 
@@ -172,6 +181,9 @@ class Item(BaseModel):
 class ShownItem(Item):
     """One place of a list that is in the slate log."""
 
+    sources: list[str] = Field(
+        description="What brought it: two_tower, neighbours, trending, popular ...; empty: a rule."
+    )
     propensity: float = Field(description="The chance, before the draw, that this item would stand here; 1 = certain.")
 
 
@@ -182,55 +194,60 @@ class SimpleAnswer(BaseModel):
     recommendations: list[Item]
 
 
-class SimilarAnswer(BaseModel):
-    """Items that resemble one item."""
+class ListAnswer(BaseModel):
+    """A list; it stands in the slate log."""
 
     recommendation_id: str = Field(description="Names this answer; events that follow it carry it.")
-    item_id: str
     items: list[ShownItem]
-    model_version: str
-    took_ms: float
-
-
-class PopularAnswer(BaseModel):
-    """What is taken most, by anybody."""
-
-    items: list[Item]
-    model_version: str
-    took_ms: float
-
-
-class PersonalAnswer(BaseModel):
-    """A list, and how much of it is personal."""
-
-    user_id: str | None
-    items: list[Item]
     fallback_level: int = Field(
         description="0 = personal; 1 = user unknown to the model, answered from the history or features given; "
         "2 = nothing known: popular items."
     )
     model_version: str
-    took_ms: float = Field(description="Milliseconds inside the recommender, without HTTP.")
+    took_ms: dict[str, float] = Field(description="Milliseconds of each stage, and `total`, without HTTP.")
 
 
-class RecommendAnswer(PersonalAnswer):
-    """A page of a list; it stands in the slate log."""
+class SimilarAnswer(ListAnswer):
+    """Items that resemble one item."""
 
-    recommendation_id: str = Field(description="Names this answer; events that follow it carry it.")
-    items: list[ShownItem]  # type: ignore[assignment]
+    item_id: str
+
+
+class PopularAnswer(ListAnswer):
+    """What is taken most, by anybody."""
+
+
+class RecommendAnswer(ListAnswer):
+    """A page of a list."""
+
+    user_id: str | None
     next_cursor: str | None = Field(description="Asks for the page after this one; null where the list ends.")
 
 
-class RankAnswer(PersonalAnswer):
+class RankAnswer(ListAnswer):
     """The given items in the order that suits the user."""
 
+    user_id: str | None
     unknown: list[str] = Field(description="Given ids that the catalogue does not hold.")
 
 
-class Health(BaseModel):
-    """Whether the service is alive or ready."""
+class ExplainAnswer(BaseModel):
+    """Where an item stands in the list that the same request would get."""
 
-    status: str
+    item_id: str
+    status: Literal[
+        "shown", "unknown", "deleted", "excluded", "seen", "filtered", "ruled_out", "not_a_candidate", "outranked"
+    ]
+    sentence: str = Field(description="The status in words.")
+    fallback_level: int
+    model_version: str
+    rank: int | None = Field(description="Place in the list; null: not in it.")
+    sources: list[str] = Field(description="What brought it among the candidates.")
+    nearest: int | None = Field(description="Place among all items by likeness to the user; null: nobody is known.")
+    ranked: int | None = Field(description="Place among the candidates by score, before rules and diversity.")
+    score: float | None
+    needed: float | None = Field(description="Score of the list's last item.")
+    reasons: list[str] = Field(description="Rules, diversity and pins that moved it.")
 
 
 class Problem(BaseModel):

@@ -31,7 +31,7 @@ FILTER_HINT = (
 # status -> (last part of `type`, hint) for faults that no handler below knows better.
 KINDS: dict[int, tuple[str, str]] = {
     400: ("unreadable", "Send valid JSON in UTF-8, nested a few levels at most."),
-    404: ("unknown-route", "The routes are listed at /docs. An id that holds a slash goes into POST /v1/recommend."),
+    404: ("unknown-route", "The routes are listed at /docs; an id in a path is percent-encoded (`a%2Fb`)."),
     405: ("wrong-method", "The `Allow` header names the methods of this route; /docs lists all routes."),
     413: ("too-large", f"A body holds at most {LARGEST_BODY_BYTES} bytes; send fewer or shorter values."),
     422: ("invalid", SHAPE_HINT),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -15,7 +14,6 @@ from enterprise_recsys.errors import NotFittedError
 from enterprise_recsys.recommender import Recommender
 from enterprise_recsys.service.living import Living
 from enterprise_recsys.service.messages import (
-    Health,
     PopularAnswer,
     PopularQuery,
     RankAnswer,
@@ -30,12 +28,15 @@ from enterprise_recsys.service.messages import (
     TrendingQuery,
     Value,
 )
+from enterprise_recsys.service.paths import in_path
 from enterprise_recsys.service.problems import documented
-from enterprise_recsys.service.slates import Page
+from enterprise_recsys.service.slates import Page, Shown
 
 # An answer is for one person: no cache between us and them may keep it.
 PRIVATE = {"Cache-Control": "no-store"}
 REFUSALS = documented(400, 401, 403, 413, 422, 500, 503)
+
+_LOGGED = ("propensity", "sources")
 
 router = APIRouter()
 
@@ -69,14 +70,14 @@ Alive = Annotated[Living, Depends(living_of)]
 
 
 # `response_model=None` and a ready-made Response: validating our own answer again would cost more than making it.
-@router.get("/recommend/{user_id}", response_model=None, responses={200: {"model": SimpleAnswer}, **REFUSALS})
+@router.get(in_path("/recommend", "user_id"), response_model=None, responses={200: {"model": SimpleAnswer}, **REFUSALS})
 async def recommend_simple(user_id: Text, query: Annotated[SimpleQuery, Query()], living: Alive) -> Response:
     """Items for a user, best first. Headers: `X-Recommendation-Id`, `X-Fallback-Level` and `X-Model-Version`."""
     page = Page(living, user_id, query.k, "home")
     found = living.recommender.recommend(user_id, page.depth, fields=query.fields)
     shown = page.shown(found)
     # This route's body is fixed: no propensity in it.
-    items = [{name: value for name, value in item.items() if name != "propensity"} for item in shown.items]
+    items = [{name: value for name, value in item.items() if name not in _LOGGED} for item in shown.items]
     headers = {
         "X-Recommendation-Id": shown.recommendation_id,
         "X-Fallback-Level": str(found.fallback_level),
@@ -89,7 +90,6 @@ async def recommend_simple(user_id: Text, query: Annotated[SimpleQuery, Query()]
 @router.post("/v1/recommend", response_model=None, responses={200: {"model": RecommendAnswer}, **REFUSALS})
 async def recommend(message: RecommendRequest, living: Alive) -> Response:
     """Items for a user, known or not, from what is stored and what the request tells."""
-    start = time.perf_counter()
     page = Page(
         living,
         message.user_id,
@@ -102,8 +102,8 @@ async def recommend(message: RecommendRequest, living: Alive) -> Response:
         message.user_id,
         page.depth,
         history=message.history,
-        user_features=_given(message.user_features),
-        context=_given(message.context),
+        user_features=given(message.user_features),
+        context=given(message.context),
         filter=message.filter,
         include=message.include,
         exclude=[*message.exclude, *page.exclude],
@@ -114,45 +114,39 @@ async def recommend(message: RecommendRequest, living: Alive) -> Response:
         fields=message.fields,
     )
     shown = page.shown(found)
-    return answer(
-        {
-            "recommendation_id": shown.recommendation_id,
-            **_personal(message.user_id, found, start),
-            "items": shown.items,
-            "next_cursor": shown.next_cursor,
-        }
-    )
+    return answer({"user_id": message.user_id, **_told(found, shown), "next_cursor": shown.next_cursor})
 
 
 @router.post("/v1/rank", response_model=None, responses={200: {"model": RankAnswer}, **REFUSALS})
-async def rank(message: RankRequest, recommender: Ready) -> Response:
+async def rank(message: RankRequest, living: Alive) -> Response:
     """Given items in the order that suits a user; ids that the catalogue does not hold are told."""
-    start = time.perf_counter()
-    found = recommender.rank(
+    found = living.recommender.rank(
         message.user_id,
         message.items,
         history=message.history,
-        user_features=_given(message.user_features),
-        context=_given(message.context),
+        user_features=given(message.user_features),
+        context=given(message.context),
         diversity=message.diversity,
         fields=message.fields,
     )
-    return answer({**_personal(message.user_id, found, start), "unknown": found.unknown})
+    shown = Page(living, message.user_id, len(found), "rank", route="rank").shown(found)
+    return answer({"user_id": message.user_id, **_told(found, shown), "unknown": found.unknown})
 
 
 @router.get("/v1/popular", response_model=None, responses={200: {"model": PopularAnswer}, **REFUSALS})
-async def popular(query: Annotated[PopularQuery, Query()], recommender: Ready) -> Response:
+async def popular(query: Annotated[PopularQuery, Query()], living: Alive) -> Response:
     """What was taken most of all time, by anybody; scores are shares of the largest count."""
-    start = time.perf_counter()
-    return answer(_common(recommender.popular_items(query.k, filter=query.filter, fields=query.fields), start))
+    page = Page(living, None, query.k, "popular", route="popular")
+    found = living.recommender.popular_items(page.depth, filter=query.filter, fields=query.fields)
+    return answer(_told(found, page.shown(found)))
 
 
 @router.get("/v1/trending", response_model=None, responses={200: {"model": PopularAnswer}, **REFUSALS})
-async def trending(query: Annotated[TrendingQuery, Query()], recommender: Ready) -> Response:
+async def trending(query: Annotated[TrendingQuery, Query()], living: Alive) -> Response:
     """What was taken most in the last 1, 7 or 30 days, by anybody."""
-    start = time.perf_counter()
-    found = recommender.trending_items(query.k, days=query.days, filter=query.filter, fields=query.fields)
-    return answer(_common(found, start))
+    page = Page(living, None, query.k, "trending", route="trending")
+    found = living.recommender.trending_items(page.depth, days=query.days, filter=query.filter, fields=query.fields)
+    return answer(_told(found, page.shown(found)))
 
 
 @router.post(
@@ -160,30 +154,9 @@ async def trending(query: Annotated[TrendingQuery, Query()], recommender: Ready)
 )
 async def similar(message: SimilarRequest, living: Alive) -> Response:
     """Items that resemble an item, most alike first."""
-    start = time.perf_counter()
-    page = Page(living, None, message.k, f"similar:{message.item_id}")
+    page = Page(living, None, message.k, f"similar:{message.item_id}", route="similar")
     found = living.recommender.similar_items(message.item_id, page.depth, filter=message.filter, fields=message.fields)
-    shown = page.shown(found)
-    return answer(
-        {
-            "recommendation_id": shown.recommendation_id,
-            "item_id": message.item_id,
-            **_common(found, start),
-            "items": shown.items,
-        }
-    )
-
-
-@router.get("/health/live", response_model=None, responses={200: {"model": Health}})
-async def live() -> Response:
-    """Whether the process answers; a container that fails this is to be restarted."""
-    return answer({"status": "live"})
-
-
-@router.get("/health/ready", response_model=None, responses={200: {"model": Health}, **documented(503)})
-async def ready(recommender: Ready) -> Response:
-    """Whether an artifact is loaded; a container that fails this is to get no traffic."""
-    return answer({"status": "ready"})
+    return answer({"item_id": message.item_id, **_told(found, page.shown(found))})
 
 
 def answer(content: Mapping[str, object], headers: Mapping[str, str] | None = None) -> Response:
@@ -192,18 +165,17 @@ def answer(content: Mapping[str, object], headers: Mapping[str, str] | None = No
     return Response(body, headers={**PRIVATE, **(headers or {})}, media_type="application/json")
 
 
-def _common(found: Recommendations, start: float) -> dict[str, object]:
-    return {"items": found, "model_version": found.model_version, "took_ms": _milliseconds_since(start)}
-
-
-def _personal(user_id: str | None, found: Recommendations, start: float) -> dict[str, object]:
-    return {"user_id": user_id, "fallback_level": found.fallback_level, **_common(found, start)}
-
-
-def _given(values: Mapping[str, Value] | None) -> dict[str, object] | None:
+def given(values: Mapping[str, Value] | None) -> dict[str, object] | None:
     """Features without those that are null: null is JSON's way to leave a value out."""
     return None if values is None else {name: value for name, value in values.items() if value is not None}
 
 
-def _milliseconds_since(start: float) -> float:
-    return round((time.perf_counter() - start) * 1000, 3)
+def _told(found: Recommendations, shown: Shown) -> dict[str, object]:
+    """What every answer with a list tells."""
+    return {
+        "recommendation_id": shown.recommendation_id,
+        "items": shown.items,
+        "fallback_level": found.fallback_level,
+        "model_version": found.model_version,
+        "took_ms": found.took_ms,
+    }

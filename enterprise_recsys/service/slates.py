@@ -23,7 +23,7 @@ class Shown:
 
     Attributes:
         recommendation_id: its name, for the events that follow it.
-        items: what is shown, `rank` counted on from the pages before, each with its `propensity`.
+        items: what is shown, `rank` counted on from the pages before, each with its `sources` and `propensity`.
         next_cursor: for the page after it; None where the list ends.
     """
 
@@ -42,6 +42,7 @@ class Page:
         surface: where it is shown; each has a memory and a log of its own.
         cursor: of the page before; None = the first page.
         exclude_served: leave out what the user was shown on this surface in the last SERVED_S.
+        route: what is counted; a surface is the client's word, of which there may be any number.
 
     Raises:
         ConfigError: the cursor is damaged, or was given for another user or surface.
@@ -56,7 +57,9 @@ class Page:
         *,
         cursor: str | None = None,
         exclude_served: bool = False,
+        route: str = "recommend",
     ) -> None:
+        self._route = route
         self._living, self._user_id, self._k, self._surface = living, user_id, k, surface
         self._before = opened(cursor, user_id, surface, living.store.secret) if cursor is not None else []
         self.exclude = list(self._before)
@@ -85,13 +88,14 @@ class Page:
             propensities = [1.0] * len(places)
         first = len(self._before) + 1
         items = [
-            {**found[place], "rank": first + position, "propensity": propensity}
+            {**found[place], "rank": first + position, "sources": found.sources[place], "propensity": propensity}
             for position, (place, propensity) in enumerate(zip(places, propensities, strict=True))
         ]
         ids = [str(item["item_id"]) for item in items]
         name = secrets.token_hex(12)
-        self._living.log(self._slate(name, found, first, ids, items, propensities))
+        self._living.log(self._slate(name, found, first, ids, items, propensities, places))
         is_last = len(ids) < self._k
+        self._living.metrics.answered(self._route, found.fallback_level, found.took_ms, is_short=is_last)
         secret = self._living.store.secret
         cursor = None if is_last else sealed([*self._before, *ids], self._user_id, self._surface, secret)
         return Shown(name, items, cursor)
@@ -104,6 +108,7 @@ class Page:
         ids: Sequence[str],
         items: Sequence[dict[str, object]],
         propensities: Sequence[float],
+        places: Sequence[int],
     ) -> Slate:
         return Slate(
             name,
@@ -116,4 +121,5 @@ class Page:
             tuple(ids),
             tuple(float(str(item["score"])) for item in items),
             tuple(propensities),
+            tuple(",".join(found.sources[place]) for place in places),
         )

@@ -51,6 +51,7 @@ class Slate:
         items: [K] ids in the order shown.
         scores: [K].
         propensities: [K] the chance, before the draw, that this item would stand at this place; in (0, 1].
+        sources: [K] what brought each item (`two_tower` ...); "" = a rule or the request itself. () = not told.
     """
 
     recommendation_id: str
@@ -63,6 +64,7 @@ class Slate:
     items: tuple[str, ...]
     scores: tuple[float, ...]
     propensities: tuple[float, ...]
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -283,11 +283,11 @@ def _slate_values(slate: Slate) -> tuple[object, ...]:
         slate.model_version,
         slate.fallback_level,
         slate.first,
-        orjson.dumps([slate.items, slate.scores, slate.propensities]),
+        orjson.dumps([slate.items, slate.scores, slate.propensities, slate.sources]),
     )
 
 
 def _slate(row: sqlite3.Row) -> Slate:
     _, answer_id, user_id, surface, time, version, level, first, shown = row
-    items, scores, propensities = (tuple(one) for one in orjson.loads(shown))
-    return Slate(answer_id, user_id, surface, time, version, level, first, items, scores, propensities)
+    columns = [tuple(one) for one in orjson.loads(shown)]  # answers of an older store tell no sources
+    return Slate(answer_id, user_id, surface, time, version, level, first, *columns)

@@ -65,7 +65,7 @@ def test_an_empty_log_is_an_empty_file(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "live", sync="normal")
     assert log.written(store, tmp_path / "out.parquet") == (0, 0, 0)
     store.close()
-    assert pl.read_parquet(tmp_path / "out.parquet").shape == (0, 13)
+    assert pl.read_parquet(tmp_path / "out.parquet").shape == (0, 14)
 
 
 def test_a_folder_without_a_store_is_refused(tmp_path: Path) -> None:

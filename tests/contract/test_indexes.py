@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import faiss
 import numpy as np
 import pytest
 
@@ -53,7 +54,7 @@ def test_search_agrees_with_brute_force(name: str, tmp_path: Path) -> None:
         for row, out in enumerate(left_out):
             scores[row, out] = -np.inf
         expected = np.argsort(-scores, axis=1)[:, :10]
-        assert (found.rows == expected).mean() > (0.999 if name == "exact" else 0.95)
+        assert (found.rows == expected).mean() > (0.999 if name in ("exact", "auto") else 0.95)
         # 16-bit numbers of a unit vector are off by 2^-12 at most, and so is a product of two by a few of these.
         tolerance = 1e-3 if name == "ivf" else 1e-5
         assert np.allclose(found.scores, np.take_along_axis(scores, found.rows, axis=1), atol=tolerance)
@@ -97,9 +98,7 @@ def test_a_filter_and_what_is_left_out_hold_together(build: Callable[[np.ndarray
     assert (np.sort(found, axis=1) == [0, 0, 0, 0, 0, 35, 36, 37, 38, 39]).all()
 
 
-def test_added_changed_and_removed_items_are_found_as_they_now_are(
-    build: Callable[[np.ndarray], Index], tmp_path: Path
-) -> None:
+def test_added_changed_and_removed_items_are_found_as_they_now_are(build: Callable[[np.ndarray], Index]) -> None:
     now = np.concatenate([VECTORS, _vectors(21, seed=5)[1:]])
     before = build(VECTORS)
     index = before.add(np.arange(ITEMS, ITEMS + 20), now[ITEMS:])
@@ -107,15 +106,13 @@ def test_added_changed_and_removed_items_are_found_as_they_now_are(
     index = index.add(np.array([7]), now[[7]]).remove(np.array([3, 4, ITEMS + 1, 10_000]))
     alive = np.ones(len(now), dtype=bool)
     alive[[0, 3, 4, ITEMS + 1]] = False
-    index.save(tmp_path / "index.faiss")
-    for tried in (index, Index.load(tmp_path / "index.faiss")):
-        assert (len(tried), tried.size) == (ITEMS - 1 + 20 - 3, ITEMS + 20)
-        found = tried.search(QUERIES, 30, *NOTHING_LEFT_OUT).rows
-        assert alive[found].all() and _recall(found, _brute(now, 30, alive)) >= 0.99
-        mask = np.random.default_rng(4).random(len(now)) < 0.2
-        filtered = tried.search(QUERIES, 30, *NOTHING_LEFT_OUT, Allowed(mask & (np.arange(len(now)) > 0))).rows
-        assert _recall(filtered, _brute(now, 30, mask & alive)) >= 0.99
-        assert (alive & mask)[filtered[filtered > 0]].all()
+    assert (len(index), index.size) == (ITEMS - 1 + 20 - 3, ITEMS + 20)
+    found = index.search(QUERIES, 30, *NOTHING_LEFT_OUT).rows
+    assert alive[found].all() and _recall(found, _brute(now, 30, alive)) >= 0.99
+    mask = np.random.default_rng(4).random(len(now)) < 0.2
+    filtered = index.search(QUERIES, 30, *NOTHING_LEFT_OUT, Allowed(mask & (np.arange(len(now)) > 0))).rows
+    assert _recall(filtered, _brute(now, 30, mask & alive)) >= 0.99
+    assert (alive & mask)[filtered[filtered > 0]].all()
     assert (before.search(QUERIES, 500, *NOTHING_LEFT_OUT).rows != ITEMS).all(), "a snapshot never changes"
 
 
@@ -139,3 +136,17 @@ def test_a_file_that_is_no_index_is_refused(tmp_path: Path) -> None:
     (tmp_path / "index.faiss").write_bytes(b"not an index at all")
     with pytest.raises(ArtifactError, match="is no index that FAISS can read"):
         Index.load(tmp_path / "index.faiss")
+
+
+def test_a_changed_index_is_not_saved(tmp_path: Path) -> None:
+    index = INDEXES["exact"](VECTORS)
+    for changed in (index.remove(np.array([3])), index.add(np.array([ITEMS]), VECTORS[[1]])):
+        with pytest.raises(ArtifactError, match="Save before changing items"):
+            changed.save(tmp_path / "index.faiss")
+    assert not list(tmp_path.iterdir())
+
+
+def test_auto_is_exact_for_few_items_and_cells_for_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(INDEXES["auto"](VECTORS).base, faiss.IndexFlatIP)
+    monkeypatch.setattr("enterprise_recsys.engine.indexes.AUTO_EXACT", ITEMS - 2)
+    assert isinstance(INDEXES["auto"](VECTORS).base, faiss.IndexIVF)

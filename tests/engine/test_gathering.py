@@ -5,7 +5,7 @@ import pytest
 
 from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.engine import neighbours
-from enterprise_recsys.engine.gathering import Asked, Quotas, gather, quotas
+from enterprise_recsys.engine.gathering import Asked, Quotas, Taken, gather, quotas
 from enterprise_recsys.engine.indexes import Allowed, exact
 from enterprise_recsys.engine.neighbours import Neighbours
 from enterprise_recsys.records import Ranked
@@ -135,3 +135,14 @@ def test_candidates_over_a_catalogue_that_has_grown_are_those_of_each_request_al
         alone = gather(queries[[place]], vectors, search, near, wanted, one)
         assert alone.rows[0].tolist() == found.rows[place].tolist()
         assert np.array_equal(alone.said[0], found.said[place])
+
+
+def test_what_is_taken_is_the_same_in_a_mask_and_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    masked = Taken(50)
+    monkeypatch.setattr("enterprise_recsys.engine.gathering._MASKED", 10)
+    ordered, keys = Taken(50), np.arange(50).reshape(5, 10)
+    assert not ordered.holds(keys).any()
+    for taken in (masked, ordered):
+        taken.add(np.array([7, 3, 3]))
+        taken.add(np.array([49]))
+        assert np.flatnonzero(taken.holds(keys)).tolist() == [3, 7, 49]

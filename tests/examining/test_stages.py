@@ -114,7 +114,8 @@ def test_a_second_stage_that_knows_the_answer_helps_and_reaches_the_ceiling(
     answers = set(zip(recommender.engine.processor.users.rows(exam.user_ids)[owners], exam.truth.items, strict=True))
 
     def knows(columns):
-        pairs = zip(columns["user_id"].tolist(), columns["item_id"].tolist(), strict=True)
+        users = np.repeat(columns["user_id"], len(columns["item_id"]) // len(columns["user_id"]))
+        pairs = zip(users.tolist(), columns["item_id"].tolist(), strict=True)
         return np.array([float(pair in answers) for pair in pairs])
 
     figures = with_ranker(trainer, knows).evaluate(test, baselines=False)

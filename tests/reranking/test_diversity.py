@@ -16,14 +16,15 @@ def ranked(rows: list[int], scores: list[float]) -> Ranked:
 
 def test_at_half_the_dial_the_twin_of_the_best_stands_behind_what_is_different() -> None:
     # Relevance 1, 0.75, 0.25, 0. After row 1: row 2 gives 0.5*0.75 - 0.5 = -0.125, row 3 0.125, row 4 -0.354.
-    # After row 3: row 2 -0.125 again, row 4 -0.354.
+    # After row 3: row 2 0.5*0.75 - 0.5*(1 + 0)/2 = 0.125, row 4 -0.354.
     found = mmr(ranked([1, 2, 3, 4], [0.9, 0.8, 0.6, 0.5]), VECTORS, 4, 0.5)
     assert found.rows.tolist() == [[1, 3, 2, 4]]
     assert found.scores[0].tolist() == pytest.approx([0.9, 0.6, 0.8, 0.5])
 
 
 def test_at_the_end_of_the_dial_only_difference_counts() -> None:
-    assert mmr(ranked([2, 1, 4, 3], [0.9, 0.8, 0.6, 0.5]), VECTORS, 3, 1.0).rows.tolist() == [[2, 3, 4, 1]]
+    # After rows 2 and 3 the mean cosine is (1 + 0) / 2 for row 1, and sqrt(0.5) for row 4.
+    assert mmr(ranked([2, 4, 1, 3], [0.9, 0.8, 0.6, 0.5]), VECTORS, 3, 1.0).rows.tolist() == [[2, 3, 1, 4]]
 
 
 @pytest.mark.parametrize("name", sorted(DIVERSIFIERS))
@@ -56,7 +57,8 @@ def test_every_choice_is_the_best_of_what_is_left() -> None:
             while len(chosen) < 10:
                 left = [one for one in candidates.tolist() if one not in chosen]
                 gains = [
-                    (1 - dial) * relevance[one] - dial * max(vectors[one] @ vectors[other] for other in chosen)
+                    (1 - dial) * relevance[one]
+                    - dial * np.mean([max(vectors[one] @ vectors[other], 0.0) for other in chosen])
                     for one in left
                 ]
                 chosen.append(left[int(np.argmax(gains))])

@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from starlette.types import Message, Scope
 
 from enterprise_recsys.errors import ConfigError, UnknownItemError
+from enterprise_recsys.explaining import Explanation, explain
 from enterprise_recsys.recommender import Recommender
 from enterprise_recsys.service.app import create_app
 from enterprise_recsys.service.settings import Settings
@@ -27,6 +28,8 @@ class FakeAnswers(list[dict[str, object]]):
         super().__init__(items)
         self.fallback_level = fallback_level
         self.unknown: list[str] = []
+        self.sources = [["two_tower"] for _ in items]
+        self.took_ms = {"retrieve": 0.5, "total": 0.75}
         self.model_version = model_version
 
 
@@ -126,6 +129,19 @@ class FakeChanges:
 def with_fake_changes(app: FastAPI) -> FastAPI:
     app.state.living.changes = FakeChanges()
     return app
+
+
+@pytest.fixture(autouse=True)
+def explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fake recommender's lists are explained by what was asked; real ones as ever."""
+
+    def told(recommender: object, user_id: str | None, item_id: str, k: int = 10, **asked: object) -> Explanation:
+        if not isinstance(recommender, FakeRecommender):
+            return explain(cast(Recommender, recommender), user_id, item_id, k, **asked)  # type: ignore[arg-type]
+        asked = {name: value for name, value in {**asked, "k": k}.items() if value not in (None, [], True)}
+        return Explanation(item_id, "excluded", f"told of {asked}", 0, recommender.model_version)
+
+    monkeypatch.setattr("enterprise_recsys.service.explain.explain", told)
 
 
 @pytest.fixture

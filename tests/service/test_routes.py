@@ -5,15 +5,20 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 
+from fastapi import FastAPI
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from enterprise_recsys.recommender import Recommender
 from enterprise_recsys.service.events import router as events
+from enterprise_recsys.service.explain import router as explain
+from enterprise_recsys.service.health import router as health
 from enterprise_recsys.service.items import router as items
 from enterprise_recsys.service.routes import router
 
 Check = Callable[[str, bytes, int], dict[str, object]]
+STAGES = {"retrieve": 0.5, "total": 0.75}
+LOGGED = {"sources": ["two_tower"], "propensity": 1.0}
 FIRST_TWO = [{"item_id": "i1", "score": 1.0, "rank": 1}, {"item_id": "i2", "score": 0.5, "rank": 2}]
 
 
@@ -76,14 +81,14 @@ def test_recommend_passes_on_every_field(client: TestClient, calls: list[dict[st
     assert answer.status_code == 200
     assert calls == [{**message, "user_features": {"age": 30}}]
     body = answer.json()
-    assert body.pop("took_ms") >= 0
+    assert body.pop("took_ms") == STAGES
     assert len(body.pop("recommendation_id")) == 24 and body.pop("next_cursor")
     assert body == {
         "user_id": "u",
         "items": [
-            {"item_id": "i2", "score": 1.0, "rank": 1, "title": "I2", "propensity": 1.0},
-            {"item_id": "i3", "score": 0.5, "rank": 2, "title": "I3", "propensity": 1.0},
-            {"item_id": "i4", "score": 1 / 3, "rank": 3, "title": "I4", "propensity": 1.0},
+            {"item_id": "i2", "score": 1.0, "rank": 1, "title": "I2", **LOGGED},
+            {"item_id": "i3", "score": 0.5, "rank": 2, "title": "I3", **LOGGED},
+            {"item_id": "i4", "score": 1 / 3, "rank": 3, "title": "I4", **LOGGED},
         ],
         "fallback_level": 1,
         "model_version": "v7",
@@ -98,11 +103,12 @@ def test_recommend_needs_nothing(client: TestClient) -> None:
 
 def test_similar_gives_the_others(client: TestClient) -> None:
     body = client.post("/v1/similar", json={"item_id": "i1", "k": 1, "fields": ["title"]}).json()
-    assert body.pop("took_ms") >= 0
+    assert body.pop("took_ms") == STAGES
     assert len(body.pop("recommendation_id")) == 24
     assert body == {
         "item_id": "i1",
-        "items": [{"item_id": "i2", "score": 1.0, "rank": 1, "title": "I2", "propensity": 1.0}],
+        "fallback_level": 0,
+        "items": [{"item_id": "i2", "score": 1.0, "rank": 1, "title": "I2", **LOGGED}],
         "model_version": "v7",
     }
 
@@ -112,19 +118,29 @@ def test_rank_orders_the_given_items_and_tells_the_unknown_ones(
 ) -> None:
     message = {"user_id": "42", "items": ["i2", "zz", "i1"], "history": ["i5"], "context": {"device": "tv"}}
     body = client.post("/v1/rank", json={**message, "diversity": 0.5, "user_features": {"age": 3}}).json()
-    assert body.pop("took_ms") >= 0
-    assert body == {"user_id": "42", "fallback_level": 0, "model_version": "v7", "items": FIRST_TWO, "unknown": ["zz"]}
+    assert body.pop("took_ms") == STAGES
+    assert len(body.pop("recommendation_id")) == 24
+    assert body == {
+        "user_id": "42",
+        "fallback_level": 0,
+        "model_version": "v7",
+        "items": [{**item, **LOGGED} for item in FIRST_TWO],
+        "unknown": ["zz"],
+    }
     assert calls == [{**message, "diversity": 0.5, "user_features": {"age": 3}, "fields": []}]
 
 
 def test_popular_and_trending_pass_on_the_query(client: TestClient, calls: list[dict[str, object]]) -> None:
     body = client.get("/v1/popular?k=2&filter=year%20%3E%3D%201990&fields=title").json()
     assert [item["item_id"] for item in body["items"]] == ["i1", "i2"] and set(body) == {
+        "recommendation_id",
         "items",
+        "fallback_level",
         "model_version",
         "took_ms",
     }
-    assert client.get("/v1/trending?k=2&days=30").json()["items"] == FIRST_TWO
+    found = client.get("/v1/trending?k=2&days=30").json()["items"]
+    assert found == [{**item, **LOGGED} for item in FIRST_TWO]
     client.get("/v1/trending")
     assert calls == [
         {"k": 2, "filter": "year >= 1990", "fields": ["title"]},
@@ -147,6 +163,35 @@ def test_a_wrong_filter_is_a_problem_with_an_example_as_its_hint(client: TestCli
     assert "genres contains 'Drama'" in str(told["hint"])
 
 
+def test_explain_passes_on_the_message_and_tells_all_that_is_known(client: TestClient) -> None:
+    body = client.post("/v1/explain", json={"user_id": "42", "item_id": "i1", "k": 3, "exclude": ["i1"]}).json()
+    assert body == {
+        "item_id": "i1",
+        "status": "excluded",
+        "sentence": "told of {'exclude': ['i1'], 'k': 3}",
+        "fallback_level": 0,
+        "model_version": "v7",
+        "rank": None,
+        "sources": [],
+        "nearest": None,
+        "ranked": None,
+        "score": None,
+        "needed": None,
+        "reasons": [],
+    }
+
+
+def test_an_id_with_a_slash_is_one_id(client: TestClient, calls: list[dict[str, object]]) -> None:
+    assert client.get("/recommend/a%2Fb?k=1").json()["user_id"] == "a/b"
+    assert client.get("/recommend/a/b?k=1").json()["user_id"] == "a/b"
+    assert client.put("/v1/items/films%2F7", json={"features": {}}).json() == {"item_id": "films/7"}
+    assert client.delete("/v1/users/x%2Fy").json() == {"user_id": "x/y", "erased": None}
+
+
+def test_the_model_is_told(client: TestClient) -> None:
+    assert client.get("/v1/model").json() == {"model_version": "v7", "items": 5, "users": 1}
+
+
 def test_live_and_ready(client: TestClient) -> None:
     assert client.get("/health/live").json() == {"status": "live"}
     assert client.get("/health/ready").json() == {"status": "ready"}
@@ -164,6 +209,9 @@ def test_openapi_lists_the_endpoints_their_answers_and_the_keys(client: TestClie
         "/v1/events",
         "/v1/items/{item_id}",
         "/v1/users/{user_id}",
+        "/v1/explain",
+        "/v1/model",
+        "/metrics",
         "/health/live",
         "/health/ready",
     }
@@ -186,7 +234,25 @@ def test_the_docs_page_is_there(client: TestClient) -> None:
 
 
 def test_every_endpoint_runs_in_the_event_loop() -> None:
-    routers = (router, events, items)
+    routers = (router, explain, events, items, health)
     endpoints = [route.endpoint for one in routers for route in one.routes if isinstance(route, Route)]
-    assert len(endpoints) == 15
+    assert len(endpoints) == 18
     assert all(inspect.iscoroutinefunction(endpoint) for endpoint in endpoints)
+
+
+def test_every_list_stands_in_the_slate_log_with_its_surface(client: TestClient, app: FastAPI) -> None:
+    answers = [
+        client.post("/v1/recommend", json={"user_id": "42", "k": 2, "surface": "cart"}),
+        client.post("/v1/rank", json={"user_id": "42", "items": ["i2", "i1"]}),
+        client.get("/v1/popular?k=2"),
+        client.get("/v1/trending?k=2"),
+        client.post("/v1/similar", json={"item_id": "i3", "k": 2}),
+        client.get("/recommend/42?k=2"),
+    ]
+    living = app.state.living
+    living.flush()
+    logged = [slate for _, slate in living.store.slates()]
+    assert [slate.surface for slate in logged] == ["cart", "rank", "popular", "trending", "similar:i3", "home"]
+    assert all(slate.items == ("i1", "i2") and slate.sources == ("two_tower",) * 2 for slate in logged)
+    names = [one.json().get("recommendation_id", one.headers.get("x-recommendation-id")) for one in answers]
+    assert names == [slate.recommendation_id for slate in logged]

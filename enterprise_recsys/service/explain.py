@@ -1,0 +1,35 @@
+"""Explain: why an item stands in somebody's list, or what kept it out."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from enterprise_recsys.explaining import explain
+from enterprise_recsys.service.messages import ExplainAnswer, ExplainRequest
+from enterprise_recsys.service.routes import REFUSALS, Ready, answer, given
+
+router = APIRouter()
+
+
+@router.post("/v1/explain", response_model=None, responses={200: {"model": ExplainAnswer}, **REFUSALS})
+async def explain_item(message: ExplainRequest, recommender: Ready) -> Response:
+    """Why an item is in the list that POST /v1/recommend gives for the same fields, or why not; nothing is logged."""
+    told = explain(
+        recommender,
+        message.user_id,
+        message.item_id,
+        message.k,
+        history=message.history,
+        user_features=given(message.user_features),
+        context=given(message.context),
+        filter=message.filter,
+        include=message.include,
+        exclude=message.exclude,
+        exclude_seen=message.exclude_seen,
+        diversity=message.diversity,
+        rules=message.rules,
+    )
+    return answer(asdict(told))

@@ -1,0 +1,73 @@
+"""The ranker as it is exported says what the ranker says, whoever's columns are told once a request."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from enterprise_recsys import ModelConfig
+from enterprise_recsys.data.moments import Moments
+from enterprise_recsys.data.processor import DataProcessor
+from enterprise_recsys.data.worlds import make_world
+from enterprise_recsys.engine.calibration import Calibration
+from enterprise_recsys.engine.gathering import Candidates
+from enterprise_recsys.engine.runtime import Scorer
+from enterprise_recsys.ranking.networks import NETWORKS
+from enterprise_recsys.ranking.parted import Parted
+from enterprise_recsys.ranking.ranker import Ranker
+
+LISTS, DEPTH = 4, 7
+
+
+@pytest.fixture(scope="module")
+def moments() -> Moments:
+    log = make_world(users=30, items=50, days=30, events_per_user=10).interactions
+    return Moments(DataProcessor(ModelConfig(ranking_dim=4, ranking_dims=(8, 4))).fit(log), log)
+
+
+def ranker_and_columns(moments: Moments, **dials: object) -> tuple[Ranker, dict[str, np.ndarray]]:
+    config = moments.processor.config.model_copy(update=dials)
+    ranker = Ranker(moments.processor, config, moments.events.ratings)
+    torch.manual_seed(1)
+    for weights in ranker.model.parameters():
+        torch.nn.init.normal_(weights, std=0.3)
+    asked, generator = np.arange(100, 100 + LISTS), np.random.default_rng(0)
+    context = {name: column[asked] for name, column in moments.events.context.items()}
+    requests = moments.requests(moments.events.users[asked], moments.events.times[asked], context)
+    rows = generator.integers(1, 51, (LISTS, DEPTH))
+    scores = generator.normal(size=rows.shape).astype(np.float32)
+    pairs = Candidates(rows, scores, np.abs(scores), np.zeros_like(rows))
+    return ranker, moments.pair_columns(requests, moments.processor.item_columns(), pairs)
+
+
+@pytest.mark.parametrize(
+    "dials",
+    [{"cross_layers": 1}, {"cross_layers": 2}, {"cross_layers": 3}, {"ranking_batch_norm": True}]
+    + [{"ranking_network": name} for name in NETWORKS if name != "dcn_v2"],
+)
+def test_the_parted_network_is_the_same_function(moments: Moments, dials: dict[str, object]) -> None:
+    ranker, columns = ranker_and_columns(moments, **dials)
+    ranker.model.eval()
+    table = {name: torch.from_numpy(np.ascontiguousarray(columns[name])) for name in ranker.model.embedding.names}
+    parted = {
+        name: column.view(LISTS, DEPTH, *column.shape[1:]) if name in ranker.items else column[::DEPTH]
+        for name, column in table.items()
+    }
+    with torch.no_grad():
+        for got, wanted in zip(Parted(ranker.model, ranker.items)(parted), ranker.model(table), strict=True):
+            assert wanted.std() > 0.05 and torch.allclose(got, wanted, atol=2e-5)
+
+
+def test_the_exported_scorer_takes_whole_tables_and_users_told_once(moments: Moments, tmp_path: Path) -> None:
+    ranker, columns = ranker_and_columns(moments)
+    ranker.export(columns, tmp_path / "scorer.onnx")
+    scorer = Scorer(tmp_path / "scorer.onnx", threads=1, calibration=Calibration())
+    wanted = ranker.predict(columns)
+    once = {name: column if name in ranker.items else column[::DEPTH] for name, column in columns.items()}
+    one = {name: column[:DEPTH] if name in ranker.items else column[:1] for name, column in columns.items()}
+    for got in (scorer.logits(columns), scorer.logits(once)):
+        assert all(np.allclose(*pair, atol=1e-5) for pair in zip(got, wanted, strict=True))
+    assert np.allclose(scorer.logits(one)[0], wanted[0][:DEPTH], atol=1e-5)
+    nothing = {name: column[:0] for name, column in columns.items()}
+    assert [len(part) for part in scorer.logits(nothing)] == [0, 0]
