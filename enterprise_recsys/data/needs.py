@@ -49,9 +49,7 @@ def refuse(data: str, reading: Reading, memory_mb: float) -> None:
         return  # a published set: none takes over 5 GB
     needed = of_prepare(path, reading)
     if needed > memory_mb:
-        hint = (
-            "write it as Parquet, which takes less" if files.is_text(path) else "drop columns that are no features"
-        )
+        hint = "write it as Parquet, which takes less" if files.is_text(path) else "drop columns that are no features"
         raise DataError(
             f"preparing {path.name} takes about {needed:,.0f} MB and --memory gives {memory_mb:,.0f} MB: "
             "ids, times and ratings of all rows are sorted together, the rest goes through the disk in slices. Give "
