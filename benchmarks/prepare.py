@@ -113,6 +113,7 @@ def request(data: str, *, candidates: int = 200, times: int = 2000) -> list[Resu
     from enterprise_recsys.data.live import State
     from enterprise_recsys.data.processor import DataProcessor
     from enterprise_recsys.data.sources import read
+    from enterprise_recsys.engine.gathering import Candidates
 
     log = read(data)
     processor = DataProcessor().fit(log)
@@ -121,12 +122,13 @@ def request(data: str, *, candidates: int = 200, times: int = 2000) -> list[Resu
     users = [processor.users.id(int(row)) for row in generator.integers(1, len(processor.users), times)]
     rows = generator.integers(1, len(processor.items), (times, 1, candidates))
     scores = generator.random((1, candidates)).astype(np.float32)
+    said, sources = np.zeros((1, candidates), np.float32), np.zeros((1, candidates), np.int64)
     spent: dict[str, list[float]] = {"user_us": [], "candidates_us": []}
     for user, row in zip(users, rows, strict=True):
         begin = time.process_time_ns()
         asked = state.of_one(user, state.newest + 1)
         middle = time.process_time_ns()
-        state.pair_columns(asked, items, row, scores)
+        state.pair_columns(asked, items, Candidates(row, scores, said, sources))
         spent["user_us"].append((middle - begin) / 1e3)
         spent["candidates_us"].append((time.process_time_ns() - middle) / 1e3)
     command = f"python benchmarks/prepare.py --request {data}"
