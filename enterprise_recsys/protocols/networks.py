@@ -33,8 +33,8 @@ FIXED: Mapping[str, object] = {
     "epochs": 20,
     "patience": 3,
 }
-"""Dials of ModelConfig that rows want otherwise than lists do. Chosen on the validation of ml1m-ctr-random, where a mean
-of the weights beside a strong L2 was worth more than a falling step size, dropout or a larger MLP."""
+"""Dials of ModelConfig that rows want otherwise than lists do. Chosen on the validation of ml1m-ctr-random, where a
+mean of the weights beside a strong L2 was worth more than a falling step size, dropout or a larger MLP."""
 OF_RATINGS: Mapping[str, object] = {"ranking_dims": (128, 64), "ranking_l2": 0.002, "ranker_average": 0.99}
 """What ratings want otherwise, chosen on the validation of ml1m-rating-random90."""
 PLACES = 25
