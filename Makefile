@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench serve docs clean lock
+.PHONY: help setup demo test check bench serve image docs clean lock
 
 help: ## these lines
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -31,6 +31,9 @@ bench: .venv/.ready-dev ## measure again: writes benchmarks/results and benchmar
 
 serve: .venv/.ready-train ## answer over HTTP from the folder `artifact` that `recsys train` wrote
 	@$(BIN)/recsys serve artifact
+
+image: ## the container image, by Docker or, without its engine, by podman (NAME=recsys-app)
+	@app/image.sh
 
 docs: .venv/.ready-docs ## the documentation as a site, in site/
 	@$(BIN)/mkdocs build --strict --quiet
