@@ -18,7 +18,7 @@ from enterprise_recsys.evaluation.protocol import measure
 from enterprise_recsys.evaluation.truth import Truth
 from enterprise_recsys.loop import Fit, Plan, Report
 from enterprise_recsys.records import Dataset, Interactions
-from enterprise_recsys.retrieval.history import AUTO, HISTORIES
+from enterprise_recsys.retrieval.history import AUTO, CONTENDERS
 from enterprise_recsys.retrieval.retriever import Retriever
 
 
@@ -42,7 +42,7 @@ def chosen_retriever(
         report: told of the progress.
     """
     config, dataset = processor.config, processor.dataset(early)
-    names = [*HISTORIES] if config.history == AUTO else [config.history]
+    names = CONTENDERS if config.history == AUTO else (config.history,)
     judge: Callable[[Retriever], float] | None = None
     best: Trained | None = None
     for name in names:
