@@ -61,9 +61,14 @@ class ModelConfig(BaseModel):
     item_tower_dims: tuple[int, ...] = Field(
         (128, 64), min_length=1, description="Layer widths of the item tower; its last one equals the user tower's."
     )
-    history: str = Field("mean", description="How a user's past items become a vector: a name in HISTORIES.")
+    history: str = Field(
+        "auto",
+        description="How a user's past items become a vector: 'mean', one tower over it and all else that is known of "
+        "the user; 'taste', a sum in no order; 'transformer', which goes by the order; 'auto', whichever of the last "
+        "two validation prefers.",
+    )
     history_length: int = Field(
-        50, ge=1, le=10_000, description="Past events that the user tower sees, the newest ones."
+        200, ge=1, le=10_000, description="Past events that the user tower sees, the newest ones."
     )
     blocks: int = Field(2, ge=1, le=16, description="Blocks of the Transformer over a history.")
     heads: int = Field(1, ge=1, le=16, description="Attention heads of each block; the shared width is a multiple.")

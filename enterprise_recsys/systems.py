@@ -121,15 +121,16 @@ def _renumbered(system: System, place: Ints) -> System:
     return lambda at, k: place[system(at, k)]
 
 
+HISTORIES = ("mean", "taste", "transformer")
+"""As the retriever's table of this name, which only who has PyTorch can import."""
+
 SYSTEMS: Mapping[str, Lister] = {
     **LISTERS,
     "lightgbm": stacked,
     "ours": ours,
     "two_tower": two_tower,
     "two_tower_ids": partial(two_tower, ids=True),
-    "two_tower_mean": partial(two_tower, history="mean"),
-    "two_tower_taste": partial(two_tower, history="taste"),
-    "two_tower_transformer": partial(two_tower, history="transformer"),
-    "two_tower_transformer_ids": partial(two_tower, history="transformer", ids=True),
+    **{f"two_tower_{name}": partial(two_tower, history=name) for name in HISTORIES},
+    **{f"two_tower_{name}_ids": partial(two_tower, history=name, ids=True) for name in HISTORIES},
 }
 """What can answer a list task. Row tasks are answered by `PREDICTORS`."""

@@ -8,6 +8,8 @@ from enterprise_recsys.data.worlds import World, make_world
 from enterprise_recsys.trainer import ProductionTrainer
 
 SMALL = {
+    "history": "mean",
+    "history_length": 50,
     "embedding_dim": 16,
     "user_tower_dims": [32, 16],
     "item_tower_dims": [32, 16],

@@ -186,3 +186,9 @@ def test_the_retriever_alone_answers_where_there_are_no_times(system: str) -> No
     rows = answer.stages["retrieval"](np.arange(len(task.judge.asked)), 1)
     kinds = np.array([int(name[1:]) % 2 for name in task.judge.asked])
     assert ((rows[:, 0] - 1) % 2 == kinds).mean() > 0.9, "an item of the user's kind that they have not had"
+
+
+def test_each_part_for_histories_is_a_system() -> None:
+    from enterprise_recsys.retrieval.history import HISTORIES
+
+    assert {f"two_tower_{name}{ids}" for name in HISTORIES for ids in ("", "_ids")} <= set(SYSTEMS)

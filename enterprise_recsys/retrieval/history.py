@@ -55,4 +55,6 @@ HISTORIES: dict[str, Callable[[int, ModelConfig], Mean | Taste | Transformer]] =
 """Name -> (width of an item's vector, dials) -> the part. A Transformer learns at all places of a history at once."""
 
 AUTO = "auto"
-"""In place of a name: teach each, and keep the one that validation prefers."""
+"""In place of a name: teach some, and keep the one that validation prefers."""
+CONTENDERS = ("taste", "transformer")
+"""What 'auto' compares: one without order and one with."""

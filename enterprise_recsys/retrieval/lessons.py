@@ -75,6 +75,15 @@ class Material:
         return self.model.items({name: column[rows] for name, column in self.items.items()})
 
 
+def step_size(events: int, most: int, *, steps: int) -> int:
+    """Events of a step: `most`, and fewer where an epoch would have less than about so many steps, but no less than 64.
+
+    >>> step_size(1_000_000, 1024, steps=64), step_size(10_000, 1024, steps=64), step_size(300, 1024, steps=64)
+    (1024, 156, 64)
+    """
+    return min(most, max(events // steps, 64))
+
+
 def tensors(columns: Columns) -> dict[str, Tensor]:
     """Columns as tensors that share their memory."""
     return {name: torch.from_numpy(np.ascontiguousarray(column)) for name, column in columns.items()}

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
-EXACT_AT_MOST = 20_000
-"""Items up to which a softmax is over the whole catalogue; beyond, over drawn ones."""
+EXACT_ITEMS, EXACT_SCORES = 20_000, 20_000_000_000
+"""Items, and scores in an epoch, up to which a softmax is over the whole catalogue; about two minutes on one core."""
 _SCORES_AT_ONCE = 1 << 20
 """Scores held at a time: small enough to stay in the processor's caches."""
 
@@ -33,6 +33,11 @@ def softmax(positive: Tensor, negative: Tensor, log_q: Tensor) -> Tensor:
     """
     scores = torch.cat([positive.unsqueeze(1), negative - log_q.unsqueeze(0)], dim=1)  # [B, 1+N]
     return torch.logsumexp(scores, dim=1) - positive
+
+
+def is_exact(items: int, queries: int) -> bool:
+    """Whether the softmax of so many queries an epoch is over all of so many items, and not over drawn ones."""
+    return items <= EXACT_ITEMS and items * queries <= EXACT_SCORES
 
 
 class _Exact(torch.autograd.Function):

@@ -14,11 +14,13 @@ from torch.nn import functional
 from enterprise_recsys.choice import pick
 from enterprise_recsys.layers import bfloat16_pays
 from enterprise_recsys.records import Ints
-from enterprise_recsys.retrieval.lessons import Learnt, Material, Step
-from enterprise_recsys.retrieval.losses import EXACT_AT_MOST, Hits, exact_softmax, softmax
+from enterprise_recsys.retrieval.lessons import Learnt, Material, Step, step_size
+from enterprise_recsys.retrieval.losses import Hits, exact_softmax, is_exact, softmax
 from enterprise_recsys.retrieval.negatives import SAMPLERS, Negatives
 from enterprise_recsys.retrieval.transformer import Transformer
 
+_STEPS = 64
+"""Steps of an epoch, at least, where the log has the events for it."""
 _BLUR = 0.15
 """A batch holds windows of about one length, and not the same ones in every epoch: lengths are blurred so much."""
 
@@ -91,7 +93,7 @@ class Sequences:
         cut = windows(self._starts, self.material.config.history_length, generator)
         lengths = cut.ends - cut.begins + 1
         order = np.argsort(lengths + generator.random(len(cut)) * (2.0 + _BLUR * lengths))
-        most = self.material.config.batch_size
+        most = step_size(self.size, self.material.config.batch_size, steps=_STEPS)
         groups, begin, longest = [], 0, 0
         for place, length in enumerate(lengths[order].tolist()):
             longest = max(longest, length)
@@ -146,7 +148,7 @@ class Sequences:
     def _rows(self, items: Tensor, targets: Tensor) -> tuple[Tensor, Negatives | None]:
         """The items whose vectors a step needs, row 0 first, and the drawn ones where not all are needed."""
         n_items, config = self.material.dataset.n_items, self.material.config
-        if n_items - 1 <= EXACT_AT_MOST:
+        if is_exact(n_items - 1, self.size):
             return torch.arange(n_items), None
         negatives = self._sample(
             self.material.popularity,

@@ -12,11 +12,17 @@ from torch import Tensor
 from enterprise_recsys.layers import bfloat16_pays
 from enterprise_recsys.records import USER_ID, Ints
 from enterprise_recsys.retrieval.history import Taste
-from enterprise_recsys.retrieval.lessons import Learnt, Material, Step
-from enterprise_recsys.retrieval.losses import EXACT_AT_MOST, Hits, exact_softmax
+from enterprise_recsys.retrieval.lessons import Learnt, Material, Step, step_size
+from enterprise_recsys.retrieval.losses import Hits, exact_softmax, is_exact
 
 _PASSES = 4
 """Times that each user comes in an epoch, each time with another subset: a pass is quick, and validation is not."""
+_WIDER, _STEPS = 4, 8
+"""Steps are this many times as large as `batch_size` says, while a pass has so many of them.
+
+On ml100k-random75 NDCG@10 on validation is .263 and .259 (two seeds) with steps of 4,096 events and .253 with 1,024:
+with few users a step pushes all other items away from theirs alone.
+"""
 
 
 class Subsets:
@@ -42,13 +48,14 @@ class Subsets:
         return len(self.material.examples)
 
     def steps(self) -> Iterator[Step]:
-        """One epoch's steps, in a random order: users with about `batch_size` events in all."""
+        """One epoch's steps, in a random order: users with about as many events in all."""
         generator = np.random.default_rng(int(torch.randint(2**62, ())))
         counts = np.diff(self._starts)
+        most = step_size(int(counts.sum()), _WIDER * self.material.config.batch_size, steps=_STEPS)
         for _ in range(_PASSES):
             users = generator.permutation(np.flatnonzero(counts))
             ends = np.cumsum(counts[users])
-            groups = np.split(users, np.flatnonzero(np.diff(ends // self.material.config.batch_size)) + 1)
+            groups = np.split(users, np.flatnonzero(np.diff(ends // most)) + 1)
             for group in groups:
                 yield int(counts[group].sum()) // _PASSES, partial(self.learn, group, generator)
 
@@ -89,7 +96,7 @@ class Subsets:
     def _rows(self, items: Ints, sought: Ints) -> tuple[Tensor, Tensor | None]:
         """The items whose vectors a step needs, row 0 first; and the log of each one's chance to be among them."""
         n_items, config = self.material.dataset.n_items, self.material.config
-        if n_items - 1 <= EXACT_AT_MOST:
+        if is_exact(n_items - 1, _PASSES * self.material.dataset.n_users):
             return torch.arange(n_items), None
         even = torch.randperm(n_items - 1)[: config.negatives] + 1
         rows = torch.unique(torch.cat([torch.zeros(1, dtype=torch.int64), torch.from_numpy(items), even]))

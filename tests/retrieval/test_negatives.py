@@ -69,3 +69,8 @@ def test_the_exact_softmax_and_its_gradients_are_those_of_cross_entropy(monkeypa
     assert loss.item() == pytest.approx(wanted.item() / 2.0, rel=1e-5)
     half = exact_softmax(queries, items, hits, is_half=True)
     assert half.item() == pytest.approx(loss.item(), rel=0.01)
+
+
+def test_all_items_are_looked_through_while_that_is_quick() -> None:
+    assert losses.is_exact(3_706, 1_000_000), "MovieLens 1M"
+    assert not losses.is_exact(19_000, 2_000_000) and not losses.is_exact(30_000, 1_000)

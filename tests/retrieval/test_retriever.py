@@ -36,7 +36,7 @@ def test_unit_vectors_come_out_and_row_0_is_nothing(parts: Split) -> None:
 
 
 def test_the_exported_transformer_says_what_torch_says(parts: Split, tmp_path: Path) -> None:
-    config = ModelConfig(**SMALL, history="transformer", history_length=12, heads=2)
+    config = ModelConfig(**{**SMALL, "history": "transformer", "history_length": 12, "heads": 2})
     processor = DataProcessor(config).fit(parts.train)
     retriever = Retriever(processor, config, processor.dataset(parts.train))
     retriever.fit(Plan("made", 1, 1, 1e-2, 0.0))
@@ -52,14 +52,14 @@ def test_the_exported_transformer_says_what_torch_says(parts: Split, tmp_path: P
 
 
 def test_a_transformer_knows_no_user_by_id(parts: Split) -> None:
-    config = ModelConfig(**SMALL, history="transformer")
+    config = ModelConfig(**{**SMALL, "history": "transformer"})
     processor = DataProcessor(config).fit(parts.train)
     model = Retriever(processor, config, processor.dataset(parts.train)).model
     assert "user_id" not in model.user_names and "item_id" in model.item_names
 
 
 def test_lifted_vectors_are_of_length_1_and_order_items_as_the_dot_products_do(parts: Split) -> None:
-    config = ModelConfig(**SMALL, history="taste")
+    config = ModelConfig(**{**SMALL, "history": "taste"})
     processor = DataProcessor(config).fit(parts.train)
     model = Retriever(processor, config, processor.dataset(parts.train)).model
     queries, items = torch.randn(7, 16), torch.randn(90, 16) * torch.rand(90, 1)

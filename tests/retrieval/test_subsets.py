@@ -11,7 +11,7 @@ from enterprise_recsys import ModelConfig
 from enterprise_recsys.data.frames import to_interactions
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.loop import Plan
-from enterprise_recsys.retrieval import subsets
+from enterprise_recsys.retrieval import losses
 from enterprise_recsys.retrieval.retriever import Retriever
 from enterprise_recsys.retrieval.subsets import Subsets
 
@@ -89,6 +89,6 @@ def test_beyond_the_limit_items_are_drawn_and_the_loss_is_near_the_exact_one(mon
     retriever.model.eval()
     part, users = lessons(retriever), np.arange(1, 31)
     exact = [part.learn(users, np.random.default_rng(seed)).loss.item() for seed in range(20)]
-    monkeypatch.setattr(subsets, "EXACT_AT_MOST", 5)
+    monkeypatch.setattr(losses, "EXACT_ITEMS", 5)
     drawn = [part.learn(users, np.random.default_rng(seed)).loss.item() for seed in range(20)]
     assert np.mean(drawn) == pytest.approx(np.mean(exact), rel=0.03)
