@@ -127,10 +127,12 @@ class Recommender:
         level = int(self._levels(request, bool(user_features))[0])
         find = self.finder.most_taken if level == POPULAR else self.finder.scored
         if not reasons:
-            return self._answer(shaped(request, k, wish, at_least(find, k), self.engine.vectors), known, level, names)
-        pool = widened(request, k, wish, at_least(find, k), self.engine.vectors, at_least(find, k)(request, wish))
-        ranked = wish.shape.shown(pool, self.engine.vectors, k)
-        return self._answer(ranked, known, level, names, reasons=wish.shape.reasons(pool, self.engine.vectors, k))
+            return self._answer(
+                shaped(request, k, wish, at_least(find, k), self.engine.directions), known, level, names
+            )
+        pool = widened(request, k, wish, at_least(find, k), self.engine.directions, at_least(find, k)(request, wish))
+        ranked = wish.shape.shown(pool, self.engine.directions, k)
+        return self._answer(ranked, known, level, names, reasons=wish.shape.reasons(pool, self.engine.directions, k))
 
     def recommend_many(
         self,
@@ -179,9 +181,7 @@ class Recommender:
                 "as in the training log."
             )
         allowed = None if filter is None else self.wishes.filters.allowed(filter)
-        found = self.engine.index.search(
-            self.engine.vectors[[row]], min(k, self.n_items), np.array([0, 1]), np.array([row]), allowed
-        )
+        found = self.engine.alike(row, min(k, self.n_items), allowed)
         return self._answer(found, None, PERSONAL, names)
 
     def popular_items(self, k: int = 10, *, filter: str | None = None, fields: Sequence[str] = ()) -> Recommendations:
@@ -229,7 +229,7 @@ class Recommender:
         level = int(self._levels(request, bool(user_features))[0])
         wish = Wish(replace(self.wishes.wish(0, diversity=diversity).shape, effects=()))
         find = self.finder.popularity_of if level == POPULAR else self.finder.scores_of
-        ranked = wish.shape.shown(find(request, rows[None, :]), self.engine.vectors, len(rows))
+        ranked = wish.shape.shown(find(request, rows[None, :]), self.engine.directions, len(rows))
         return self._answer(ranked, known, level, names, unknown=unknown)
 
     # The stages, for B requests at once: what is evaluated is what is served. ---------------------------------------
@@ -246,12 +246,12 @@ class Recommender:
             wish: None = the rules that always hold, at the last moment of the requests.
         """
         wish = self._usual(requests) if wish is None else wish
-        return shaped(requests, k, wish, at_least(self.finder.scored, k), self.engine.vectors)
+        return shaped(requests, k, wish, at_least(self.finder.scored, k), self.engine.directions)
 
     def popular(self, requests: Requests, k: int, wish: Wish | None = None) -> Ranked:
         """The most taken items, without what each request leaves out; scores are shares of the largest count."""
         wish = self._usual(requests) if wish is None else wish
-        return shaped(requests, k, wish, at_least(self.finder.most_taken, k), self.engine.vectors)
+        return shaped(requests, k, wish, at_least(self.finder.most_taken, k), self.engine.directions)
 
     def candidates(self, requests: Requests, k: int) -> Ranked:
         """What a list of k is drawn from: what the ranker is handed, or popular items where nothing is known."""
