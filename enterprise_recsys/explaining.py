@@ -151,7 +151,7 @@ class _Place:
 
     def __init__(self, recommender: Recommender, question: Question, row: int, k: int) -> None:
         self._engine, self._question, self._row = recommender.engine, question, row
-        trace, vectors, shape = Trace(), recommender.engine.vectors, question.wish.shape
+        trace, vectors, shape = Trace(), recommender.engine.directions, question.wish.shape
         find = question.find(recommender.finder, k, trace)
         request = question.request
         pool = widened(request, k, question.wish, find, vectors, find(request, question.wish))

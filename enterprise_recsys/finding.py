@@ -10,7 +10,7 @@ import numpy as np
 from enterprise_recsys.data.live import Requests, State
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.engine.gathering import Asked, Candidates, Quotas, gather, quotas
-from enterprise_recsys.engine.indexes import Index
+from enterprise_recsys.engine.indexes import Allowed, Index
 from enterprise_recsys.engine.neighbours import Neighbours
 from enterprise_recsys.engine.runtime import Encoder, ItemEncoder, Scorer
 from enterprise_recsys.engine.trace import Trace
@@ -46,6 +46,28 @@ class Engine:
     def quotas(self) -> Quotas:
         """How many candidates each source gives."""
         return quotas(self.processor.config, len(self.vectors))
+
+    @property
+    def directions(self) -> Floats:
+        """[I, W] what items are compared with one another by, of any length: without the entry that lifts them to 1.
+
+        See `TwoTower.lift`; where nothing was lifted these are the vectors themselves.
+        """
+        return self.vectors[:, : self.processor.config.item_tower_dims[-1]]
+
+    def alike(self, row: int, k: int, allowed: Allowed | None) -> Ranked:
+        """The k items [1, K] of the nearest direction to an item's, by cosine.
+
+        The index knows lengths as well, so it is asked for some more, which are then put in order.
+        """
+        own = self.directions[row] / max(float(np.linalg.norm(self.directions[row])), 1e-12)
+        query = np.zeros((1, self.vectors.shape[1]), dtype=np.float32)
+        query[0, : len(own)] = own
+        wider = min(4 * k + 50, len(self.vectors) - 1)
+        rows = self.index.search(query, wider, np.array([0, 1]), np.array([row]), allowed).rows
+        lengths = np.maximum(np.linalg.norm(self.directions[rows], axis=2), 1e-12)
+        found = in_order(rows, np.where(rows > 0, self.directions[rows] @ own / lengths, -np.inf))
+        return Ranked(found.rows[:, :k], found.scores[:, :k])
 
     @property
     def depth(self) -> int:

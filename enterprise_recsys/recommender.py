@@ -125,7 +125,7 @@ class Recommender:
         )
         trace.lap("features")
         request, wish, find = question.request, question.wish, question.find(self.finder, k, trace)
-        told, moved, vectors = None, [], self.engine.vectors
+        told, moved, vectors = None, [], self.engine.directions
         if reasons:
             pool = widened(request, k, wish, find, vectors, find(request, wish))
             ranked, told = wish.shape.shown(pool, vectors, k), wish.shape.reasons(pool, vectors, k)
@@ -218,9 +218,7 @@ class Recommender:
                 "as in the training log."
             )
         allowed = None if filter is None else self.wishes.filters.allowed(filter)
-        found = self.engine.index.search(
-            self.engine.vectors[[row]], min(k, self.n_items), np.array([0, 1]), np.array([row]), allowed
-        )
+        found = self.engine.alike(row, min(k, self.n_items), allowed)
         trace.lap("retrieve")
         return self._answer(found, None, PERSONAL, names, trace=trace)
 
@@ -272,7 +270,7 @@ class Recommender:
         trace.lap("features")
         scored = find(request, rows[None, :])
         trace.lap("rank")
-        ranked = wish.shape.shown(scored, self.engine.vectors, len(rows))
+        ranked = wish.shape.shown(scored, self.engine.directions, len(rows))
         trace.lap("rules")
         return self._answer(ranked, known, level, names, unknown=unknown, trace=trace)
 
@@ -290,12 +288,12 @@ class Recommender:
             wish: None = the rules that always hold, at the last moment of the requests.
         """
         wish = self._usual(requests) if wish is None else wish
-        return shaped(requests, k, wish, at_least(self.finder.scored, k), self.engine.vectors)
+        return shaped(requests, k, wish, at_least(self.finder.scored, k), self.engine.directions)
 
     def popular(self, requests: Requests, k: int, wish: Wish | None = None) -> Ranked:
         """The most taken items, without what each request leaves out; scores are shares of the largest count."""
         wish = self._usual(requests) if wish is None else wish
-        return shaped(requests, k, wish, at_least(self.finder.most_taken, k), self.engine.vectors)
+        return shaped(requests, k, wish, at_least(self.finder.most_taken, k), self.engine.directions)
 
     def candidates(self, requests: Requests, k: int) -> Ranked:
         """What a list of k is drawn from: what the ranker is handed, or popular items where nothing is known."""

@@ -92,7 +92,7 @@ def examine(
     systems["two_stage"] = exam.system(recommender.lists)
     systems |= {name: exam.outside(lists) for name, lists in extra.items()}
     depth = min(depth, max(engine.depth, *ks), recommender.n_items)
-    measured, curves = measured_together(exam, systems, ks=ks, depth=depth, vectors=engine.vectors)
+    measured, curves = measured_together(exam, systems, ks=ks, depth=depth, vectors=engine.directions)
     evaluation = evaluation_of(
         measured,
         generator=np.random.default_rng(seed),

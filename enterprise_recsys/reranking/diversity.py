@@ -18,7 +18,7 @@ def mmr(ranked: Ranked, vectors: Floats, k: int, dial: float) -> Ranked:
 
     Args:
         ranked: [B, K] candidates, best first.
-        vectors: [I, D] unit vectors of the items.
+        vectors: [I, D] of the items, of any length: their directions count.
         k: places that are chosen so; the rest follows in its own order.
         dial: 0..1; 0 leaves the order as it is, 1 looks at nothing but difference (and begins with the best).
 
@@ -36,6 +36,7 @@ def mmr(ranked: Ranked, vectors: Floats, k: int, dial: float) -> Ranked:
     held = ranked.rows > 0
     gain = np.where(held, (1.0 - dial) * _relevance(ranked), -np.inf).astype(np.float32)  # [B, K]
     embedded = vectors[ranked.rows]  # [B, K, D]
+    embedded = embedded / np.maximum(np.linalg.norm(embedded, axis=2, keepdims=True), 1e-12)
     summed = np.zeros((size, width), dtype=np.float32)
     first = np.where(held, ranked.scores, -np.inf)
     everyone = np.arange(size)
