@@ -21,8 +21,10 @@ KEY = "a-key-of-sixteen-signs"
 
 
 @pytest.fixture(scope="module")
-def url(trainer: ProductionTrainer) -> Iterator[str]:
-    recommender = Recommender(trainer.recommender.engine, trainer.recommender.log)
+def url(trainer: ProductionTrainer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("saved")
+    trainer.save(folder)
+    recommender = Recommender.load(folder)  # items will be put, and the shared one must stay as it was trained
     settings = Settings.from_environment({"RECSYS_API_KEYS": KEY})
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -46,7 +48,7 @@ def client(url: str) -> Iterator[Client]:
 def test_a_list_comes_typed_and_its_pages_follow(client: Client) -> None:
     first = client.recommend("42", 3, fields=["category"], reasons=True)
     assert [item.rank for item in first.items] == [1, 2, 3] and first.user_id == "42"
-    assert set(first.items[0].fields) == {"category", "reasons"} and first.items[0].sources
+    assert set(first.items[0].fields) == {"category", "reasons", "explanation"} and first.items[0].sources
     assert first.fallback_level == 0 and first.took_ms["total"] > 0 and len(first.recommendation_id) == 24
     second = client.recommend("42", 3, cursor=first.next_cursor)
     assert not {item.item_id for item in first.items} & {item.item_id for item in second.items}

@@ -21,8 +21,10 @@ FEW = ("/v1/recommend", "/v1/events", "/v1/items/{item_id}")
 
 
 @pytest.fixture(scope="module")
-def real_app(trainer: ProductionTrainer) -> FastAPI:
-    return create_app(Settings(is_open=True), Recommender(trainer.recommender.engine, trainer.recommender.log))
+def real_app(trainer: ProductionTrainer, tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
+    folder = tmp_path_factory.mktemp("saved")
+    trainer.save(folder)
+    return create_app(Settings(is_open=True), Recommender.load(folder))  # the shared one stays as it was trained
 
 
 def ask(app: FastAPI, each: int, modes: list[object], paths: tuple[str, ...] = ()) -> int:
