@@ -147,7 +147,7 @@ def _ranker_epochs(
     if any(part.all() or not part.any() for part in parts):
         return config.ranker_epochs, [], []
     trials = [Ranker(processor, config, moments.events.ratings) for _ in parts]
-    taught, judged = [later.take(~part) for part in parts], [later.take(part) for part in parts]
+    taught, judged = [np.flatnonzero(~part) for part in parts], [later.take(part) for part in parts]
 
     def validate() -> float:
         scores = [
@@ -156,7 +156,7 @@ def _ranker_epochs(
         return float(np.nan_to_num(np.nanmean(np.concatenate(scores))))
 
     trial_plan = plan(config, "ranker, trial", config.ranker_epochs, folder, report)
-    fit = fit_together(trials, [part.examples for part in taught], trial_plan, validate=validate)
+    fit = fit_together(trials, [later.examples] * len(trials), trial_plan, lists=taught, validate=validate)
     said = [trial.predict(part.examples.columns)[0] for trial, part in zip(trials, judged, strict=True)]
     return fit.epoch, judged, said
 

@@ -19,7 +19,7 @@ from enterprise_recsys.loop import Fit, Plan, run
 from enterprise_recsys.ranking.losses import LOSSES
 from enterprise_recsys.ranking.networks import NETWORKS, Shape
 from enterprise_recsys.ranking.parted import Parted
-from enterprise_recsys.records import ITEM_ID, Columns, Floats
+from enterprise_recsys.records import ITEM_ID, Columns, Floats, Ints
 
 SCORES = ("retrieval_score", "neighbour_score")
 """What the sources say of a candidate: the towers in the unit of their softmax, neighbours as log(1 + sum)."""
@@ -134,15 +134,16 @@ class Ranker:
         """Train on candidates; see `loop.run`."""
         return fit_together([self], [examples], plan, validate=validate)
 
-    def steps(self, examples: Examples) -> Iterator[tuple[int, Callable[[], Tensor]]]:
-        """One epoch's steps: whole lists in a random order, about `batch_size` rows at a time."""
+    def steps(self, examples: Examples, lists: Ints) -> Iterator[tuple[int, Callable[[], Tensor]]]:
+        """One epoch's steps: the whole lists at some places, in a random order, about `batch_size` rows at a time."""
         table = {name: torch.from_numpy(np.ascontiguousarray(column)) for name, column in examples.columns.items()}
         labels = [torch.from_numpy(one) for one in (examples.clicks, examples.ratings, examples.weights)]
         depth = examples.depth
-        order, size = torch.randperm(len(examples) // depth), max(self.config.batch_size // depth, 1)
+        order = torch.from_numpy(lists)[torch.randperm(len(lists))]
+        size = max(self.config.batch_size // depth, 1)
         for begin in range(0, len(order), size):
-            lists = order[begin : begin + size]
-            part = (lists.unsqueeze(1) * depth + torch.arange(depth)).ravel()
+            chosen = order[begin : begin + size]
+            part = (chosen.unsqueeze(1) * depth + torch.arange(depth)).ravel()
             columns = {name: table[name][part] for name in self.model.embedding.names}
             clicks, ratings, weights = (one[part] for one in labels)
             yield len(part), lambda c=columns, y=clicks, r=ratings, w=weights: self.loss(c, y, r, w, depth)  # type: ignore[misc]
@@ -199,19 +200,31 @@ def fit_together(
     examples: Sequence[Examples],
     plan: Plan,
     *,
+    lists: Sequence[Ints] | None = None,
     validate: Callable[[], float] | None = None,
 ) -> Fit:
-    """Train several rankers of one config side by side, each on its own examples, and stop them together."""
+    """Train several rankers of one config side by side, each on its own examples, and stop them together.
+
+    Args:
+        rankers: untaught.
+        examples: of each; several may share one table, which is not copied.
+        plan: see `loop.run`.
+        lists: places of the lists that each learns from; None: all.
+        validate: higher is better.
+    """
     torch.manual_seed(rankers[0].config.seed + 3)
-    for ranker, part in zip(rankers, examples, strict=True):
-        ranker.model.centre(part.columns)
+    places = lists if lists is not None else [np.arange(len(part) // part.depth) for part in examples]
+    for ranker, part, own in zip(rankers, examples, places, strict=True):
+        rows = (own[:, None] * part.depth + np.arange(part.depth)).ravel()
+        ranker.model.centre({name: part.columns[name][rows] for name in SCORES})
 
     def steps() -> Iterator[tuple[int, Callable[[], Tensor]]]:
-        for ranker, part in zip(rankers, examples, strict=True):
-            yield from ranker.steps(part)
+        for ranker, part, own in zip(rankers, examples, places, strict=True):
+            yield from ranker.steps(part, own)
 
     models = nn.ModuleList(ranker.model for ranker in rankers)
-    return run(models, steps, sum(len(part) for part in examples), plan, validate=validate)
+    total = sum(len(own) * part.depth for part, own in zip(examples, places, strict=True))
+    return run(models, steps, total, plan, validate=validate)
 
 
 def _is_of_items(feature: Feature) -> bool:
