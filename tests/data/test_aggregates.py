@@ -133,7 +133,7 @@ def test_the_loops_give_the_bits_of_the_numpy_form(unit: int, rising: bool, monk
 
 
 def test_compiled_loops_give_the_bits_of_the_numpy_form(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("numba")
+    pytest.importorskip("numba", reason="the extra `scale` is not installed")
     generator = np.random.default_rng(6)
     times = generator.integers(0, 10**8, 50_000) * 1_000_000
     rows = (generator.zipf(1.3, 50_000) % 3_000).astype(np.uint32)
@@ -144,7 +144,7 @@ def test_compiled_loops_give_the_bits_of_the_numpy_form(monkeypatch: pytest.Monk
 
 
 def test_where_nothing_can_be_kept_loops_are_compiled_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    numba = pytest.importorskip("numba")
+    numba = pytest.importorskip("numba", reason="the extra `scale` is not installed")
 
     def njit(nogil: bool, cache: bool = False):
         if cache:

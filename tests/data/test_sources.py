@@ -456,7 +456,6 @@ def test_a_source_of_files_without_a_file_says_what_it_needs(name: str, tmp_path
 
 
 def test_the_made_world_needs_no_file() -> None:
-    pytest.importorskip("enterprise_recsys.data.worlds", reason="data/worlds.py is not there")
     got = read("world")
     assert got.events["user_id"].n_unique() > 1000
     assert_frame_equal(got.events, read("world").events)

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("matplotlib")
-pytest.importorskip("jinja2")
+pytest.importorskip("matplotlib", reason="the extra `report` is not installed")
+pytest.importorskip("jinja2", reason="the extra `report` is not installed")
 
 from enterprise_recsys.errors import DataError, MissingExtraError
 from enterprise_recsys.evaluation.detail import Bin, Detail, curves_of

@@ -13,7 +13,7 @@ from enterprise_recsys.service.app import create_app
 from enterprise_recsys.service.settings import Settings
 from enterprise_recsys.trainer import ProductionTrainer
 
-schemathesis = pytest.importorskip("schemathesis")
+schemathesis = pytest.importorskip("schemathesis", reason="schemathesis (extra `dev`) is not installed")
 
 MOST_WORK_S, LONGEST_S = 2.0, 30.0
 """Processor time of one answer, and wall time on a machine that others use too; beyond, the service hangs."""

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from enterprise_recsys.service import metrics
 
-pytest.importorskip("prometheus_client")
+pytest.importorskip("prometheus_client", reason="prometheus-client (extra `serve`) is not installed")
 
 
 def scraped(client: TestClient) -> dict[str, float]:
