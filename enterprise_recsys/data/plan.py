@@ -193,7 +193,10 @@ def _scanned(path: Path, reading: Reading) -> pl.LazyFrame:
 
 
 def _whole(path: Path, reading: Reading) -> pl.LazyFrame:
-    return files.load(path, encoding=reading.encoding, separator=reading.separator).frame.lazy()
+    loaded = files.load(
+        path, encoding=reading.encoding, separator=reading.separator, columns=reading.columns, coded=True
+    )
+    return loaded.frame.lazy()
 
 
 def parsed_memory(text: str) -> float:
