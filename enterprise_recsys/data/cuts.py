@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -13,7 +13,16 @@ import polars as pl
 from numpy.typing import NDArray
 
 from enterprise_recsys.choice import pick
-from enterprise_recsys.data.splits import SPLITS, Split, follow_in_time, k_core, on_date, part_by_time, spans_of
+from enterprise_recsys.data.splits import (
+    SPLITS,
+    Split,
+    follow_in_time,
+    k_core,
+    on_date,
+    part_by_time,
+    rolling,
+    spans_of,
+)
 from enterprise_recsys.errors import ConfigError
 from enterprise_recsys.records import Interactions
 
@@ -97,7 +106,8 @@ def parsed(text: str, core: int = 1) -> Cut:
     name = name.replace("-", "_")
     dials = ["days"]
     if name != ROLLING:
-        known = inspect.signature(pick(SPLITS, name, what="split")).parameters
+        known_splits: dict[str, Callable[..., object]] = {**SPLITS, ROLLING: rolling}
+        known = inspect.signature(pick(known_splits, name, what="split")).parameters
         dials = [dial for dial, parameter in known.items() if parameter.kind is inspect.Parameter.KEYWORD_ONLY]
     given: dict[str, float] = {}
     for word in words:

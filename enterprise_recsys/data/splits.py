@@ -203,7 +203,10 @@ def spans_of(dates: Sequence[datetime], span: timedelta | None) -> list[tuple[da
         told = ", ".join(str(date) for date in dates) or "none"
         raise ConfigError(f"the dates of a rolling split must rise, and be one at least; got {told}.")
     if (span is not None and span <= timedelta(0)) or (span is None and len(dates) < 2):
-        raise ConfigError(f"span={span} is wrong: it should be over 0; it may be left away only with several dates.")
+        raise ConfigError(
+            f"span={span} is wrong: a test should last over 0 (rolling,days=7); only with several dates may that be "
+            "left away."
+        )
     gaps = [later - earlier for earlier, later in pairwise(dates)]
     return list(zip(dates, [span] * len(dates) if span is not None else [*gaps, gaps[-1]], strict=True))
 
