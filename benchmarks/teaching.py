@@ -25,12 +25,10 @@ from enterprise_recsys.records import Interactions  # noqa: E402
 from enterprise_recsys.retrieval.history import HISTORIES  # noqa: E402
 from enterprise_recsys.retrieval.retriever import Retriever  # noqa: E402
 
-LOADING = {
-    "mean": ("histories.last", "lessons.hits"),
-    "taste": ("lessons.draw",),
-    "transformer": ("lessons.places",),
-}
+LOADING = {"mean": ("histories.last",), "taste": ("lessons.draw",), "transformer": ("lessons.places",)}
 """History part -> what a step does to get its batch, beside what `steps` does: looking events up in the log."""
+MASKING = {"mean": ("lessons.hits",), "taste": (), "transformer": ()}
+"""History part -> what tells the negatives that their user took, which the loss leaves out."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -56,13 +54,17 @@ def taught(history: str, log: Interactions) -> list[ResultLine]:
     torch.set_num_threads(config.threads)
     processor = DataProcessor(config).fit(log)
     retriever = of_history(processor, history, processor.dataset(log))
-    clock = Clock()
-    for path in LOADING[history]:
-        clock.watch({"histories": retriever._material.histories, "lessons": retriever.lessons}, path)
+    owners = {"histories": retriever._material.histories, "lessons": retriever.lessons}
+    loading, masking = Clock(), Clock()
+    for clock, watched in ((loading, LOADING), (masking, MASKING)):
+        for path in watched[history]:
+            clock.watch(owners, path)
     begin = time.process_time()
-    run(retriever.model, lambda: clock.steps(retriever), retriever.lessons.size, plan(config, "", 1, None, None))
+    run(retriever.model, lambda: loading.steps(retriever), retriever.lessons.size, plan(config, "", 1, None, None))
     spent = time.process_time() - begin
-    figures = {"events_s": retriever.lessons.size / spent, "loading_percent": 100 * clock.spent / spent}
+    figures = {"events_s": retriever.lessons.size / spent, "loading_percent": 100 * loading.spent / spent}
+    if MASKING[history]:
+        figures["masking_percent"] = 100 * masking.spent / spent
     return [
         ResultLine(
             f"teach-{round(len(log.events) / 1000)}k",
