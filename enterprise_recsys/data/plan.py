@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from enterprise_recsys.config import ModelConfig
-from enterprise_recsys.data import delimited, files
+from enterprise_recsys.data import delimited, files, needs
 from enterprise_recsys.data.aliases import renames
 from enterprise_recsys.data.quarantine import Reading
 from enterprise_recsys.data.sources import SOURCES, place_of
@@ -125,7 +125,16 @@ def _measured(frame: pl.LazyFrame, path: Path, reading: Reading) -> Size:
     counts = frame.select(rows=pl.len(), users=users, items=items).collect(engine="streaming")
     if not counts["rows"][0]:
         raise DataError(f"{path} holds no rows; give at least one.")
-    return Size(*counts.row(0))
+    n_rows, n_users, n_items = counts.row(0)
+    return Size(n_rows, n_users, n_items, needs.of_prepare(path, reading), manner_of(path))
+
+
+def manner_of(path: Path) -> str:
+    """How a file is read for preparing, where that is not a piece at a time."""
+    ending = ".parquet" if path.is_dir() else files.ending_of(path) or ""
+    if ending != ".parquet" and not files.is_text(path):
+        return f"{ending} is read whole"
+    return "unpacked into a temporary file first" if ending.endswith(".gz") else ""
 
 
 def _scanned(path: Path, reading: Reading) -> pl.LazyFrame:

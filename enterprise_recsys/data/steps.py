@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.data import kernels, needs
@@ -13,14 +13,23 @@ from enterprise_recsys.data import kernels, needs
 PROGRAM_MB, LEARNING_MB = needs.PROGRAM_MB, 600
 """What the program holds before the first row: polars and numpy; with PyTorch."""
 
+TRANSFORMER_MB, _BATCH = 700, 1024
+"""What teaching a Transformer by batches of so many places leaves behind in the process, holes in memory above all.
+
+`recsys demo --set threads=1` peaked at 1,797 (ml-100k), 1,807 (made world) and 2,127 MB (ml-1m).
+"""
+
 PREPARE_S, PREPARE_LOOPS_S, PREPARE_DISK = 2.3e-6, 1.5e-6, 46
 """Of a row: seconds, seconds where compiled loops are used (see `kernels.pay`), bytes written.
 
 `recsys prepare` took 2.3 s of CPU time for 1,000,000 made rows and 30 s for 20,000,000; what it holds, `needs` says.
 """
 
-RATES: Mapping[str, float] = {"mean": 20_000, "taste": 60_000, "transformer": 40_000}
-"""History part -> events that the retriever learns in a second of one core (`benchmarks/teaching.py`)."""
+RATES: Mapping[str, float] = {"mean": 15_000, "taste": 60_000, "transformer": 40_000}
+"""History part -> events that the retriever learns in a second of one quiet core, with vectors of `_WIDTH` numbers.
+
+`benchmarks/teaching.py` measures them; on a core that others share they are a half and less.
+"""
 
 CONTENDERS: Mapping[str, tuple[str, ...]] = {"auto": ("taste", "transformer")}
 """What `history` names -> the parts that are taught one after the other, of which one is kept."""
@@ -57,11 +66,15 @@ class Size:
     Attributes:
         rows: events.
         users, items: different ids.
+        prepare_mb: what preparing its file holds, by its columns; None: by its rows alone.
+        manner: how its file is read, where that is not in pieces.
     """
 
     rows: int
     users: int
     items: int
+    prepare_mb: float | None = field(default=None, compare=False)
+    manner: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -87,13 +100,15 @@ class Step:
 
 def _prepare(size: Size, config: ModelConfig) -> Step:
     row_s = PREPARE_LOOPS_S if kernels.pay(size.rows) else PREPARE_S
+    seconds = 0.2 + row_s * size.rows
+    more, manner = (" or more" if size.prepare_mb else "", f"; {size.manner}" if size.manner else "")
     return Step(
         "prepare",
-        needs.of_rows(size.rows),
+        max(size.prepare_mb or 0.0, needs.of_rows(size.rows)),
         PREPARE_DISK * size.rows / _MB,
-        0.2 + row_s * size.rows,
-        0.2 + row_s * size.rows,
-        f"{needs.LEAST_BYTES} bytes and {row_s * 1e6:.1f} µs a row, and a slice",
+        seconds,
+        seconds,
+        f"{needs.LEAST_BYTES} bytes{more} and {row_s * 1e6:.1f} µs a row, and a slice{manner}",
     )
 
 
@@ -113,12 +128,19 @@ def _retriever(size: Size, config: ModelConfig) -> Step:
     again = f", one again of {0.9 * size.rows:,.0f}" if config.refit else ""
     return Step(
         "retriever",
-        LEARNING_MB + (weights + scores + _EVENT_BYTES * size.rows) / _MB,
+        _learning_mb(config) + (weights + scores + _EVENT_BYTES * size.rows) / _MB,
         0.0,
         seconds(usual, min(usual + config.patience, config.epochs)),
         seconds(config.epochs, config.epochs),
         f"{told}: {usual} of {config.epochs} epochs of {0.8 * size.rows:,.0f} events{again}",
     )
+
+
+def _learning_mb(config: ModelConfig) -> float:
+    """What the program holds while it learns, beside the data."""
+    if "transformer" not in parts_taught(config):
+        return LEARNING_MB
+    return LEARNING_MB + TRANSFORMER_MB * config.batch_size / _BATCH * config.embedding_dim / _WIDTH
 
 
 def parts_taught(config: ModelConfig) -> tuple[str, ...]:
@@ -139,7 +161,7 @@ def _ranker(size: Size, config: ModelConfig) -> Step:
     tried = min(epochs + config.patience, config.ranker_epochs)
     return Step(
         "ranker",
-        LEARNING_MB + (most * RANKER_CELL + _EVENT_BYTES * size.rows) / _MB,
+        _learning_mb(config) + (most * RANKER_CELL + _EVENT_BYTES * size.rows) / _MB,
         0.0,
         usual * (epochs + trial * tried) / RANKER_RATE,
         most * config.ranker_epochs * (1 + trial) / RANKER_RATE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import subprocess
 import sys
@@ -11,9 +12,10 @@ import polars as pl
 import pytest
 
 from enterprise_recsys.config import ModelConfig
+from enterprise_recsys.data import needs
 from enterprise_recsys.data.plan import Plan, measure, parsed_memory, plan
 from enterprise_recsys.data.quarantine import Reading
-from enterprise_recsys.data.steps import CONTENDERS, RATES, STEPS, Size, Step, parts_taught
+from enterprise_recsys.data.steps import CONTENDERS, RATES, STEPS, TRANSFORMER_MB, Size, Step, parts_taught
 from enterprise_recsys.errors import ConfigError, DataError
 from enterprise_recsys.evaluation.results import newest, read
 
@@ -43,10 +45,11 @@ def test_the_dials_are_obeyed() -> None:
     short = steps_of(LARGE, epochs=1, refit=False, candidates=20, history="mean")
     assert short["retriever"].seconds == short["retriever"].most_s == 200_000 * 0.8 / RATES["mean"]  # one pass
     assert short["ranker"].memory_mb < usual["ranker"].memory_mb
-    wide = steps_of(LARGE, embedding_dim=512)
+    plain, wide = steps_of(LARGE, history="mean"), steps_of(LARGE, history="mean", embedding_dim=512)
     grown = (2_000 + 4_000) * (512 - 64) * 4 * 4 / 2**20  # weights, gradients and two moments of 32 bits
-    assert wide["retriever"].memory_mb - usual["retriever"].memory_mb == pytest.approx(grown)
-    assert wide["retriever"].seconds == pytest.approx(8 * usual["retriever"].seconds)
+    assert wide["retriever"].memory_mb - plain["retriever"].memory_mb == pytest.approx(grown)
+    assert wide["retriever"].seconds == pytest.approx(8 * plain["retriever"].seconds)
+    assert usual["retriever"].memory_mb - plain["retriever"].memory_mb == TRANSFORMER_MB
 
 
 def test_each_history_part_is_counted_at_its_own_rate_and_auto_teaches_two() -> None:
@@ -119,6 +122,29 @@ def test_a_log_is_measured_by_its_own_names(tmp_path: Path, ending: str) -> None
         frame.tail(2).write_parquet(path / "b.parquet")
     assert measure(str(path)) == Size(4, 3, 2)
     assert measure(str(path), Reading(columns={"movieId": "user_id", "uid": "item_id"})) == Size(4, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("ending", "said"),
+    [
+        (".csv", ""),
+        (".parquet", ""),
+        (".csv.gz", "; unpacked into a temporary file first"),
+        (".jsonl", "; .jsonl is read whole"),
+    ],
+)
+def test_the_plan_says_what_prepare_would_hold_and_what_is_not_read_in_pieces(
+    ending: str, said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / f"log{ending}"
+    frame = pl.DataFrame({"user": range(9), "item": range(9), "ts": range(9), "note": ["a text " * 9] * 9})
+    if ending == ".csv.gz":
+        path.write_bytes(gzip.compress(frame.write_csv().encode()))
+    else:
+        {".parquet": frame.write_parquet, ".jsonl": frame.write_ndjson}.get(ending, frame.write_csv)(path)
+    step = STEPS["prepare"](measure(str(path)), ModelConfig())
+    assert step.because == f"48 bytes or more and 2.3 µs a row, and a slice{said}"
+    assert step.memory_mb == pytest.approx(needs.of_prepare(path, Reading()), abs=0.01)
 
 
 def test_what_cannot_be_measured_is_refused(tmp_path: Path) -> None:
