@@ -137,5 +137,5 @@ def _missing(canonical: str, found: list[str], likely: list[str], name: str) -> 
     )
     return (
         f"column {canonical!r} is missing in {name}; found: {shown}{several}. "
-        f"Rename it or pass columns={{'its name': {canonical!r}}}.{without}"
+        f"Rename it or pass columns={{'its name': {canonical!r}}} (--column 'its name={canonical}').{without}"
     )
