@@ -41,14 +41,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--record", type=Path, help="a .jsonl file for the figures")
     chosen = parser.parse_args(arguments)
     log = make_world(users=chosen.users, items=chosen.items, days=365, events_per_user=chosen.events).interactions
-    lines = [line for name in chosen.histories for line in taught(name, log)]
+    command = f"python benchmarks/teaching.py --users {chosen.users} --histories {' '.join(chosen.histories)}"
+    lines = [line for name in chosen.histories for line in taught(name, log, command)]
     for line in lines:
         print(f"{line.system:>12} {line.metric:<16} {line.value:12.2f}")
     if chosen.record:
         append(chosen.record, lines)
 
 
-def taught(history: str, log: Interactions) -> list[ResultLine]:
+def taught(history: str, log: Interactions, command: str) -> list[ResultLine]:
     """One epoch on one thread: events learnt in a second of processor time, and the share of it that makes batches."""
     config = ModelConfig(history=history, threads=1)
     torch.set_num_threads(config.threads)
@@ -76,7 +77,7 @@ def taught(history: str, log: Interactions) -> list[ResultLine]:
             summary=True,
             seconds=round(spent, 1),
             threads=1,
-            command="python benchmarks/teaching.py",
+            command=command,
             machine=machine(),
             commit=commit(),
             date=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -38,7 +38,7 @@ def test_what_makes_a_batch_is_a_small_share_of_teaching_each_history_part(world
     log = world.interactions.with_events(world.interactions.events[:2_000])
     assert set(TEACHING["LOADING"]) == set(TEACHING["MASKING"]) == set(HISTORIES)
     for history in HISTORIES:
-        figures = {line.metric: line.value for line in TEACHING["taught"](history, log)}
+        figures = {line.metric: line.value for line in TEACHING["taught"](history, log, "")}
         assert figures["events_s"] > 0
         assert 0 < figures["loading_percent"] < 25  # what is recorded is below 5; here steps are small
         assert ("masking_percent" in figures) == (history == "mean")
