@@ -39,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--systems", nargs="+", choices=NAMES, default=list(NAMES))
     parser.add_argument("--python", nargs="*", default=[], help="name=path of a python that has the system installed")
+    parser.add_argument("--text", action="store_true", help="ours alone, from a CSV with times as ISO 8601")
     parser.add_argument("--request", metavar="DATA", help="measure one request's features from this log instead")
     parser.add_argument("--record", type=Path, help="a .jsonl file for the medians")
     chosen = parser.parse_args(arguments)
@@ -61,6 +62,15 @@ def made_log(rows: int, path: Path) -> None:
         _made(min(CHUNK, rows - begin), owners, named, generator).write_parquet(path / f"{place:03}.parquet")
 
 
+def as_text(source: Path) -> Path:
+    """The log as a CSV beside it, its times as programs log them."""
+    target = source.with_suffix(".csv")
+    times = pl.from_epoch("timestamp").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    files = source / "*.parquet" if source.is_dir() else source
+    pl.scan_parquet(files).with_columns(times).sink_csv(target)
+    return target
+
+
 def _made(
     rows: int, owners: tuple[int, int], named: dict[int, np.ndarray], generator: np.random.Generator
 ) -> pl.DataFrame:
@@ -78,21 +88,26 @@ def _made(
 
 def prepared(chosen: argparse.Namespace) -> list[ResultLine]:
     """Seconds, processor seconds and peak memory of each system."""
+    if chosen.text:
+        chosen.systems = ["ours"]  # the others are written for Parquet
     pythons = dict(pair.split("=", 1) for pair in chosen.python)
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in chosen.systems}
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "log.parquet"
         made_log(chosen.rows, source)
+        if chosen.text:
+            source = as_text(source)
         for _ in range(chosen.runs):
             for name in chosen.systems:
                 load = os.getloadavg()[0]
                 with tempfile.TemporaryDirectory() as out:
                     runs[name].append({**measured(pythons.get(name, sys.executable), name, source, out), "load": load})
+    form = "-csv" if chosen.text else ""
     quiet = median(run["load"] for told in runs.values() for run in told) <= QUIET
-    command = f"python benchmarks/prepare.py --rows {chosen.rows}"
+    command = f"python benchmarks/prepare.py --rows {chosen.rows}{' --text' if chosen.text else ''}"
     metrics = ("seconds", "cpu_s", "peak_mb", "load") if quiet else ("cpu_s", "peak_mb", "load")
     return [
-        _line(f"prepare-{chosen.rows // 1_000_000}m", name, metric, [run[metric] for run in told], command)
+        _line(f"prepare-{chosen.rows // 1_000_000}m{form}", name, metric, [run[metric] for run in told], command)
         for name, told in runs.items()
         for metric in metrics
     ]

@@ -1,4 +1,4 @@
-"""The scripts in benchmarks/ that measure the data part still fit the code that they measure."""
+"""The scripts in benchmarks/ that measure the data part and teaching still fit the code that they measure."""
 
 import runpy
 from pathlib import Path
@@ -8,7 +8,9 @@ import pytest
 
 from enterprise_recsys.data import sources
 from enterprise_recsys.data.worlds import World
+from enterprise_recsys.retrieval.history import HISTORIES
 
+TEACHING = runpy.run_path(str(Path(__file__).resolve().parents[1] / "benchmarks" / "teaching.py"))
 PREPARE = runpy.run_path(str(Path(__file__).resolve().parents[1] / "benchmarks" / "prepare.py"))
 
 
@@ -30,3 +32,13 @@ def test_a_made_log_is_the_same_each_time_and_its_chunks_have_the_same_busy_user
     assert [len(part) for part in parts] == [2_000, 2_000, 1_000]
     busiest = {part["item_id"].value_counts(sort=True)["item_id"][0] for part in parts}
     assert len(busiest) == 1
+
+
+def test_what_makes_a_batch_is_a_small_share_of_teaching_each_history_part(world: World) -> None:
+    log = world.interactions.with_events(world.interactions.events[:2_000])
+    assert set(TEACHING["LOADING"]) == set(TEACHING["MASKING"]) == set(HISTORIES)
+    for history in HISTORIES:
+        figures = {line.metric: line.value for line in TEACHING["taught"](history, log, "")}
+        assert figures["events_s"] > 0
+        assert 0 < figures["loading_percent"] < 25  # what is recorded is below 5; here steps are small
+        assert ("masking_percent" in figures) == (history == "mean")

@@ -14,10 +14,10 @@ from enterprise_recsys.cli import app
 from enterprise_recsys.data.aliases import ALIASES
 from enterprise_recsys.data.checks import CHECKS
 from enterprise_recsys.data.files import FORMATS
-from enterprise_recsys.data.plan import STEPS
 from enterprise_recsys.data.rows import ROW_FAULTS
 from enterprise_recsys.data.schema import KINDS
 from enterprise_recsys.data.sources import SOURCES
+from enterprise_recsys.data.steps import STEPS
 
 PAGE = (Path(__file__).resolve().parents[1] / "docs" / "your-data.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)

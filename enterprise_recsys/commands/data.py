@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,7 +35,7 @@ from enterprise_recsys.commands.options import (
 from enterprise_recsys.errors import ConfigError
 
 if TYPE_CHECKING:
-    from enterprise_recsys.data.quarantine import Sifted
+    from enterprise_recsys.data.preparation import Outcome
 
 
 def validate(
@@ -107,6 +108,9 @@ def prepare(
     users: Users = None,
     items: Items = None,
     split: Cutting = "global-time",
+    date: Annotated[
+        list[datetime] | None, typer.Option(help="With --split rolling: a fold's test begins here (UTC); repeatable.")
+    ] = None,
     core: Annotated[int, typer.Option(min=1, help="First leave out users and items with fewer events than this.")] = 1,
     checksums: Annotated[
         bool, typer.Option("--checksums", help="Print each part's checksum, so that a figure can name its test set.")
@@ -132,39 +136,45 @@ def prepare(
 
     if checksums and out.suffix == ".pkl":
         raise ConfigError("--checksums are those of a folder's parts; give --out a folder.")
+    folds = cuts.folds_of(cuts.parsed(split, core), date or ())
+    if date and (out.suffix == ".pkl" or prepared.is_prepared(out)):
+        raise ConfigError(f"--split rolling writes a folder for each date; {out} cannot hold them: give another --out.")
     reading = reading_of(column, event_weight, encoding, separator, row_order_as_time, max_bad)
-    made = make(
-        data,
-        out,
-        users=users,
-        items=items,
-        reading=reading,
-        kinds=pairs_of(kind),
-        accept=accept or (),
-        cut=cuts.parsed(split, core),
-        memory_mb=parsed_memory(memory) if memory is not None else None,
-        download=download,
-        force=force or quarantine is not None,
-    )
+    for place, (name, cut) in enumerate(folds.items()):
+        made = make(
+            data,
+            out / name,
+            users=users,
+            items=items,
+            reading=reading,
+            kinds=pairs_of(kind),
+            accept=accept or (),
+            cut=cut,
+            memory_mb=parsed_memory(memory) if memory is not None else None,
+            download=download,
+            force=force or quarantine is not None,
+        )
+        _tell(made, out / name, is_first=not place)
+        if quarantine is not None and made.sifted is not None and not place:
+            write_quarantine(made.sifted, quarantine)
+        if checksums:
+            print(", ".join(f"{part} {checksum}" for part, checksum in prepared.checksums(out / name).items()))
+
+
+def _tell(made: Outcome, folder: Path, *, is_first: bool) -> None:
+    """Say what was read and set aside, of several folds once, and that no row is lost."""
     counts = ", ".join(f"{name} {rows:,} rows" for name, rows in made.rows.items())
     if made.sifted is None:
-        print(f"{out}: unchanged, reused: {counts} (--force prepares it again)")
-    else:
-        _tell(made.sifted, out, counts, made.sifted.rows_used - sum(made.rows.values()))
-        if quarantine is not None:
-            write_quarantine(made.sifted, quarantine)
-    if checksums:
-        print(", ".join(f"{part} {checksum}" for part, checksum in prepared.checksums(out).items()))
-
-
-def _tell(sifted: Sifted, out: Path, counts: str, left_out: int) -> None:
-    """Say what was read, what was set aside, and that no row is lost."""
-    for word in sifted.told:
-        print(word)
-    for reason, count, line, _ in sifted.counts():
-        print(f"set aside: {reason}: {count:,}, first at line {line:,}")
+        print(f"{folder}: unchanged, reused: {counts} (--force prepares it again)")
+        return
+    sifted, left_out = made.sifted, made.sifted.rows_used - sum(made.rows.values())
+    if is_first:
+        for word in sifted.told:
+            print(word)
+        for reason, count, line, _ in sifted.counts():
+            print(f"set aside: {reason}: {count:,}, first at line {line:,}")
     outside = f" ({left_out:,} of these in no part)" if left_out else ""
     print(
-        f"{out}: {counts}; {sifted.rows_in:,} rows in = {sifted.rows_used:,} used{outside} + "
+        f"{folder}: {counts}; {sifted.rows_in:,} rows in = {sifted.rows_used:,} used{outside} + "
         f"{len(sifted.aside):,} set aside"
     )

@@ -65,8 +65,8 @@ Quarantine = Annotated[
 Cutting = Annotated[
     str,
     typer.Option(
-        help="How to cut the log: global-time, time-quantile, leave-last, leave-last-k, random-per-user or random; "
-        "with dials as in leave-last-k,k=10."
+        help="How to cut the log: global-time, time-quantile, leave-last, leave-last-k, random-per-user, random, or "
+        "rolling at each --date; with dials as in leave-last-k,k=10 or rolling,days=7."
     ),
 ]
 Memory = Annotated[str | None, typer.Option(help="What there is, e.g. 8g; what would take more is refused.")]

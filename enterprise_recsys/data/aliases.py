@@ -7,7 +7,17 @@ import re
 from collections.abc import Iterable, Mapping
 
 from enterprise_recsys.errors import DataError
-from enterprise_recsys.records import EVENT_TYPE, ITEM_ID, RATING, REQUIRED, TIMESTAMP, USER_ID
+from enterprise_recsys.records import (
+    EVENT_ID,
+    EVENT_TYPE,
+    ITEM_ID,
+    RATING,
+    RECOMMENDATION_ID,
+    REQUIRED,
+    SESSION_ID,
+    TIMESTAMP,
+    USER_ID,
+)
 
 logger = logging.getLogger("enterprise_recsys")
 
@@ -44,6 +54,7 @@ def plain(name: str) -> str:
     return re.sub(r"[\s_.-]", "", _TYPE_SUFFIX.sub("", name.strip())).lower()
 
 
+_TEXT = {EVENT_TYPE, EVENT_ID, SESSION_ID, RECOMMENDATION_ID, USER_ID, ITEM_ID}
 _PLAIN = {plain(alias): canonical for canonical, names in ALIASES.items() for alias in (canonical, *names)}
 _ORDER = list(_PLAIN)
 
@@ -55,6 +66,16 @@ def meant(name: str) -> str | None:
     ('user_id', None)
     """
     return _PLAIN.get(plain(name))
+
+
+def is_id(name: str, columns: Mapping[str, str]) -> bool:
+    """Whether a column is one of users or items by its name; `columns`: own name -> canonical name."""
+    return (columns.get(name) or meant(name) or name) in (USER_ID, ITEM_ID)
+
+
+def stays_text(name: str, columns: Mapping[str, str]) -> bool:
+    """Whether a column is text by its name, even where all its cells are numbers."""
+    return (columns.get(name) or meant(name) or name) in _TEXT
 
 
 def renames(
@@ -116,5 +137,5 @@ def _missing(canonical: str, found: list[str], likely: list[str], name: str) -> 
     )
     return (
         f"column {canonical!r} is missing in {name}; found: {shown}{several}. "
-        f"Rename it or pass columns={{'its name': {canonical!r}}}.{without}"
+        f"Rename it or pass columns={{'its name': {canonical!r}}} (--column 'its name={canonical}').{without}"
     )

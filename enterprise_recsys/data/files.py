@@ -10,16 +10,16 @@ from pathlib import Path
 import polars as pl
 
 from enterprise_recsys.data import delimited
-from enterprise_recsys.data.aliases import meant
-from enterprise_recsys.data.delimited import Loaded, no_faults
+from enterprise_recsys.data.aliases import is_id, stays_text
+from enterprise_recsys.data.delimited import Loaded
+from enterprise_recsys.data.lines import no_faults
 from enterprise_recsys.data.plaintext import unpacked
+from enterprise_recsys.data.spelling import Compact
 from enterprise_recsys.data.times import ISO
 from enterprise_recsys.errors import DataError
-from enterprise_recsys.records import EVENT_ID, EVENT_TYPE, ITEM_ID, RECOMMENDATION_ID, SESSION_ID, USER_ID
 
 # A damaged file can make polars panic, which is no PolarsError and no Exception either; found by mutating Arrow files.
 _POLARS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
-_TEXT = {EVENT_TYPE, EVENT_ID, SESSION_ID, RECOMMENDATION_ID, USER_ID, ITEM_ID}
 # One cell of a list column: two or more parts, or one; a bar with blanks around it belongs to a sentence.
 _STRETCH = 1 << 20
 _LIST_CELL = r"^[^|\s]([^|]*[^|\s])?(\|[^|\s]([^|]*[^|\s])?)*$"
@@ -39,7 +39,8 @@ def load(
         path: a file with an ending in `FORMATS`, or a folder that holds .parquet files.
         encoding, separator: of a text file, see `delimited.load`.
         columns: own name -> canonical name.
-        coded: read ids of Parquet that are strings as categories, so that they are never all held as strings.
+        coded: hold little: ids that are strings become categories, and columns of a text file what they spell (see
+            `spelling`), a piece of the file at a time, so that they are never all held as strings.
 
     Raises:
         DataError: it does not exist, has another ending, cannot be read or holds no rows.
@@ -49,7 +50,8 @@ def load(
     if ending is None:
         raise DataError(f"{path} has an unknown ending; known are {', '.join(FORMATS)}, and folders of .parquet files.")
     if is_text(path):
-        loaded = delimited.load(path, encoding=encoding, separator=separator)
+        into = Compact(columns or {}) if coded else None
+        loaded = delimited.load(path, encoding=encoding, separator=separator, into=into)
     else:
         frame = parquet(path, columns or {}) if coded and ending == ".parquet" else FORMATS[ending](path)
         if len(frame.columns) > delimited.MOST_COLUMNS:
@@ -120,15 +122,11 @@ def table(path: Path, columns: Mapping[str, str] | None = None, *, encoding: str
     lists = [
         column.name
         for column in frame.select(pl.col(pl.String)).iter_columns()
-        if not _stays_text(column.name, columns or {})
+        if not stays_text(column.name, columns or {})
         and column.str.contains("|", literal=True).any()
         and column.str.contains(_LIST_CELL).all()
     ]
     return frame.with_columns(pl.col(lists).str.split("|"))
-
-
-def _stays_text(name: str, columns: Mapping[str, str]) -> bool:
-    return (columns.get(name) or meant(name) or name) in _TEXT
 
 
 def typed(frame: pl.DataFrame, columns: Mapping[str, str]) -> pl.DataFrame:
@@ -137,7 +135,7 @@ def typed(frame: pl.DataFrame, columns: Mapping[str, str]) -> pl.DataFrame:
     A column in which a number begins with a zero that counts (007, a zip code) stays text.
     """
     return frame.with_columns(
-        [_typed(column) for column in frame.iter_columns() if not _stays_text(column.name, columns)]
+        [_typed(column) for column in frame.iter_columns() if not stays_text(column.name, columns)]
     )
 
 
@@ -189,11 +187,6 @@ def fingerprint(paths: list[Path]) -> str:
 
 def _csv(path: Path) -> pl.DataFrame:
     return delimited.load(path).frame
-
-
-def is_id(name: str, columns: Mapping[str, str]) -> bool:
-    """Whether a column is one of users or items by its name."""
-    return (columns.get(name) or meant(name) or name) in (USER_ID, ITEM_ID)
 
 
 def parquet(path: Path, columns: Mapping[str, str]) -> pl.DataFrame:

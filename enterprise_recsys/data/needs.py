@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tempfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from enterprise_recsys.data import files
+from enterprise_recsys.data.aliases import is_id
 from enterprise_recsys.data.quarantine import Reading
 from enterprise_recsys.data.sources import place_of
 from enterprise_recsys.data.spool import STRETCH_BITS
@@ -49,11 +51,10 @@ def refuse(data: str, reading: Reading, memory_mb: float) -> None:
         return  # a published set: none takes over 5 GB
     needed = of_prepare(path, reading)
     if needed > memory_mb:
-        hint = "write it as Parquet, which takes less" if files.is_text(path) else "drop columns that are no features"
         raise DataError(
             f"preparing {path.name} takes about {needed:,.0f} MB and --memory gives {memory_mb:,.0f} MB: "
             "ids, times and ratings of all rows are sorted together, the rest goes through the disk in slices. Give "
-            f"more, use the newest months, or {hint}."
+            "more, use the newest months, or drop columns that are no features."
         )
 
 
@@ -99,7 +100,7 @@ def _of_parquet(parts: list[Path], columns: Mapping[str, str]) -> tuple[int, flo
 def _held(kind: pl.DataType, rows: int, size: int, name: str, columns: Mapping[str, str]) -> float:
     if kind.is_numeric() or kind.is_temporal():
         return float(rows * _bytes_of(kind))
-    if files.is_id(name, columns):
+    if is_id(name, columns):
         return float(4 * rows + size)
     return float(TEXT_BYTES * rows + size)
 
@@ -109,17 +110,39 @@ def _bytes_of(kind: pl.DataType) -> float:
 
 
 def _of_text(path: Path, reading: Reading) -> tuple[int, float]:
-    """Likewise of a text file, by its first lines: each cell is a string, and its column is typed afterwards."""
+    """Likewise of a text file, by its first lines, which are read as all of them will be."""
     size = float(path.stat().st_size)
-    opener = gzip.open if path.suffix.lower() == ".gz" else open
+    is_packed = path.suffix.lower() == ".gz"
     try:
-        with opener(path, "rb") as file:
+        with (gzip.open if is_packed else open)(path, "rb") as file:
             head = file.read(_GLIMPSE)
-    except (OSError, EOFError, zlib.error):
+        with tempfile.NamedTemporaryFile(suffix=files.ending_of(path.with_suffix("") if is_packed else path)) as made:
+            made.write(head[: head.rfind(b"\n") + 1] or head)
+            made.flush()
+            frame = files.load(
+                Path(made.name),
+                encoding=reading.encoding,
+                separator=reading.separator,
+                columns=reading.columns,
+                coded=True,
+            ).frame
+    except (OSError, EOFError, zlib.error, DataError):
         return 0, 0.0  # the reader will say what is wrong with it
-    lines = head.count(b"\n") or 1
-    packed = len(head) / max(min(size, len(gzip.compress(head, 1))), 1) if path.suffix.lower() == ".gz" else 1.0
-    cells = max(head.partition(b"\n")[0].count(mark) for mark in (b",", b";", b"\t", b"|", b"::")) + 1
-    return int(size * packed * lines / len(head)), cells * (TEXT_BYTES + 8) + max(
-        len(head) / lines - _INLINE * cells, 0
-    )
+    packed = len(head) / max(min(size, len(gzip.compress(head, 1))), 1) if is_packed else 1.0
+    rows = int(size * packed * (head.count(b"\n") or 1) / len(head))
+    return rows, sum(_of_cell(column) for column in frame.iter_columns())
+
+
+def _of_cell(column: pl.Series) -> float:
+    """Bytes of a cell as it is held, in the mean; of an id with the names that are yet to come.
+
+    The chance that the next row brings a new name is about the share of the rows whose name came once (Good 1953,
+    doi:10.1093/biomet/40.3-4.237); it falls as more is read, so this is the most that there may be.
+    """
+    if isinstance(column.dtype, pl.Categorical):
+        once = column.is_unique().mean()
+        return 4 + float(once or 0.0) * _of_cell(column.cast(pl.String))  # type: ignore[arg-type]
+    if column.dtype != pl.String:
+        return _bytes_of(column.dtype)
+    letters = float(column.str.len_bytes().mean() or 0.0)  # type: ignore[arg-type]
+    return TEXT_BYTES + (letters if letters > _INLINE else 0.0)

@@ -4,79 +4,20 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import polars as pl
 
 from enterprise_recsys.config import ModelConfig
-from enterprise_recsys.data import delimited, files, kernels, needs
+from enterprise_recsys.data import delimited, files, needs
 from enterprise_recsys.data.aliases import renames
 from enterprise_recsys.data.quarantine import Reading
 from enterprise_recsys.data.sources import SOURCES, place_of
+from enterprise_recsys.data.steps import STEPS, Size, Step
 from enterprise_recsys.errors import ConfigError, DataError
 from enterprise_recsys.records import ITEM_ID, REQUIRED, TIMESTAMP, USER_ID
-
-# What was measured, on 2 cores of a server processor; each is meant to be right within a factor of 2.
-PROGRAM_MB, LEARNING_MB = needs.PROGRAM_MB, 600
-"""What the program holds before the first row: polars and numpy; with PyTorch."""
-
-PREPARE_S, PREPARE_LOOPS_S, PREPARE_DISK = 2.3e-6, 1.5e-6, 46
-"""Of a row: seconds, seconds where compiled loops are used (see `kernels.pay`), bytes written.
-
-`recsys prepare` took 2.3 s of CPU time for 1,000,000 made rows and 30 s for 20,000,000; what it holds, `needs` says.
-"""
-
-RETRIEVER_RATE, RANKER_RATE = 20_000, 65_000
-"""Examples learnt in a second of one core; ml-100k with the dials as they are gave 18,600 and 66,000 of CPU time."""
-
-RANKER_ROWS, MOMENTS_A_USER = 2_000_000, 4
-"""Candidates that the ranker learns from, and moments of one user at which it asks for them, at most."""
-
-RANKER_CELL = 300
-"""Bytes of one of the ranker's candidates: its features as numbers, and the same again while they are shuffled."""
-
-INDEX_RATE = 50_000
-"""Items encoded and added to the index in a second."""
-
-_COPIES = 4  # of every weight: itself, its gradient, and Adam's two moments
-_EVENT_BYTES = 100  # of an encoded event, and of its place in the user's history
-_FLOAT = 4
-_MB = 1 << 20
-
-
-@dataclass(frozen=True)
-class Size:
-    """The size of a log.
-
-    Attributes:
-        rows: events.
-        users, items: different ids.
-    """
-
-    rows: int
-    users: int
-    items: int
-
-
-@dataclass(frozen=True)
-class Step:
-    """What one step needs.
-
-    Attributes:
-        name: a name in `STEPS`.
-        memory_mb: at most held at once.
-        disk_mb: written.
-        seconds: of wall time on two quiet cores; of learning, if every epoch that the dials allow is run.
-        because: the formula with its numbers.
-    """
-
-    name: str
-    memory_mb: float
-    disk_mb: float
-    seconds: float
-    because: str
 
 
 @dataclass(frozen=True)
@@ -101,32 +42,40 @@ class Plan:
             "fits": not self.too_large,
             "disk_mb": sum(step.disk_mb for step in self.steps),
             "seconds": sum(step.seconds for step in self.steps),
+            "most_s": sum(step.most_s for step in self.steps),
         }
 
     def __str__(self) -> str:
         """A table for a reader, and what does not fit."""
         size = self.size
-        rows = [("step", "memory", "disk", "time", "because")]
+        rows = [("step", "memory", "disk", "time", "at most", "because")]
         rows += [
-            (step.name, _megabytes(step.memory_mb), _megabytes(step.disk_mb), _time(step.seconds), step.because)
+            (
+                step.name,
+                _megabytes(step.memory_mb),
+                _megabytes(step.disk_mb),
+                _time(step.seconds),
+                _time(step.most_s),
+                step.because,
+            )
             for step in self.steps
         ]
-        widths = [max(len(row[place]) for row in rows) for place in range(4)]
+        widths = [max(len(row[place]) for row in rows) for place in range(5)]
         lines = [
             f"  {row[0].ljust(widths[0])}"
-            + "".join(f"  {row[place].rjust(widths[place])}" for place in (1, 2, 3))
-            + f"   {row[4]}"
+            + "".join(f"  {row[place].rjust(widths[place])}" for place in (1, 2, 3, 4))
+            + f"   {row[5]}"
             for row in rows
         ]
         total = (max(step.memory_mb for step in self.steps), sum(step.disk_mb for step in self.steps))
-        seconds = sum(step.seconds for step in self.steps)
+        seconds, most_s = sum(step.seconds for step in self.steps), sum(step.most_s for step in self.steps)
         parts = [
             f"{size.rows:,} events, {size.users:,} users and {size.items:,} items",
             "",
             *lines,
             "",
-            f"In all: {_megabytes(total[0])} of memory at once, {_megabytes(total[1])} of disk, {_time(seconds)} "
-            "if every epoch is run (learning stops early as a rule).",
+            f"In all: {_megabytes(total[0])} of memory at once, {_megabytes(total[1])} of disk, about {_time(seconds)} "
+            f"of one core as a rule, since learning stops early, and {_time(most_s)} if every epoch is run.",
         ]
         for step in self.too_large:
             parts.append(
@@ -176,7 +125,16 @@ def _measured(frame: pl.LazyFrame, path: Path, reading: Reading) -> Size:
     counts = frame.select(rows=pl.len(), users=users, items=items).collect(engine="streaming")
     if not counts["rows"][0]:
         raise DataError(f"{path} holds no rows; give at least one.")
-    return Size(*counts.row(0))
+    n_rows, n_users, n_items = counts.row(0)
+    return Size(n_rows, n_users, n_items, needs.of_prepare(path, reading), manner_of(path))
+
+
+def manner_of(path: Path) -> str:
+    """How a file is read for preparing, where that is not a piece at a time."""
+    ending = ".parquet" if path.is_dir() else files.ending_of(path) or ""
+    if ending != ".parquet" and not files.is_text(path):
+        return f"{ending} is read whole"
+    return "unpacked into a temporary file first" if ending.endswith(".gz") else ""
 
 
 def _scanned(path: Path, reading: Reading) -> pl.LazyFrame:
@@ -193,7 +151,10 @@ def _scanned(path: Path, reading: Reading) -> pl.LazyFrame:
 
 
 def _whole(path: Path, reading: Reading) -> pl.LazyFrame:
-    return files.load(path, encoding=reading.encoding, separator=reading.separator).frame.lazy()
+    loaded = files.load(
+        path, encoding=reading.encoding, separator=reading.separator, columns=reading.columns, coded=True
+    )
+    return loaded.frame.lazy()
 
 
 def parsed_memory(text: str) -> float:
@@ -209,69 +170,6 @@ def parsed_memory(text: str) -> float:
     if found is None or not float(found[1]):
         raise ConfigError(f"--memory {text!r} is no size; right is a number with m, g or t, for instance 8g.")
     return float(found[1]) * {"m": 1, "g": 1024, "t": 1024**2}[found[2]]
-
-
-def _prepare(size: Size, config: ModelConfig) -> Step:
-    row_s = PREPARE_LOOPS_S if kernels.pay(size.rows) else PREPARE_S
-    return Step(
-        "prepare",
-        needs.of_rows(size.rows),
-        PREPARE_DISK * size.rows / _MB,
-        0.2 + row_s * size.rows,
-        f"{needs.LEAST_BYTES} bytes and {row_s * 1e6:.1f} µs a row, and a slice",
-    )
-
-
-def _retriever(size: Size, config: ModelConfig) -> Step:
-    passes = config.epochs * ((0.8 + 0.9) if config.refit else 0.8)
-    weights = (size.users + size.items) * config.embedding_dim * _FLOAT * _COPIES
-    scores = config.batch_size * (config.batch_size + config.negatives) * _FLOAT * 4
-    return Step(
-        "retriever",
-        LEARNING_MB + (weights + scores + _EVENT_BYTES * size.rows) / _MB,
-        0.0,
-        size.rows * passes / RETRIEVER_RATE,
-        f"{config.epochs} epochs of {0.8 * size.rows:,.0f} events"
-        + (f", again of {0.9 * size.rows:,.0f}" if config.refit else "")
-        + f", {RETRIEVER_RATE:,}/s",
-    )
-
-
-def _ranker(size: Size, config: ModelConfig) -> Step:
-    moments = min(config.ranker_slice * 0.9 * size.rows, MOMENTS_A_USER * size.users)
-    rows = min(moments * min(config.candidates, size.items), RANKER_ROWS)
-    return Step(
-        "ranker",
-        LEARNING_MB + (rows * RANKER_CELL + _EVENT_BYTES * size.rows) / _MB,
-        0.0,
-        2 * config.ranker_epochs * rows / RANKER_RATE,
-        f"{config.ranker_epochs} epochs of {rows:,.0f} candidates, twice, {RANKER_RATE:,}/s",
-    )
-
-
-def _index(size: Size, config: ModelConfig) -> Step:
-    width = config.item_tower_dims[-1]
-    links = 64 * 8 if config.index == "hnsw" else 0
-    held = size.items * (width * _FLOAT + links)
-    return Step(
-        "index",
-        PROGRAM_MB + 2 * held / _MB,
-        held / _MB,
-        0.1 + size.items / INDEX_RATE * (10 if config.index == "hnsw" else 1),
-        f"{size.items:,} items of {width} numbers, {config.index}",
-    )
-
-
-def _artifact(size: Size, config: ModelConfig) -> Step:
-    tables = (size.users + size.items) * (config.embedding_dim + config.ranking_dim) * _FLOAT
-    events = 24 * size.rows
-    return Step(
-        "artifact",
-        PROGRAM_MB + (2 * tables + 2 * events) / _MB,
-        (tables + events) / _MB,
-        0.5 + (tables + events) / _MB / 100,
-        f"{config.embedding_dim} + {config.ranking_dim} numbers of each id, and the events",
-    )
 
 
 _REMEDIES: Mapping[str, str] = {
@@ -292,13 +190,3 @@ def _time(seconds: float) -> str:
     if seconds < 60:
         return f"{math.ceil(seconds)} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-STEPS: Mapping[str, Callable[[Size, ModelConfig], Step]] = {
-    "prepare": _prepare,
-    "retriever": _retriever,
-    "ranker": _ranker,
-    "index": _index,
-    "artifact": _artifact,
-}
-"""Name -> what the step needs, in the order in which they are run."""

@@ -12,11 +12,13 @@ import polars.selectors as cs
 
 from enterprise_recsys.data import coding, files
 from enterprise_recsys.data.aliases import renames
-from enterprise_recsys.data.delimited import Loaded, no_faults
+from enterprise_recsys.data.delimited import Loaded
 from enterprise_recsys.data.faults import cut
 from enterprise_recsys.data.frames import to_interactions, to_polars, with_order
+from enterprise_recsys.data.lines import no_faults
 from enterprise_recsys.data.rows import ROW_FAULTS
 from enterprise_recsys.data.sources import SOURCES, place_of
+from enterprise_recsys.data.spelling import texts_of, without_empty
 from enterprise_recsys.errors import DataError
 from enterprise_recsys.records import EVENT_ID, REQUIRED, Interactions
 
@@ -211,13 +213,14 @@ def sift(loaded: Loaded, name: str, reading: Reading, *, now: datetime | None = 
     reasons = _repeats(frame, reasons)
     used = reasons.is_null()
     aside = pl.DataFrame({"line": loaded.lines.filter(~used), "reason": reasons.filter(~used).cast(pl.String)})
-    aside = aside.with_columns(_texts(frame.filter(~used)))
+    spelt = {naming.get(column, column): spelling for column, spelling in loaded.spelt.items()}
+    aside = aside.with_columns(_texts(texts_of(frame.filter(~used), spelt)))
     left, lines = (frame, loaded.lines) if used.all() else (frame.filter(used), loaded.lines.filter(used))
     names = tuple(loaded.frame.columns)
     told = (*loaded.told, *(f"{name}: {old!r} is read as {new!r}" for old, new in naming.items()))
     whole = pl.concat([aside, loaded.broken]).sort("line", maintain_order=True)
     assert len(left) + len(whole) == loaded.rows_in, "a row was lost"
-    return Sifted(files.typed(left, {}), lines, whole, loaded.rows_in, names, told)
+    return Sifted(files.typed(without_empty(left, spelt), {}), lines, whole, loaded.rows_in, names, told)
 
 
 def _marked(reasons: pl.Series, mask: pl.Series, reason: str) -> pl.Series:

@@ -35,7 +35,9 @@ def _ids(column: pl.Series, what: str) -> dict[str, pl.Series]:
         names = column.unique().drop_nulls()
         faults = _ids(names.cast(pl.String), what)
         found = {reason: column.is_in(names.filter(mask).implode()) for reason, mask in faults.items() if mask.any()}
-        return {reason: mask.fill_null(False) for reason, mask in found.items()} | {f"{what} missing": missing}
+        blank = found.pop(f"{what} missing", missing)
+        told = {f"{what} missing": missing | blank.fill_null(False)}
+        return told | {reason: mask.fill_null(False) for reason, mask in found.items()}
     if column.dtype != pl.String:
         return {f"{what} missing": missing}
     return {

@@ -184,25 +184,49 @@ def rolling(interactions: Interactions, dates: Sequence[datetime], *, span: time
     Args:
         interactions: [R] events.
         dates: rising; each begins a test.
-        span: of each test and val; None: from one date to the next, and to the last event after the last date (as long
-            as the span before it in val).
+        span: of each test and val; None: from one date to the next, and after the last date as long as before it.
 
     Raises:
         ConfigError: no date, dates that do not rise, or a span that is not over 0.
         DataError: a part comes out empty.
     """
+    return [on_date(interactions, date, long) for date, long in spans_of(dates, span)]
+
+
+def spans_of(dates: Sequence[datetime], span: timedelta | None) -> list[tuple[datetime, timedelta]]:
+    """Each date of a rolling split with the length of its test.
+
+    Raises:
+        ConfigError: as `rolling`.
+    """
     if not dates or any(later <= earlier for earlier, later in pairwise(dates)):
-        raise ConfigError(f"the dates of a rolling split must rise, and be one at least; got {list(dates)}.")
+        told = ", ".join(str(date) for date in dates) or "none"
+        raise ConfigError(f"the dates of a rolling split must rise, and be one at least; got {told}.")
     if (span is not None and span <= timedelta(0)) or (span is None and len(dates) < 2):
-        raise ConfigError(f"span={span} is wrong: it should be over 0; it may be left away only with several dates.")
-    times, splits = interactions.events[TIMESTAMP], []
-    for place, date in enumerate(dates):
-        begin = date if date.tzinfo is not None else date.replace(tzinfo=UTC)
-        long = span or (dates[place + 1] - date if place + 1 < len(dates) else date - dates[place - 1])
-        part = (times >= begin - long).cast(pl.Int8) + (times >= begin).cast(pl.Int8)
-        part = pl.select(pl.when(times >= begin + long).then(_NO_PART).otherwise(part)).to_series()
-        splits.append(_parts(interactions, part, f"rolling at {date:%Y-%m-%d}", "give other dates or a longer span"))
-    return splits
+        raise ConfigError(
+            f"span={span} is wrong: a test should last over 0 (rolling,days=7); only with several dates may that be "
+            "left away."
+        )
+    gaps = [later - earlier for earlier, later in pairwise(dates)]
+    return list(zip(dates, [span] * len(dates) if span is not None else [*gaps, gaps[-1]], strict=True))
+
+
+def on_date(interactions: Interactions, date: datetime, span: timedelta) -> Split:
+    """Test is so long a time from a date on, val as long before it, train all before that.
+
+    Args:
+        interactions: [R] events.
+        date: UTC if it names no zone.
+        span: over 0.
+
+    Raises:
+        DataError: a part comes out empty.
+    """
+    times = interactions.events[TIMESTAMP]
+    begin = date if date.tzinfo is not None else date.replace(tzinfo=UTC)
+    part = (times >= begin - span).cast(pl.Int8) + (times >= begin).cast(pl.Int8)
+    part = pl.select(pl.when(times >= begin + span).then(_NO_PART).otherwise(part)).to_series()
+    return _parts(interactions, part, f"rolling at {date:%Y-%m-%d}", "give other dates or a longer span")
 
 
 def given(parts: Mapping[str, pl.Series], interactions: Interactions) -> Split:

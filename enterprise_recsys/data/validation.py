@@ -13,9 +13,9 @@ import polars as pl
 
 from enterprise_recsys.data import files
 from enterprise_recsys.data.checks import examine, set_aside
-from enterprise_recsys.data.delimited import no_faults
 from enterprise_recsys.data.faults import counted
 from enterprise_recsys.data.findings import Evidence, Finding
+from enterprise_recsys.data.lines import no_faults
 from enterprise_recsys.data.quarantine import (
     Reading,
     Sifted,

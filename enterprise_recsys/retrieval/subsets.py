@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from enterprise_recsys.layers import bfloat16_pays
-from enterprise_recsys.records import USER_ID, Ints
+from enterprise_recsys.records import USER_ID, Bools, Ints
 from enterprise_recsys.retrieval.history import Taste
 from enterprise_recsys.retrieval.lessons import Learnt, Material, Step, step_size
 from enterprise_recsys.retrieval.losses import Hits, exact_softmax, is_exact
@@ -63,12 +63,7 @@ class Subsets:
         """The mean loss of some users, a random part of whose events is shown."""
         config, model = self.material.config, self.material.model
         assert isinstance(model.history, Taste) and model.user_sum is not None
-        counts = np.diff(self._starts)[users]
-        owners = np.repeat(np.arange(len(users)), counts)
-        places = np.arange(len(owners)) + np.repeat(self._starts[users] - np.cumsum(counts) + counts, counts)
-        shares = generator.random(len(users)).astype(np.float32)
-        hidden = generator.random(len(users)) < config.history_dropout
-        shown = (generator.random(len(owners)) < shares[owners]) & ~hidden[owners]
+        owners, places, shown, hidden = self.draw(users, generator)
         sought = torch.from_numpy(np.flatnonzero(~shown & (self._weights[places] > 0)))
         rows, log_share = self._rows(self._items[places], self._items[places[sought]])
         vectors = self.material.vectors(rows)
@@ -92,6 +87,16 @@ class Subsets:
             vectors = torch.cat([vectors, -log_share.unsqueeze(1)], dim=1)
         loss = exact_softmax(asking, vectors[1:], hits, is_half=self._is_half)
         return Learnt(loss, self._order[places[sought.numpy()]], queries[of[sought]])
+
+    def draw(self, users: Ints, generator: np.random.Generator) -> tuple[Ints, Ints, Bools, Bools]:
+        """The events of users: whose [E], their grouped places [E], which are shown [E]; and who shows none [U]."""
+        counts = np.diff(self._starts)[users]
+        owners = np.repeat(np.arange(len(users)), counts)
+        places = np.arange(len(owners)) + np.repeat(self._starts[users] - np.cumsum(counts) + counts, counts)
+        shares = generator.random(len(users)).astype(np.float32)
+        hidden = generator.random(len(users)) < self.material.config.history_dropout
+        shown = (generator.random(len(owners)) < shares[owners]) & ~hidden[owners]
+        return owners, places, shown, hidden
 
     def _rows(self, items: Ints, sought: Ints) -> tuple[Tensor, Tensor | None]:
         """The items whose vectors a step needs, row 0 first; and the log of each one's chance to be among them."""

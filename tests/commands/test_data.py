@@ -54,6 +54,22 @@ def test_a_core_leaves_events_out_and_says_how_many(tmp_path: Path) -> None:
     )
 
 
+def test_a_rolling_split_is_a_folder_for_each_date(tmp_path: Path) -> None:
+    source = log(tmp_path)  # begins on 2001-09-09 at 01:46:40, an event an hour of each user
+    words = ["--split", "rolling,days=0.125", "--date", "2001-09-09T07:46:40", "--date", "2001-09-09T10:46:40"]
+    said = prepare(source, *words, "--checksums")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["2001-09-09T074640", "2001-09-09T104640"]
+    assert (
+        "2001-09-09T074640: train 121 rows, val 120 rows, test 120 rows; 481 rows in = 481 used (120 of these" in said
+    )
+    assert "2001-09-09T104640: train 241 rows, val 120 rows, test 120 rows; 481 rows in = 481 used + 0 set" in said
+    early, late = (prepared.read(tmp_path / "out" / name) for name in ("2001-09-09T074640", "2001-09-09T104640"))
+    assert checksum(early.test) == checksum(late.val) and said.count("train ") == 4
+    assert prepare(source, *words).count("unchanged, reused") == 2
+    with pytest.raises(ConfigError, match=r"2001-09-09T074640 cannot hold them: give another --out"):
+        prepare(source, *words, "--out", str(tmp_path / "out" / "2001-09-09T074640"))
+
+
 def test_what_cannot_be_done_is_refused_before_anything_is_read(tmp_path: Path) -> None:
     source = log(tmp_path)
     with pytest.raises(ConfigError, match="--checksums are those of a folder's parts; give --out a folder"):

@@ -206,6 +206,11 @@ HOSTILE: Mapping[str, Callable[[], Hostile]] = {
     "Parquet with booleans as times": lambda: no(
         parquet(frame().with_columns(timestamp=pl.lit(True))), "of type Boolean", ".parquet"
     ),
+    "Parquet with blank users": lambda: Hostile(
+        ".parquet",
+        parquet(frame().vstack(frame()[:2].with_columns(user_id=pl.Series(["", "  "])))),
+        {"user id missing": 2},
+    ),
     "Parquet without rows": lambda: no(parquet(frame().clear()), "holds no rows", ".parquet"),
     "Parquet with floats and gaps as ids": lambda: Hostile(
         ".parquet",

@@ -66,7 +66,8 @@ def test_a_log_without_times_is_told_what_would_be_right() -> None:
         renames(["user_id", "item_id", "rating"], REQUIRED, {}, "log.csv")
     assert str(caught.value) == (
         "column 'timestamp' is missing in log.csv; found: user_id, item_id, rating. Rename it or pass "
-        "columns={'its name': 'timestamp'}. A log without times whose rows stand in order of time: pass "
+        "columns={'its name': 'timestamp'} (--column 'its name=timestamp'). A log without times whose rows stand in "
+        "order of time: pass "
         "row_order_as_time=True (--row-order-as-time)."
     )
 

@@ -19,13 +19,14 @@ from enterprise_recsys.records import DERIVED, TIME_TYPE, Interactions
 
 NOON = datetime(2024, 5, 1, 12, 30, tzinfo=UTC)
 SECONDS = int(NOON.timestamp())
+NO_PYARROW, NO_PANDAS = "pyarrow cannot be imported here", "pandas (extra `train`) is not installed"
 
 
 @pytest.fixture
 def pandas() -> ModuleType:
-    """Pandas with a pyarrow that works beside it; both are optional."""
-    pytest.importorskip("pyarrow", exc_type=ImportError)
-    module: ModuleType = pytest.importorskip("pandas", exc_type=ImportError)
+    """Pandas with a pyarrow that works beside it; pandas is optional."""
+    pytest.importorskip("pyarrow", reason=NO_PYARROW, exc_type=ImportError)
+    module: ModuleType = pytest.importorskip("pandas", reason=NO_PANDAS, exc_type=ImportError)
     return module
 
 
@@ -72,7 +73,7 @@ def test_any_arrow_stream_gives_the_same_as_polars() -> None:
 
 
 def test_a_pyarrow_table_gives_the_same_as_polars() -> None:
-    pyarrow = pytest.importorskip("pyarrow", exc_type=ImportError)
+    pyarrow = pytest.importorskip("pyarrow", reason=NO_PYARROW, exc_type=ImportError)
     table = pyarrow.table(
         {"user_id": [1, 2], "item_id": ["x", "y"], "timestamp": [SECONDS] * 2, "item_tags": [["a"], []]}
     )
@@ -207,7 +208,7 @@ def test_a_missing_column_is_named_with_what_was_found() -> None:
         to_interactions(log().rename({"user_id": "uid2", "item_id": "item", "timestamp": "ts"}), name="clicks.csv")
     assert str(caught.value) == (
         "column 'user_id' is missing in clicks.csv; found: uid2, item, ts. "
-        "Rename it or pass columns={'its name': 'user_id'}."
+        "Rename it or pass columns={'its name': 'user_id'} (--column 'its name=user_id')."
     )
 
 

@@ -1,5 +1,6 @@
 """A log that would not fit is refused before it is read."""
 
+import gzip
 from pathlib import Path
 
 import polars as pl
@@ -42,9 +43,27 @@ def test_narrow_columns_take_the_least_and_long_texts_more(parts: int, tmp_path:
     assert 4 + 8 + 8 + 16 + 28 + needs.ROW_BYTES < held(tmp_path / "wide") < 4 + 8 + 8 + 16 + 40 + needs.ROW_BYTES + 8
 
 
-def test_text_is_estimated_by_its_first_lines(tmp_path: Path) -> None:
-    log().write_csv(tmp_path / "log.csv")
-    assert 4 * 24 + needs.ROW_BYTES < held(tmp_path / "log.csv") < 4 * 24 + needs.ROW_BYTES + 80
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".csv.gz"])
+def test_text_is_estimated_by_its_first_lines_as_it_will_be_held(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"log{ending}"
+    log().write_csv(tmp_path / "plain", separator="\t" if ending == ".tsv" else ",")
+    raw = (tmp_path / "plain").read_bytes()
+    path.write_bytes(gzip.compress(raw, 1) if ending == ".csv.gz" else raw)
+    # Two categories whose names are few, a time, and a string of 28 to 32 letters, as in Parquet.
+    least = 4 + 4 + 8 + 16 + 28 + needs.ROW_BYTES
+    assert 0.8 * least < held(path) < 1.2 * (least + 4)
+
+
+def test_ids_that_all_differ_are_counted_with_their_names(tmp_path: Path) -> None:
+    log().with_columns(user=pl.format("{}-{}", "user", pl.int_range(ROWS))).write_csv(tmp_path / "log.csv")
+    log().write_csv(tmp_path / "few.csv")
+    assert held(tmp_path / "log.csv") - held(tmp_path / "few.csv") == pytest.approx(16 + 37 + 1 + 4.4, abs=3)
+
+
+def test_text_that_cannot_be_read_is_left_to_the_reader(tmp_path: Path) -> None:
+    for ending in (".csv", ".csv.gz"):
+        (tmp_path / f"log{ending}").write_bytes(b"\x00\x01 no such thing")
+        assert needs.of_prepare(tmp_path / f"log{ending}", Reading()) == needs.PROGRAM_MB
 
 
 def test_what_does_not_fit_is_refused_in_words_and_nothing_is_written(tmp_path: Path) -> None:
@@ -54,7 +73,7 @@ def test_what_does_not_fit_is_refused_in_words_and_nothing_is_written(tmp_path: 
         DataError, match=r"preparing log.parquet takes about 20. MB and --memory gives 100 MB: .* Give more"
     ):
         prepare(str(tmp_path / "log.parquet"), tmp_path / "out", memory_mb=100)
-    with pytest.raises(DataError, match="write it as Parquet, which takes less"):
+    with pytest.raises(DataError, match="use the newest months, or drop columns that are no features"):
         prepare(str(tmp_path / "log.csv"), tmp_path / "out", memory_mb=100)
     assert not (tmp_path / "out").exists()
     assert prepare(str(tmp_path / "log.parquet"), tmp_path / "out", memory_mb=1000).rows["train"] == 0.8 * ROWS

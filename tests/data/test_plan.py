@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import subprocess
 import sys
@@ -11,11 +12,19 @@ import polars as pl
 import pytest
 
 from enterprise_recsys.config import ModelConfig
-from enterprise_recsys.data.plan import STEPS, Plan, Size, measure, parsed_memory, plan
+from enterprise_recsys.data import needs
+from enterprise_recsys.data.plan import Plan, measure, parsed_memory, plan
 from enterprise_recsys.data.quarantine import Reading
+from enterprise_recsys.data.steps import CONTENDERS, RATES, STEPS, TRANSFORMER_MB, Size, Step, parts_taught
 from enterprise_recsys.errors import ConfigError, DataError
+from enterprise_recsys.evaluation.results import newest, read
 
 SMALL, LARGE = Size(100_000, 1_000, 2_000), Size(200_000, 2_000, 4_000)
+DEMOS = {
+    "demo": Size(60_299, 1_500, 800),
+    "ml100k-global-time": Size(100_000, 943, 1_682),
+    "ml1m-global-time": Size(1_000_209, 6_040, 3_706),
+}
 REAL = Path(os.environ.get("RECSYS_DATA") or "../shared/data")
 
 
@@ -27,14 +36,59 @@ def test_every_step_needs_more_for_more_and_says_why(name: str) -> None:
     assert 0 < small.seconds <= large.seconds
 
 
+def steps_of(size: Size, **dials: object) -> dict[str, Step]:
+    return {step.name: step for step in plan(size, ModelConfig(**dials)).steps}  # type: ignore[arg-type]
+
+
 def test_the_dials_are_obeyed() -> None:
-    usual = {step.name: step for step in plan(LARGE, ModelConfig()).steps}
-    short = {step.name: step for step in plan(LARGE, ModelConfig(epochs=1, refit=False, candidates=20)).steps}
-    assert short["retriever"].seconds == 200_000 * 0.8 / 20_000  # one pass over the training part
+    usual = steps_of(LARGE)
+    short = steps_of(LARGE, epochs=1, refit=False, candidates=20, history="mean")
+    assert short["retriever"].seconds == short["retriever"].most_s == 200_000 * 0.8 / RATES["mean"]  # one pass
     assert short["ranker"].memory_mb < usual["ranker"].memory_mb
-    wide = {step.name: step for step in plan(LARGE, ModelConfig(embedding_dim=512)).steps}
+    plain, wide = steps_of(LARGE, history="mean"), steps_of(LARGE, history="mean", embedding_dim=512)
     grown = (2_000 + 4_000) * (512 - 64) * 4 * 4 / 2**20  # weights, gradients and two moments of 32 bits
-    assert wide["retriever"].memory_mb - usual["retriever"].memory_mb == pytest.approx(grown)
+    assert wide["retriever"].memory_mb - plain["retriever"].memory_mb == pytest.approx(grown)
+    assert wide["retriever"].seconds == pytest.approx(8 * plain["retriever"].seconds)
+    assert usual["retriever"].memory_mb - plain["retriever"].memory_mb == TRANSFORMER_MB
+
+
+def test_each_history_part_is_counted_at_its_own_rate_and_auto_teaches_two() -> None:
+    once = {name: steps_of(LARGE, epochs=1, refit=False, history=name)["retriever"] for name in (*RATES, "auto")}
+    for name, rate in RATES.items():
+        assert once[name].seconds == pytest.approx(160_000 / rate)
+        assert f"{name} ({rate:,.0f}/s)" in once[name].because
+    assert once["auto"].seconds == pytest.approx(once["taste"].seconds + once["transformer"].seconds)
+    again = steps_of(LARGE, epochs=1, history="auto")["retriever"]
+    assert again.seconds - once["auto"].seconds == pytest.approx(180_000 / min(RATES["taste"], RATES["transformer"]))
+    joint = ModelConfig(training="joint")
+    assert parts_taught(joint) == ("mean",)
+
+
+def test_the_history_parts_are_those_that_are_taught() -> None:
+    history = pytest.importorskip("enterprise_recsys.retrieval.history", reason="PyTorch is not installed")
+    assert set(RATES) == set(history.HISTORIES)
+    assert dict(CONTENDERS) == {history.AUTO: history.CONTENDERS}
+
+
+def test_learning_stops_early_as_a_rule() -> None:
+    for name in ("retriever", "ranker"):
+        step = steps_of(LARGE)[name]
+        assert step.seconds < step.most_s
+        few = steps_of(LARGE, epochs=2, ranker_epochs=1)[name]
+        assert few.seconds <= few.most_s < step.most_s
+
+
+@pytest.mark.parametrize(("protocol", "size"), DEMOS.items())
+def test_a_run_takes_what_the_plan_says_within_a_factor_of_two(protocol: str, size: Size) -> None:
+    """By the newest demo that is recorded in benchmarks/results, which ran on one thread with the dials as they are."""
+    lines = newest(read(Path(__file__).parents[2] / "benchmarks" / "results"))
+    run = next(line for line in lines if (line.protocol, line.system, line.metric) == (protocol, "ours", "NDCG@10"))
+    assert run.threads == 1 and run.seconds is not None and run.peak_mb is not None
+    expected = plan(size, ModelConfig()).to_json()
+    assert isinstance(expected["seconds"], float)
+    assert run.seconds / 2 <= expected["seconds"] <= run.seconds * 2
+    megabytes = max(step.memory_mb for step in plan(size, ModelConfig()).steps) * 2**20 / 1e6
+    assert run.peak_mb / 2 <= megabytes <= run.peak_mb * 2
 
 
 def test_what_does_not_fit_is_named_with_what_would_be_right() -> None:
@@ -68,6 +122,29 @@ def test_a_log_is_measured_by_its_own_names(tmp_path: Path, ending: str) -> None
         frame.tail(2).write_parquet(path / "b.parquet")
     assert measure(str(path)) == Size(4, 3, 2)
     assert measure(str(path), Reading(columns={"movieId": "user_id", "uid": "item_id"})) == Size(4, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("ending", "said"),
+    [
+        (".csv", ""),
+        (".parquet", ""),
+        (".csv.gz", "; unpacked into a temporary file first"),
+        (".jsonl", "; .jsonl is read whole"),
+    ],
+)
+def test_the_plan_says_what_prepare_would_hold_and_what_is_not_read_in_pieces(
+    ending: str, said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / f"log{ending}"
+    frame = pl.DataFrame({"user": range(9), "item": range(9), "ts": range(9), "note": ["a text " * 9] * 9})
+    if ending == ".csv.gz":
+        path.write_bytes(gzip.compress(frame.write_csv().encode()))
+    else:
+        {".parquet": frame.write_parquet, ".jsonl": frame.write_ndjson}.get(ending, frame.write_csv)(path)
+    step = STEPS["prepare"](measure(str(path)), ModelConfig())
+    assert step.because == f"48 bytes or more and 2.3 µs a row, and a slice{said}"
+    assert step.memory_mb == pytest.approx(needs.of_prepare(path, Reading()), abs=0.01)
 
 
 def test_what_cannot_be_measured_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,208 @@
+"""What each step of a run needs, by formulas of the log's size and the dials, with the figures that they rest on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from enterprise_recsys.config import ModelConfig
+from enterprise_recsys.data import kernels, needs
+
+# What was measured, on 2 cores of a server processor; each is meant to be right within a factor of 2.
+PROGRAM_MB, LEARNING_MB = needs.PROGRAM_MB, 600
+"""What the program holds before the first row: polars and numpy; with PyTorch."""
+
+TRANSFORMER_MB, _BATCH = 700, 1024
+"""What teaching a Transformer by batches of so many places leaves behind in the process, holes in memory above all.
+
+`recsys demo --set threads=1` peaked at 1,797 (ml-100k), 1,807 (made world) and 2,127 MB (ml-1m).
+"""
+
+PREPARE_S, PREPARE_LOOPS_S, PREPARE_DISK = 2.3e-6, 1.5e-6, 46
+"""Of a row: seconds, seconds where compiled loops are used (see `kernels.pay`), bytes written.
+
+`recsys prepare` took 2.3 s of CPU time for 1,000,000 made rows and 30 s for 20,000,000; what it holds, `needs` says.
+"""
+
+RATES: Mapping[str, float] = {"mean": 15_000, "taste": 60_000, "transformer": 40_000}
+"""History part -> events that the retriever learns in a second of one quiet core, with vectors of `_WIDTH` numbers.
+
+`benchmarks/teaching.py` measures them; on a core that others share they are a half and less.
+"""
+
+CONTENDERS: Mapping[str, tuple[str, ...]] = {"auto": ("taste", "transformer")}
+"""What `history` names -> the parts that are taught one after the other, of which one is kept."""
+
+RANKER_RATE = 65_000
+"""Candidates that the ranker learns in a second of one core; ml-100k with the dials as they are gave 66,000."""
+
+USUAL_EPOCHS, USUAL_RANKER_EPOCHS = 5, 2
+"""Passes after which validation is best, as a rule: 2 to 9 and 1 to 2 on MovieLens 100K and 1M and the made world."""
+
+RANKER_ROWS, MOMENTS_A_USER, USUAL_MOMENTS = 2_000_000, 4, 0.6
+"""Candidates that the ranker learns from, moments of one user at which it asks for them, at most; and as a rule.
+
+The newest tenth of MovieLens 100K and 1M and of the made world held 0.3, 0.3 and 1.1 moments for each user of the log.
+"""
+
+RANKER_CELL = 300
+"""Bytes of one of the ranker's candidates: its features as numbers, and the same again while they are shuffled."""
+
+INDEX_RATE = 50_000
+"""Items encoded and added to the index in a second."""
+
+_WIDTH = 64  # of the vectors by which the rates were measured
+_COPIES = 4  # of every weight: itself, its gradient, and Adam's two moments
+_EVENT_BYTES = 100  # of an encoded event, and of its place in the user's history
+_FLOAT = 4
+_MB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Size:
+    """The size of a log.
+
+    Attributes:
+        rows: events.
+        users, items: different ids.
+        prepare_mb: what preparing its file holds, by its columns; None: by its rows alone.
+        manner: how its file is read, where that is not in pieces.
+    """
+
+    rows: int
+    users: int
+    items: int
+    prepare_mb: float | None = field(default=None, compare=False)
+    manner: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step needs.
+
+    Attributes:
+        name: a name in `STEPS`.
+        memory_mb: at most held at once.
+        disk_mb: written.
+        seconds: of one quiet core, as a rule: learning stops early.
+        most_s: likewise, if every epoch that the dials allow is run.
+        because: the formula with its numbers.
+    """
+
+    name: str
+    memory_mb: float
+    disk_mb: float
+    seconds: float
+    most_s: float
+    because: str
+
+
+def _prepare(size: Size, config: ModelConfig) -> Step:
+    row_s = PREPARE_LOOPS_S if kernels.pay(size.rows) else PREPARE_S
+    seconds = 0.2 + row_s * size.rows
+    more, manner = (" or more" if size.prepare_mb else "", f"; {size.manner}" if size.manner else "")
+    return Step(
+        "prepare",
+        max(size.prepare_mb or 0.0, needs.of_rows(size.rows)),
+        PREPARE_DISK * size.rows / _MB,
+        seconds,
+        seconds,
+        f"{needs.LEAST_BYTES} bytes{more} and {row_s * 1e6:.1f} µs a row, and a slice{manner}",
+    )
+
+
+def _retriever(size: Size, config: ModelConfig) -> Step:
+    parts = parts_taught(config)
+    rates = {part: RATES[part] * min(_WIDTH / config.embedding_dim, 1.0) for part in parts}
+
+    def seconds(epochs: int, tried: int) -> float:
+        """Each part is tried for some epochs, and one is taught again: the slower one, to be safe."""
+        first = sum(0.8 * size.rows * tried / rate for rate in rates.values())
+        return first + (0.9 * size.rows * epochs / min(rates.values()) if config.refit else 0.0)
+
+    weights = (size.users + size.items) * config.embedding_dim * _FLOAT * _COPIES
+    scores = config.batch_size * (config.batch_size + config.negatives) * _FLOAT * 4
+    usual = min(USUAL_EPOCHS, config.epochs)
+    told = " and ".join(f"{part} ({rate:,.0f}/s)" for part, rate in rates.items())
+    again = f", one again of {0.9 * size.rows:,.0f}" if config.refit else ""
+    return Step(
+        "retriever",
+        _learning_mb(config) + (weights + scores + _EVENT_BYTES * size.rows) / _MB,
+        0.0,
+        seconds(usual, min(usual + config.patience, config.epochs)),
+        seconds(config.epochs, config.epochs),
+        f"{told}: {usual} of {config.epochs} epochs of {0.8 * size.rows:,.0f} events{again}",
+    )
+
+
+def _learning_mb(config: ModelConfig) -> float:
+    """What the program holds while it learns, beside the data."""
+    if "transformer" not in parts_taught(config):
+        return LEARNING_MB
+    return LEARNING_MB + TRANSFORMER_MB * config.batch_size / _BATCH * config.embedding_dim / _WIDTH
+
+
+def parts_taught(config: ModelConfig) -> tuple[str, ...]:
+    """The history parts that a run teaches; joint training compares none."""
+    if config.training == "joint" and config.history in CONTENDERS:
+        return ("mean",)
+    return CONTENDERS.get(config.history, (config.history,))
+
+
+def _ranker(size: Size, config: ModelConfig) -> Step:
+    depth = min(config.candidates + config.neighbour_candidates + config.trending_candidates, size.items)
+    most = min(MOMENTS_A_USER * size.users, config.ranker_slice * 0.9 * size.rows) * depth
+    usual = min(USUAL_MOMENTS * size.users * depth, most, RANKER_ROWS)
+    most = min(most, RANKER_ROWS)
+    # With few users several rankers learn side by side, each without a quarter of the lists.
+    trial = 0.75 * min(4, math.ceil(1200 / max(0.3 * size.users, 1.0)))
+    epochs = min(USUAL_RANKER_EPOCHS, config.ranker_epochs)
+    tried = min(epochs + config.patience, config.ranker_epochs)
+    return Step(
+        "ranker",
+        _learning_mb(config) + (most * RANKER_CELL + _EVENT_BYTES * size.rows) / _MB,
+        0.0,
+        usual * (epochs + trial * tried) / RANKER_RATE,
+        most * config.ranker_epochs * (1 + trial) / RANKER_RATE,
+        f"{epochs} of {config.ranker_epochs} epochs of {usual:,.0f} candidates (at most {most:,.0f}), "
+        f"and {trial:g} times as many to choose by, {RANKER_RATE:,}/s",
+    )
+
+
+def _index(size: Size, config: ModelConfig) -> Step:
+    width = config.item_tower_dims[-1]
+    links = 64 * 8 if config.index == "hnsw" else 0
+    held = size.items * (width * _FLOAT + links)
+    build_s = 0.1 + size.items / INDEX_RATE * (10 if config.index == "hnsw" else 1)
+    return Step(
+        "index",
+        PROGRAM_MB + 2 * held / _MB,
+        held / _MB,
+        build_s,
+        build_s,
+        f"{size.items:,} items of {width} numbers, {config.index}",
+    )
+
+
+def _artifact(size: Size, config: ModelConfig) -> Step:
+    tables = (size.users + size.items) * (config.embedding_dim + config.ranking_dim) * _FLOAT
+    events = 24 * size.rows
+    return Step(
+        "artifact",
+        PROGRAM_MB + (2 * tables + 2 * events) / _MB,
+        (tables + events) / _MB,
+        0.5 + (tables + events) / _MB / 100,
+        0.5 + (tables + events) / _MB / 100,
+        f"{config.embedding_dim} + {config.ranking_dim} numbers of each id, and the events",
+    )
+
+
+STEPS: Mapping[str, Callable[[Size, ModelConfig], Step]] = {
+    "prepare": _prepare,
+    "retriever": _retriever,
+    "ranker": _ranker,
+    "index": _index,
+    "artifact": _artifact,
+}
+"""Name -> what the step needs, in the order in which they are run."""
