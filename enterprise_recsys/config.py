@@ -121,11 +121,18 @@ class ModelConfig(BaseModel):
         description="L2 weight of the ranker's embeddings (staged), in place of `weight_decay`; 0: none but that.",
     )
     ranker_average: float = Field(
-        0.0,
+        0.98,
         ge=0.0,
         lt=1.0,
         description="The ranker that is kept is a running mean of its weights, in which the share of each step fades "
         "by this factor (staged); 0: the weights after the last step.",
+    )
+    ranker_id_dropout: float = Field(
+        0.9,
+        ge=0.0,
+        lt=1.0,
+        description="Share of the item ids that are hidden from the ranker in training. It learns from a few weeks: what "
+        "was taken then, learnt by heart, misleads it later, so that an id may only add to what the features tell.",
     )
     ranking_dim: int = Field(16, ge=1, le=1024, description="Embedding width of each feature in the ranker.")
     ctr_weight: float = Field(1.0, ge=0.0, description="β in L = L_retrieval + α·L_rating + β·L_ctr.")
@@ -155,6 +162,11 @@ class ModelConfig(BaseModel):
     ranker_epochs: int = Field(10, ge=1, le=10_000, description="Passes over the ranker's examples, at most (staged).")
     patience: int = Field(2, ge=1, description="Epochs without a better validation before training stops.")
     batch_size: int = Field(1024, ge=1, description="Events per step.")
+    ranker_batch_size: int = Field(
+        4096,
+        ge=1,
+        description="Candidates per step of the ranker, in whole lists (staged); fewer where there are few lists.",
+    )
     learning_rate: float = Field(1e-3, gt=0.0, le=10.0, description="Step size of Adam.")
     averaging: float = Field(
         0.998,

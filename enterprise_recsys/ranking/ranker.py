@@ -21,6 +21,8 @@ from enterprise_recsys.ranking.networks import NETWORKS, Shape
 from enterprise_recsys.ranking.parted import Parted
 from enterprise_recsys.records import ITEM_ID, Columns, Floats, Ints
 
+_STEPS = 16
+"""Steps of an epoch, at least, where there are lists for it."""
 SCORES = ("retrieval_score", "neighbour_score")
 """What the sources say of a candidate: the towers in the unit of their softmax, neighbours as log(1 + sum)."""
 
@@ -65,7 +67,7 @@ class RankingNetwork(nn.Module):
             config.ranking_dim,
             vectors={one.name: one.width for one in declared if one.kind in ("vector", "time")},
             dropped=list(ids),
-            id_dropout=config.id_dropout,
+            id_dropout=config.ranker_id_dropout,
             id_scale=0.0,
         )
         network = pick(NETWORKS, config.ranking_network, what="ranking_network")
@@ -135,12 +137,13 @@ class Ranker:
         return fit_together([self], [examples], plan, validate=validate)
 
     def steps(self, examples: Examples, lists: Ints) -> Iterator[tuple[int, Callable[[], Tensor]]]:
-        """One epoch's steps: the whole lists at some places, in a random order, about `batch_size` rows at a time."""
+        """One epoch's steps: the whole lists at some places, in a random order, up to `ranker_batch_size` rows a step."""
         table = {name: torch.from_numpy(np.ascontiguousarray(column)) for name, column in examples.columns.items()}
         labels = [torch.from_numpy(one) for one in (examples.clicks, examples.ratings, examples.weights)]
         depth = examples.depth
         order = torch.from_numpy(lists)[torch.randperm(len(lists))]
-        size = max(self.config.batch_size // depth, 1)
+        most = min(self.config.ranker_batch_size, len(lists) * depth // _STEPS)
+        size = max(most // depth, 1)
         for begin in range(0, len(order), size):
             chosen = order[begin : begin + size]
             part = (chosen.unsqueeze(1) * depth + torch.arange(depth)).ravel()
