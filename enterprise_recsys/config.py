@@ -131,7 +131,7 @@ class ModelConfig(BaseModel):
         0.9,
         ge=0.0,
         lt=1.0,
-        description="Share of the item ids that are hidden from the ranker in training. It learns from a few weeks: what "
+        description="Share of the item ids hidden from the ranker in training. It learns from a few weeks: what "
         "was taken then, learnt by heart, misleads it later, so that an id may only add to what the features tell.",
     )
     ranking_dim: int = Field(16, ge=1, le=1024, description="Embedding width of each feature in the ranker.")

@@ -137,7 +137,7 @@ class Ranker:
         return fit_together([self], [examples], plan, validate=validate)
 
     def steps(self, examples: Examples, lists: Ints) -> Iterator[tuple[int, Callable[[], Tensor]]]:
-        """One epoch's steps: the whole lists at some places, in a random order, up to `ranker_batch_size` rows a step."""
+        """One epoch's steps: the whole lists at some places, in a random order, to `ranker_batch_size` rows a step."""
         table = {name: torch.from_numpy(np.ascontiguousarray(column)) for name, column in examples.columns.items()}
         labels = [torch.from_numpy(one) for one in (examples.clicks, examples.ratings, examples.weights)]
         depth = examples.depth
