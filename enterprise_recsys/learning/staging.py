@@ -28,7 +28,7 @@ from enterprise_recsys.retrieval.retriever import Retriever
 
 _MOST_NEIGHBOURED = 100_000
 _FOLDS = 4
-_JUDGES = 300
+_JUDGES = 600
 
 
 @dataclass(frozen=True)
