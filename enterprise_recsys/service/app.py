@@ -17,6 +17,7 @@ from enterprise_recsys import artifact
 from enterprise_recsys.errors import ConfigError
 from enterprise_recsys.recommender import Recommender
 from enterprise_recsys.service.counting import Counted
+from enterprise_recsys.service.direct import Direct
 from enterprise_recsys.service.events import router as events
 from enterprise_recsys.service.explain import router as explain
 from enterprise_recsys.service.gate import BodyLimit, KeyGate, PlainStart
@@ -26,7 +27,7 @@ from enterprise_recsys.service.keeping import STATE
 from enterprise_recsys.service.living import Living
 from enterprise_recsys.service.metrics import Metrics, share_between_workers
 from enterprise_recsys.service.problems import handle_problems
-from enterprise_recsys.service.routes import router
+from enterprise_recsys.service.routes import DIRECT, router
 from enterprise_recsys.service.settings import API_KEYS, ARTIFACT, OPEN, Settings, is_loopback
 from enterprise_recsys.state.memory import MemoryStore
 
@@ -67,6 +68,7 @@ def create_app(settings: Settings | None = None, recommender: Recommender | None
         app.include_router(one)
     handle_problems(app)
     # Each layer goes around those before it: the key is checked first, then the body's size.
+    app.add_middleware(Direct, router=router, messages=DIRECT)
     app.add_middleware(BodyLimit)
     app.add_middleware(KeyGate, settings=known)
     app.add_middleware(Counted, metrics=metrics)
