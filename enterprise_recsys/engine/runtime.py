@@ -46,8 +46,9 @@ class _Network:
             raise ArtifactError(
                 f"{path} is no network that this ONNX Runtime can read: {error}; train again."
             ) from None
-        self.inputs = [one.name for one in self._session.get_inputs()]
-        self._second = {one.name for one in self._session.get_inputs() if one.shape[1:2] == ["places"]}
+        self.shapes = {one.name: one.shape for one in self._session.get_inputs()}
+        self.inputs = list(self.shapes)
+        self._second = {name for name, shape in self.shapes.items() if shape[1:2] == ["places"]}
 
     def run(self, columns: Columns, *, chunk: int) -> list[Floats]:
         """The outputs for rows of columns, at most about `chunk` rows at a time.
@@ -74,17 +75,48 @@ class _Network:
         return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
 
 
+SHORTEST = 16
+"""Places of the shortest history that the user tower is shown; longer ones take twice as many, until all are in."""
+
+
 class Encoder:
     """The user tower: request columns [B, ...] and history [B, L] -> unit vectors [B, D]."""
 
     def __init__(self, path: Path, *, threads: int) -> None:
         self._network = _Network(path, threads)
         self.data = self._network.data
+        self._may_be_short = "past" in self._network.shapes["history"]
 
     def encode(self, columns: Columns, history: Ints) -> Floats:
-        """The query vectors [B, D]."""
+        """The query vectors [B, D].
+
+        The tower is shown a history without most of the empty places before it. How many of them stay depends on that
+        history alone, so that nobody's vector depends on whom he is asked together with.
+        """
+        widths = _widths(history) if self._may_be_short else np.full(len(history), history.shape[1])
+        if not len(widths) or (widths == widths[0]).all():
+            return self._encoded(columns, history[:, -widths[0] :] if len(widths) else history)
+        vectors: Floats | None = None
+        for width in np.unique(widths):
+            own = np.flatnonzero(widths == width)
+            part = self._encoded({name: column[own] for name, column in columns.items()}, history[own, -width:])
+            vectors = np.empty((len(history), part.shape[1]), dtype=part.dtype) if vectors is None else vectors
+            vectors[own] = part
+        assert vectors is not None
+        return vectors
+
+    def _encoded(self, columns: Columns, history: Ints) -> Floats:
         rows = max(PLACES_AT_ONCE // max(history.shape[1], 1), 1)
         return self._network.run({**columns, "history": history}, chunk=rows)[0]
+
+
+def _widths(history: Ints) -> Ints:
+    """[B] places from the end of each history [B, L] that hold all of it: SHORTEST, twice, four times ... or L."""
+    length = history.shape[1]
+    empty = np.where(history.any(axis=1), (history > 0).argmax(axis=1), length)
+    steps = SHORTEST << np.arange(max(length // SHORTEST, 1).bit_length() + 1)
+    widths: Ints = np.minimum(steps[np.searchsorted(steps, length - empty)], length)
+    return widths
 
 
 class ItemEncoder:
