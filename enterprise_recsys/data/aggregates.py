@@ -189,7 +189,8 @@ class _Places:
         """[1 + W, R] where each owner's events end, and where those of the last days begin."""
         # One search for all: for the few hundred rows of a request each call costs more than its work.
         moments = (times[None, :] - _BACK[:, None]).ravel()
-        return self.before(np.tile(rows, len(_BACK)), moments).reshape(len(_BACK), len(rows))
+        owners = np.concatenate([rows] * len(_BACK))  # a third of the time of np.tile
+        return self.before(owners, moments).reshape(len(_BACK), len(rows))
 
     def _moment(self, places: Ints, rows: Ints) -> Ints:
         """[R] the times of events by their places in the order of (owner, time); `_FOREVER` for another owner's."""

@@ -40,6 +40,9 @@ class Histories:
     def before(self, users: Ints, ends: Ints) -> tuple[Ints, Ints]:
         """Every item row before the ends, as (offsets [B+1], rows): what a list leaves out."""
         starts = self.starts[users]
+        if len(users) == 1:
+            begin, end = int(starts[0]), int(ends[0])
+            return np.array([0, end - begin]), self.items[begin:end]
         offsets = np.concatenate([[0], np.cumsum(ends - starts)])
         places = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], ends - starts)
         return offsets.astype(np.int64), self.items[places]

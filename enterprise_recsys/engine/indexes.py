@@ -153,16 +153,16 @@ class Index:
     def _one(self, query: Floats, k: int, left_out: Ints, allowed: Allowed | None) -> Ranked:
         """The same for one query [1, D], with as few passes as one answer needs."""
         depth = k + len(left_out)
-        found = _joined(
-            self._base(query, depth, self._in_base(allowed)), self._further(query, depth, self._in_further(allowed))
-        )
-        kept = found.rows[0] > 0
-        if len(left_out):
-            taken = np.zeros(max(self.size, int(left_out.max()) + 1), dtype=bool)
-            taken[left_out] = True
-            kept &= ~taken[found.rows[0]]
+        found = self._base(query, depth, self._in_base(allowed))
+        if len(self.further_rows):
+            found = _joined(found, self._further(query, depth, self._in_further(allowed)))
+        free = np.ones(max(self.size, int(left_out.max(initial=0)) + 1), dtype=bool)
+        free[left_out], free[0] = False, False
+        kept = free[found.rows[0]]
         rows, scores = found.rows[0][kept], found.scores[0][kept]
         order = np.lexsort((rows, -scores))[:k]
+        if len(order) == k:
+            return Ranked(rows[order][None, :], scores[order][None, :])
         best = Ranked(np.zeros((1, k), dtype=np.int64), np.full((1, k), -np.inf, dtype=np.float32))
         best.rows[0, : len(order)], best.scores[0, : len(order)] = rows[order], scores[order]
         return best
@@ -196,8 +196,8 @@ class Index:
         queries = np.ascontiguousarray(queries if self.width == self.base.d else _widened(queries, self.base.d))
         searched, parameters = (self.base, None) if allowed is None else _restricted(self.base, allowed, depth)
         scores, found = searched.search(queries, depth, params=parameters)
-        short = np.flatnonzero((found < 0).any(axis=1))
-        if len(short):
+        if found.min() < 0:
+            short = np.flatnonzero((found < 0).any(axis=1))
             # What is allowed lies far from these queries, so that the graph or the cells ended before they had enough.
             searched, parameters = _exhaustive(self.base, allowed or Allowed(np.arange(self.base.ntotal + 1) > 0))
             scores[short], found[short] = searched.search(queries[short], depth, params=parameters)

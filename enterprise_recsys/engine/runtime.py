@@ -11,7 +11,7 @@ import onnxruntime
 
 from enterprise_recsys.engine.calibration import Calibration
 from enterprise_recsys.errors import ArtifactError
-from enterprise_recsys.records import Columns, Floats, Ints
+from enterprise_recsys.records import Bools, Columns, Floats, Ints
 
 
 def _mapped(path: Path) -> bytes | mmap.mmap:
@@ -93,12 +93,14 @@ class Encoder:
         The tower is shown a history without most of the empty places before it. How many of them stay depends on that
         history alone, so that nobody's vector depends on whom he is asked together with.
         """
-        widths = _widths(history) if self._may_be_short else np.full(len(history), history.shape[1])
-        if not len(widths) or (widths == widths[0]).all():
-            return self._encoded(columns, history[:, -widths[0] :] if len(widths) else history)
+        if not self._may_be_short or not len(history):
+            return self._encoded(columns, history)
+        widths = [_width(line) for line in history > 0]
+        if len(set(widths)) == 1:
+            return self._encoded(columns, history[:, -widths[0] :])
         vectors: Floats | None = None
-        for width in np.unique(widths):
-            own = np.flatnonzero(widths == width)
+        for width in sorted(set(widths)):
+            own = np.flatnonzero(np.array(widths) == width)
             part = self._encoded({name: column[own] for name, column in columns.items()}, history[own, -width:])
             vectors = np.empty((len(history), part.shape[1]), dtype=part.dtype) if vectors is None else vectors
             vectors[own] = part
@@ -110,13 +112,11 @@ class Encoder:
         return self._network.run({**columns, "history": history}, chunk=rows)[0]
 
 
-def _widths(history: Ints) -> Ints:
-    """[B] places from the end of each history [B, L] that hold all of it: SHORTEST, twice, four times ... or L."""
-    length = history.shape[1]
-    empty = np.where(history.any(axis=1), (history > 0).argmax(axis=1), length)
-    steps = SHORTEST << np.arange(max(length // SHORTEST, 1).bit_length() + 1)
-    widths: Ints = np.minimum(steps[np.searchsorted(steps, length - empty)], length)
-    return widths
+def _width(held: Bools) -> int:
+    """Places from the end of a history that hold all of it: SHORTEST, twice, four times as many ... or all, [L]."""
+    first = int(held.argmax())
+    past = len(held) - first if held[first] else 0
+    return min(SHORTEST << (max(past - 1, 0) // SHORTEST).bit_length(), len(held))
 
 
 class ItemEncoder:
