@@ -275,7 +275,8 @@ class Running:
         self._fresh = self._with(self._fresh, rows, times)
         if len(self._fresh.rows) > _MERGED_AT:
             self._settled = self._with(self._settled, self._fresh.rows, self._fresh.times)
-            self._fresh = _Places(rows[:0], times[:0], len(self._sums))
+            nothing = np.zeros(0, dtype=np.int64)  # no slice, which would keep all that was merged
+            self._fresh = _Places(nothing, nothing, len(self._sums))
 
     def _with(self, places: _Places, rows: Ints, times: Ints) -> _Places:
         joined = np.concatenate([places.rows, rows]), np.concatenate([places.times, times])
