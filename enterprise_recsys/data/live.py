@@ -72,7 +72,7 @@ class State:
         self.users = Vocabulary.of(*named)
         events = processor.events(log, self.users)
         self.length = processor.config.history_length
-        self.histories = Histories(events.users, events.items, events.times, len(self.users))
+        self.histories = Histories(events.users, events.items, None, len(self.users))
         self.item_counts = np.bincount(events.items, minlength=len(processor.items)).astype(np.float64)
         self.item_counts[0] = 0.0
         self.overlay = Overlay(len(self.users), int(events.times[-1]) if len(events) else 0)
