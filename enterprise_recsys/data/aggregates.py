@@ -162,7 +162,8 @@ class _Places:
 
     def __init__(self, rows: Ints, times: Ints, owners: int) -> None:
         self.rows, self.times = rows, times
-        self.order = sorted_places(rows)
+        order = sorted_places(rows)
+        self.order = order.astype(np.int32) if len(rows) < 1 << 31 else order
         self._keys = Keys(times, owners)
         self._sorted = self._keys.of(rows[self.order], times[self.order])
 
@@ -262,7 +263,8 @@ class Running:
         Whoever reads for a moment reads before its events are counted.
         """
         counted = rows > 0
-        rows, ratings, times = rows[counted], ratings[counted], times[counted]
+        if not counted.all():
+            rows, ratings, times = rows[counted], ratings[counted], times[counted]
         rating = ratings.astype(np.float64)
         has = ~np.isnan(rating)
         rating = np.where(has, rating, 0.0)
@@ -279,8 +281,10 @@ class Running:
             self._fresh = _Places(nothing, nothing, len(self._sums))
 
     def _with(self, places: _Places, rows: Ints, times: Ints) -> _Places:
-        joined = np.concatenate([places.rows, rows]), np.concatenate([places.times, times])
-        return _Places(*joined, len(self._sums))
+        # The first events of all are a whole log, whose times the statistics of users and of items share.
+        if len(places.rows):
+            rows, times = np.concatenate([places.rows, rows]), np.concatenate([places.times, times])
+        return _Places(rows, times, len(self._sums))
 
     def grow(self, owners: int) -> None:
         """Have at least so many rows; new ones know nothing yet."""
