@@ -43,13 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     trainer = ProductionTrainer(config, progress=False).fit(parts.train, parts.val)
     exam = Exam(trainer.recommender.engine.processor, trainer.recommender.log, parts.test)
     users = np.flatnonzero(exam.truth.counts)
-    pool = pooled(trainer, exam, users, chosen.k)
+    pool, vectors = pooled(trainer, exam, users, chosen.k), directions(trainer)
     points: dict[str, list[tuple[float, dict[str, float]]]] = {}
     lines = []
     for name, order in ORDERS.items():
         for dial in DIALS:
             start = time.process_time()
-            found = order(pool, trainer.recommender.engine.vectors, chosen.k, dial)
+            found = order(pool, vectors, chosen.k, dial)
             spent = (time.process_time() - start) / len(users) * 1e3
             figures = {**judged(found.rows[:, : chosen.k], exam, users, trainer, chosen.k), "cpu_ms": spent}
             points.setdefault(name, []).append((dial, figures))
@@ -68,6 +68,12 @@ def pooled(trainer: ProductionTrainer, exam: Exam, users: np.ndarray, k: int) ->
     return Ranked(np.concatenate([part.rows for part in parts]), np.concatenate([part.scores for part in parts]))
 
 
+def directions(trainer: ProductionTrainer) -> Floats:
+    """[I, W] of length 1, without the entry that lifts the vectors: what the product compares items by."""
+    raw = trainer.recommender.engine.directions
+    return raw / np.maximum(np.linalg.norm(raw, axis=1, keepdims=True), 1e-12)
+
+
 def judged(rows: np.ndarray, exam: Exam, users: np.ndarray, trainer: ProductionTrainer, k: int) -> dict[str, float]:
     """NDCG@k and Recall@k, the mean cosine distance in the lists, their two most alike, the share of the catalogue."""
     truth, gains = exam.truth, 1.0 / np.log2(np.arange(2, k + 2))
@@ -77,7 +83,7 @@ def judged(rows: np.ndarray, exam: Exam, users: np.ndarray, trainer: ProductionT
         hits = np.isin(found, relevant)
         ndcg.append(float((hits * gains).sum() / gains[: len(relevant)].sum()))
         recall.append(hits.sum() / len(relevant))
-    vectors = trainer.recommender.engine.vectors[rows]
+    vectors = directions(trainer)[rows]
     alike = np.matmul(vectors, vectors.transpose(0, 2, 1))
     upper = np.triu_indices(k, 1)
     return {
@@ -99,7 +105,8 @@ def dpp(ranked: Ranked, vectors: Floats, k: int, dial: float) -> Ranked:
     """
     if dial == 0.0:
         return ranked
-    quality = (1.0 - dial) / dial * relevance(ranked)  # log q
+    held = ranked.rows > 0
+    quality = np.where(held, (1.0 - dial) / dial * np.where(held, relevance(ranked), 0.0), -np.inf)  # log q
     embedded = vectors[ranked.rows]
     size, width = ranked.rows.shape
     everyone, left = np.arange(size), np.ones((size, width))
@@ -130,7 +137,7 @@ def mmr_max(ranked: Ranked, vectors: Floats, k: int, dial: float) -> Ranked:
     """MMR as its source has it, with the highest cosine to what was chosen in place of the mean."""
     if dial == 0.0:
         return ranked
-    gain = (1.0 - dial) * relevance(ranked)
+    gain = np.where(ranked.rows > 0, (1.0 - dial) * np.where(ranked.rows > 0, relevance(ranked), 0.0), -np.inf)
     embedded, everyone = vectors[ranked.rows], np.arange(len(ranked.rows))
     taken, nearest = np.zeros((len(gain), k), dtype=np.int64), np.full(gain.shape, -1.0)
     for place in range(k):

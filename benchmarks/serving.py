@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a plain clone runs without being installed
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
+import numpy as np  # noqa: E402
 import polars as pl  # noqa: E402
 from load import Load, closed, opened  # noqa: E402
 
@@ -33,6 +34,8 @@ from enterprise_recsys.evaluation.results import ResultLine, append, commit, mac
 
 TICK = os.sysconf("SC_CLK_TCK")
 USERS = 2_000
+OTHERS = 100
+"""Candidates that neighbours and trends add to those of the towers."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -42,6 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--artifact", type=Path, help="a folder that was saved before; made and kept where it is not there"
     )
+    parser.add_argument(
+        "--history", choices=("taste", "transformer", "mean"), default="taste", help="of the user tower"
+    )
+    parser.add_argument("--candidates", type=int, default=300, help="that are ranked for an answer, 101 or more")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--seconds", type=float, default=10.0, help="of each load")
     parser.add_argument("--rate", type=float, default=500.0, help="requests a second, open loop")
@@ -52,24 +59,35 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         artifact = chosen.artifact or Path(folder) / "artifact"
         if not artifact.exists():
-            train(chosen.items, artifact)
+            train(chosen.items, artifact, history=chosen.history, candidates=chosen.candidates)
         users = known_users(artifact)
+        tower = {} if chosen.peer else tower_cost(artifact, users)
         for workers in chosen.workers:
-            figures = measured(artifact, users, workers, chosen)
-            system = f"{'PyTorch + FAISS + FastAPI' if chosen.peer else 'ours'}, {workers} workers"
+            figures = {**measured(artifact, users, workers, chosen), **tower}
+            whose = "PyTorch + FAISS + FastAPI" if chosen.peer else "ours"
+            system = f"{whose}, {chosen.history}, {chosen.candidates} candidates, {workers} workers"
             print(system, json.dumps({name: round(value, 3) for name, value in figures.items()}), flush=True)
             if chosen.record:
                 append(chosen.record, [line(system, *one, chosen) for one in figures.items()])
 
 
-def train(items: int, folder: Path) -> None:
-    """One epoch of each stage on a made world with the default towers: enough for the cost, not for the quality."""
+def train(items: int, folder: Path, *, history: str = "taste", candidates: int = 300) -> None:
+    """One epoch of each stage on a made world: enough for the cost, not for the quality.
+
+    Args:
+        items: of the world.
+        folder: where the artifact goes.
+        history: of the user tower; the default of the package, 'auto', would try two and take one.
+        candidates: of all sources; neighbours and trends keep their hundred.
+    """
     from enterprise_recsys import ModelConfig
     from enterprise_recsys.data.worlds import make_world
     from enterprise_recsys.trainer import ProductionTrainer
 
     log = make_world(users=max(items // 8, 3_000), items=items, days=60, events_per_user=20).interactions
-    config = ModelConfig(epochs=1, ranker_epochs=1, refit=False, threads=1)
+    config = ModelConfig(
+        epochs=1, ranker_epochs=1, refit=False, threads=1, history=history, candidates=candidates - OTHERS
+    )
     ProductionTrainer(config, progress=False).fit(log).save(folder)
 
 
@@ -109,6 +127,25 @@ def measured(artifact: Path, users: Sequence[str], workers: int, chosen: argpars
         **stages,
         "load average": os.getloadavg()[0],
     }
+
+
+def tower_cost(artifact: Path, users: Sequence[str]) -> dict[str, float]:
+    """Milliseconds of processor time of the user tower alone, in this process: for these users, and for a full past."""
+    from enterprise_recsys.recommender import Recommender
+
+    recommender = Recommender.load(artifact)
+    now, draw = time.time_ns() // 1000, np.random.default_rng(0)
+    requests = [recommender.state.of_one(user, now) for user in users[:500]]
+    full = draw.integers(1, recommender.n_items + 1, (len(requests), recommender.state.length))
+    pasts = {"tower cpu_ms": [one.history for one in requests], "tower cpu_ms, full past": list(full[:, None, :])}
+    spent: dict[str, list[float]] = {name: [] for name in pasts}
+    for name in [*pasts] * 3:
+        begun = time.process_time()
+        for request, past in zip(requests, pasts[name], strict=True):
+            recommender.engine.encoder.encode(request.columns, past)
+        spent[name].append(1000 * (time.process_time() - begun) / len(requests))
+    known = [int((one.history > 0).sum()) for one in requests]
+    return {**{name: min(each) for name, each in spent.items()}, "past items a user": float(np.mean(known))}
 
 
 def failed(*loads: Load) -> int:
@@ -217,7 +254,10 @@ def line(system: str, metric: str, value: float, chosen: argparse.Namespace) -> 
         seed=0,
         threads=1,
         commit=commit(ROOT),
-        command=f"python benchmarks/serving.py --items {chosen.items}{' --peer' if chosen.peer else ''}",
+        command=f"python benchmarks/serving.py --items {chosen.items}"
+        + (f" --history {chosen.history}" if chosen.history != "taste" else "")
+        + (f" --candidates {chosen.candidates}" if chosen.candidates != OTHERS + 200 else "")
+        + (" --peer" if chosen.peer else ""),
         machine=machine(),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
     )

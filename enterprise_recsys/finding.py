@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -42,7 +43,7 @@ class Engine:
     version: str
     item_encoder: ItemEncoder
 
-    @property
+    @cached_property
     def quotas(self) -> Quotas:
         """How many candidates each source gives."""
         return quotas(self.processor.config, len(self.vectors))
@@ -206,4 +207,6 @@ def in_order(rows: Ints, scores: np.ndarray) -> Ranked:
     """Rows [B, K] in the order of their scores."""
     scores = scores.astype(np.float32)
     order = best_first(rows, scores)
+    if len(rows) == 1:
+        return Ranked(rows[:, order[0]], scores[:, order[0]])
     return Ranked(np.take_along_axis(rows, order, axis=1), np.take_along_axis(scores, order, axis=1))

@@ -91,7 +91,7 @@ def load(folder: Path, *, threads: int) -> tuple[Engine, Interactions]:
             threads=threads,
             calibration=Calibration(**json.loads((model / "calibration.json").read_text())),
         ),
-        Index.load(model / "index.faiss"),
+        Index.load(model / "index.faiss", width=tensors["item_vectors"].shape[1]),
         tensors["item_vectors"],
         Neighbours(tensors["neighbour_rows"], tensors["neighbour_weights"]),
         str(manifest.meta["model_version"]),

@@ -162,7 +162,8 @@ class _Places:
 
     def __init__(self, rows: Ints, times: Ints, owners: int) -> None:
         self.rows, self.times = rows, times
-        self.order = sorted_places(rows)
+        order = sorted_places(rows)
+        self.order = order.astype(np.int32) if len(rows) < 1 << 31 else order
         self._keys = Keys(times, owners)
         self._sorted = self._keys.of(rows[self.order], times[self.order])
 
@@ -189,7 +190,8 @@ class _Places:
         """[1 + W, R] where each owner's events end, and where those of the last days begin."""
         # One search for all: for the few hundred rows of a request each call costs more than its work.
         moments = (times[None, :] - _BACK[:, None]).ravel()
-        return self.before(np.tile(rows, len(_BACK)), moments).reshape(len(_BACK), len(rows))
+        owners = np.concatenate([rows] * len(_BACK))  # a third of the time of np.tile
+        return self.before(owners, moments).reshape(len(_BACK), len(rows))
 
     def _moment(self, places: Ints, rows: Ints) -> Ints:
         """[R] the times of events by their places in the order of (owner, time); `_FOREVER` for another owner's."""
@@ -261,7 +263,8 @@ class Running:
         Whoever reads for a moment reads before its events are counted.
         """
         counted = rows > 0
-        rows, ratings, times = rows[counted], ratings[counted], times[counted]
+        if not counted.all():
+            rows, ratings, times = rows[counted], ratings[counted], times[counted]
         rating = ratings.astype(np.float64)
         has = ~np.isnan(rating)
         rating = np.where(has, rating, 0.0)
@@ -274,11 +277,14 @@ class Running:
         self._fresh = self._with(self._fresh, rows, times)
         if len(self._fresh.rows) > _MERGED_AT:
             self._settled = self._with(self._settled, self._fresh.rows, self._fresh.times)
-            self._fresh = _Places(rows[:0], times[:0], len(self._sums))
+            nothing = np.zeros(0, dtype=np.int64)  # no slice, which would keep all that was merged
+            self._fresh = _Places(nothing, nothing, len(self._sums))
 
     def _with(self, places: _Places, rows: Ints, times: Ints) -> _Places:
-        joined = np.concatenate([places.rows, rows]), np.concatenate([places.times, times])
-        return _Places(*joined, len(self._sums))
+        # The first events of all are a whole log, whose times the statistics of users and of items share.
+        if len(places.rows):
+            rows, times = np.concatenate([places.rows, rows]), np.concatenate([places.times, times])
+        return _Places(rows, times, len(self._sums))
 
     def grow(self, owners: int) -> None:
         """Have at least so many rows; new ones know nothing yet."""

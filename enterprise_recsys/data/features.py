@@ -98,6 +98,19 @@ class Feature:
         return cls(**told)  # type: ignore[arg-type]
 
 
+def scaled_at_once(features: list[Feature], values: Mapping[str, NDArray[np.number]]) -> Columns:
+    """One row of several numbers [1], to the same bits as `Feature.scale` of each, in a few steps for all of them."""
+    plain = [feature for feature in features if not feature.edges]
+    most = np.array([np.inf if feature.most is None else feature.most for feature in plain])
+    held = np.minimum(np.array([values[feature.name][0] for feature in plain], dtype=np.float64), most)
+    logs = np.array([feature.log for feature in plain], dtype=bool)
+    held = np.where(logs, np.log1p(np.maximum(held, 0.0)), held)
+    scaled = (held - np.array([feature.mean for feature in plain])) / np.array([feature.std for feature in plain])
+    scaled = np.where(np.isfinite(scaled), scaled, 0.0).astype(np.float32)
+    found = {feature.name: scaled[place : place + 1] for place, feature in enumerate(plain)}
+    return {one.name: found[one.name] if one.name in found else one.scale(values[one.name]) for one in features}
+
+
 def _is_plain(column: pl.Series) -> bool:
     """Whether each value is one number, word, moment or yes or no."""
     return not column.dtype.is_nested() and column.dtype not in (pl.Binary, pl.Object)

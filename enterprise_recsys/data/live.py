@@ -72,7 +72,7 @@ class State:
         self.users = Vocabulary.of(*named)
         events = processor.events(log, self.users)
         self.length = processor.config.history_length
-        self.histories = Histories(events.users, events.items, events.times, len(self.users))
+        self.histories = Histories(events.users, events.items, None, len(self.users))
         self.item_counts = np.bincount(events.items, minlength=len(processor.items)).astype(np.float64)
         self.item_counts[0] = 0.0
         self.overlay = Overlay(len(self.users), int(events.times[-1]) if len(events) else 0)
@@ -190,6 +190,8 @@ class State:
         return Requests(columns, newest, told, statistics, request.times, np.array([0, len(seen)]), seen)
 
     def _context(self, size: int) -> Columns:
+        if size == 1:
+            return dict(self._untold)
         return {name: np.repeat(missing, size, axis=0) for name, missing in self._untold.items()}
 
     def item_counts_of_late(self, time: int) -> Counts:
@@ -213,7 +215,8 @@ class State:
             everything = np.arange(len(self.processor.items))
             late = self._item_statistics.read(everything, np.full(len(everything), self.newest + 1))
             self._trending = (self.newest, most_taken(late.recent, late.count))
-        return np.broadcast_to(self._trending[1], (size, len(self._trending[1])))
+        rows = self._trending[1]
+        return rows[None, :] if size == 1 else np.broadcast_to(rows, (size, len(rows)))
 
 
 def halves(

@@ -113,7 +113,7 @@ def gather(
     said = neighbours.said(asked.history, n_items)
     first = np.arange(size) * n_items  # keys are request * n_items + item row
     taken = Taken(size * n_items)
-    taken.add(np.repeat(first, np.diff(asked.offsets)) + asked.left_out)
+    taken.add(np.repeat(first, np.diff(asked.offsets)) + asked.left_out if size > 1 else asked.left_out)
     taken.add((first[:, None] + found.rows)[found.rows > 0])
     near = _best_said(said, taken, asked.allowed, size, quotas.neighbours)
     taken.add((first[:, None] + near)[near > 0])
@@ -123,7 +123,12 @@ def gather(
     cosines = np.matmul(vectors[further], queries[:, :, None])[:, :, 0]
     scores = np.concatenate([found.scores, np.where(further > 0, cosines, -np.inf)], axis=1).astype(np.float32)
     tags = np.repeat([0, 1, 2], [found.rows.shape[1], near.shape[1], late.shape[1]])
-    return Candidates(rows, scores, said.of(rows), np.broadcast_to(tags, rows.shape))
+    return Candidates(rows, scores, said.of(rows), _for_each(tags, size))
+
+
+def _for_each(line: Ints, size: int) -> Ints:
+    """[B, K] the same line for each request."""
+    return line[None, :] if size == 1 else np.broadcast_to(line, (size, len(line)))
 
 
 class Taken:

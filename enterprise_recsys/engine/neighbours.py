@@ -11,6 +11,9 @@ from enterprise_recsys.records import Floats, Ints
 _CELLS = 1_000_000
 """Additions that are made together (some 40 MB); a request alone never fills them."""
 
+_SPARSE = 8
+"""Additions to fewer places of the catalogue than so many times their number are counted, to more they are sorted."""
+
 
 @dataclass(frozen=True)
 class Said:
@@ -86,6 +89,11 @@ class Neighbours:
         kept = near > 0
         keys = (near + (owners * n_items)[:, None])[kept]
         flat = np.take(self.weights, items, axis=0)[kept].astype(np.float32)
+        # Sums of 16-bit numbers are exact in float64, so that both ways give the same bits.
+        if len(keys) * _SPARSE >= len(history) * n_items:
+            counts = np.bincount(keys)
+            told = np.flatnonzero(counts)
+            return told, np.bincount(keys, flat)[told].astype(np.float32)
         order = np.argsort(keys, kind="stable")
         keys, flat = keys[order], flat[order]
         first = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])) if len(keys) else np.zeros(0, np.int64)

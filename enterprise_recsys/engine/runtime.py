@@ -11,7 +11,7 @@ import onnxruntime
 
 from enterprise_recsys.engine.calibration import Calibration
 from enterprise_recsys.errors import ArtifactError
-from enterprise_recsys.records import Columns, Floats, Ints
+from enterprise_recsys.records import Bools, Columns, Floats, Ints
 
 
 def _mapped(path: Path) -> bytes | mmap.mmap:
@@ -46,8 +46,9 @@ class _Network:
             raise ArtifactError(
                 f"{path} is no network that this ONNX Runtime can read: {error}; train again."
             ) from None
-        self.inputs = [one.name for one in self._session.get_inputs()]
-        self._second = {one.name for one in self._session.get_inputs() if one.shape[1:2] == ["places"]}
+        self.shapes = {one.name: one.shape for one in self._session.get_inputs()}
+        self.inputs = list(self.shapes)
+        self._second = {name for name, shape in self.shapes.items() if shape[1:2] == ["places"]}
 
     def run(self, columns: Columns, *, chunk: int) -> list[Floats]:
         """The outputs for rows of columns, at most about `chunk` rows at a time.
@@ -74,17 +75,48 @@ class _Network:
         return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
 
 
+SHORTEST = 16
+"""Places of the shortest history that the user tower is shown; longer ones take twice as many, until all are in."""
+
+
 class Encoder:
     """The user tower: request columns [B, ...] and history [B, L] -> unit vectors [B, D]."""
 
     def __init__(self, path: Path, *, threads: int) -> None:
         self._network = _Network(path, threads)
         self.data = self._network.data
+        self._may_be_short = "past" in self._network.shapes["history"]
 
     def encode(self, columns: Columns, history: Ints) -> Floats:
-        """The query vectors [B, D]."""
+        """The query vectors [B, D].
+
+        The tower is shown a history without most of the empty places before it. How many of them stay depends on that
+        history alone, so that nobody's vector depends on whom he is asked together with.
+        """
+        if not self._may_be_short or not len(history):
+            return self._encoded(columns, history)
+        widths = [_width(line) for line in history > 0]
+        if len(set(widths)) == 1:
+            return self._encoded(columns, history[:, -widths[0] :])
+        vectors: Floats | None = None
+        for width in sorted(set(widths)):
+            own = np.flatnonzero(np.array(widths) == width)
+            part = self._encoded({name: column[own] for name, column in columns.items()}, history[own, -width:])
+            vectors = np.empty((len(history), part.shape[1]), dtype=part.dtype) if vectors is None else vectors
+            vectors[own] = part
+        assert vectors is not None
+        return vectors
+
+    def _encoded(self, columns: Columns, history: Ints) -> Floats:
         rows = max(PLACES_AT_ONCE // max(history.shape[1], 1), 1)
         return self._network.run({**columns, "history": history}, chunk=rows)[0]
+
+
+def _width(held: Bools) -> int:
+    """Places from the end of a history that hold all of it: SHORTEST, twice, four times as many ... or all, [L]."""
+    first = int(held.argmax())
+    past = len(held) - first if held[first] else 0
+    return min(SHORTEST << (max(past - 1, 0) // SHORTEST).bit_length(), len(held))
 
 
 class ItemEncoder:

@@ -47,5 +47,8 @@ class Trace:
         """Of item rows [R], the source that gave each first; empty for one that a rule or the request brought in."""
         if self.candidates is None:
             return [[self._origin] for _ in rows]
-        tags = dict(zip(self.candidates.rows[0].tolist(), self.candidates.sources[0].tolist(), strict=True))
-        return [[SOURCES[tags[row]]] if row in tags else [] for row in rows.tolist()]
+        given, tags = self.candidates.rows[0], self.candidates.sources[0]
+        is_given = rows[:, None] == given
+        places = is_given.argmax(axis=1)
+        found = zip(is_given.any(axis=1).tolist(), tags[places].tolist(), strict=True)
+        return [[SOURCES[tag]] if is_known else [] for is_known, tag in found]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeGuard
 import torch
 from torch import Tensor, nn
 
+from enterprise_recsys.layers import ListMean
 from enterprise_recsys.ranking.networks import Cross, Matrix, Parallel
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Parted(nn.Module):
         self.model, self.items = model, set(items)
         self.of_user = [name for name in embedding.names if name not in self.items]
         self.of_item = [name for name in embedding.names if name in self.items]
+        self.means = nn.ModuleDict(embedding.quick_means())
         widths = {name: embedding.width_of(name) for name in embedding.names}
         starts = dict(zip(widths, torch.tensor([0, *widths.values()]).cumsum(0).tolist(), strict=False))
         order = [starts[name] + place for name in self.of_user + self.of_item for place in range(widths[name])]
@@ -49,8 +51,9 @@ class Parted(nn.Module):
     def forward(self, columns: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """See the class."""
         scaled = self.model.scaled(columns)
-        user = self.model.embedding.embedded(scaled, self.of_user)  # [B, U]
-        item = self.model.embedding.embedded(scaled, self.of_item)  # [B, K, V]
+        means = {name: mean for name, mean in self.means.items() if isinstance(mean, ListMean)}
+        user = self.model.embedding.embedded(scaled, self.of_user, means)  # [B, U]
+        item = self.model.embedding.embedded(scaled, self.of_item, means)  # [B, K, V]
         if self.dcn is not None:
             return self.model.told(self.dcn(user, item).flatten(0, 1))
         rows = _joined(user, item)[:, :, self.back].flatten(0, 1)

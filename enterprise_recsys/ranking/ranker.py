@@ -195,7 +195,8 @@ class Ranker:
         inputs = {name: torch.from_numpy(np.ascontiguousarray(columns[name][:2])) for name in names}
         # Two requests of three candidates each; the exporter takes a size of 1 for a constant.
         inputs |= {name: torch.stack([inputs[name]] * 3, dim=1) for name in items}
-        export_onnx(_Score(self.model, names, items), inputs, ["logits", "ratings"], path, second=items)
+        free = dict.fromkeys(items, "places")
+        export_onnx(_Score(self.model, names, items), inputs, ["logits", "ratings"], path, second=free)
 
 
 def fit_together(

@@ -115,12 +115,17 @@ class Retriever:
         return self.model.item_table(self._raw()).detach()
 
     def export(self, path: Path) -> None:
-        """Write the query encoder as ONNX: inputs `history` and the user columns, output `vectors` [B, D]."""
+        """Write the query encoder as ONNX: inputs `history` [B, L] and the user columns, output `vectors` [B, D].
+
+        Any L is taken, so that a short past costs little.
+        """
         names = self.model.user_names
         history = torch.zeros((2, self.config.history_length), dtype=torch.int64)
         columns = {name: self._material.users[name][:1].repeat_interleave(2, 0) for name in names}
         inputs = {"history": history, **columns}
-        export_onnx(_Query(self.model, names, self._table()), inputs, ["vectors"], path)
+        # The exporter takes a size of 1 for a constant.
+        free = {"history": "past"} if self.config.history_length > 1 else None
+        export_onnx(_Query(self.model, names, self._table()), inputs, ["vectors"], path, second=free)
 
     def export_items(self, path: Path) -> None:
         """Write the item encoder, for items yet to come: inputs are the item columns, output `vectors` [R, D]."""

@@ -24,6 +24,7 @@ from enterprise_recsys.service.messages import (
     SimilarRequest,
     SimpleAnswer,
     SimpleQuery,
+    Strict,
     Text,
     TrendingQuery,
     Value,
@@ -179,3 +180,11 @@ def _told(found: Recommendations, shown: Shown) -> dict[str, object]:
         "model_version": found.model_version,
         "took_ms": found.took_ms,
     }
+
+
+DIRECT: dict[str, type[Strict]] = {
+    "/v1/recommend": RecommendRequest,
+    "/v1/rank": RankRequest,
+    "/v1/similar": SimilarRequest,
+}
+"""Routes that `Direct` answers: path -> the shape of the message."""

@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from enterprise_recsys.answers import Recommendations
 from enterprise_recsys.service.cursors import opened, sealed
@@ -119,7 +120,7 @@ class Page:
             found.fallback_level,
             first,
             tuple(ids),
-            tuple(float(str(item["score"])) for item in items),
+            tuple(cast(float, item["score"]) for item in items),
             tuple(propensities),
             tuple(",".join(found.sources[place]) for place in places),
         )

@@ -11,11 +11,12 @@ from enterprise_recsys import ArtifactError, ConfigError
 from enterprise_recsys.engine.indexes import INDEXES, Allowed, Index
 
 ITEMS = 500
+WIDTH = 17  # no multiple of 8, as the lifted vectors of the towers are none
 NOTHING_LEFT_OUT = (np.zeros(41, dtype=np.int64), np.zeros(0, dtype=np.int64))
 
 
 def _vectors(count: int, seed: int = 0) -> np.ndarray:
-    vectors = np.random.default_rng(seed).normal(size=(count, 16)).astype(np.float32)
+    vectors = np.random.default_rng(seed).normal(size=(count, WIDTH)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     vectors[0] = 0
     return vectors
@@ -47,7 +48,7 @@ def test_search_agrees_with_brute_force(name: str, tmp_path: Path) -> None:
     offsets = np.concatenate([[0], np.cumsum([len(one) for one in left_out])])
     index = INDEXES[name](vectors)
     index.save(tmp_path / "index.faiss")
-    for tried in (index, Index.load(tmp_path / "index.faiss")):
+    for tried in (index, Index.load(tmp_path / "index.faiss", width=WIDTH)):
         found = tried.search(queries, 10, offsets, np.concatenate(left_out))
         scores = queries @ vectors.T
         scores[:, 0] = -np.inf
@@ -128,8 +129,16 @@ def test_all_items_may_be_removed(build: Callable[[np.ndarray], Index]) -> None:
 
 
 def test_vectors_of_another_width_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"vectors \[1, 16\], got vectors \(1, 3\)"):
+    with pytest.raises(ConfigError, match=r"vectors \[1, 17\], got vectors \(1, 3\)"):
         INDEXES["exact"](VECTORS).add(np.array([1]), np.zeros((1, 3), dtype=np.float32))
+
+
+def test_sixteen_bit_numbers_are_kept_in_eights_and_read_by_their_own_width() -> None:
+    index = INDEXES["ivf"](VECTORS)
+    assert (index.base.d, index.width, index.further_vectors.shape) == (24, WIDTH, (0, WIDTH))
+    assert INDEXES["ivf"](VECTORS[:, :16]).base.d == 16
+    with pytest.raises(ConfigError, match=r"vectors \[1, 17\], got vectors \(1, 24\)"):
+        index.add(np.array([1]), np.zeros((1, 24), dtype=np.float32))
 
 
 def test_a_file_that_is_no_index_is_refused(tmp_path: Path) -> None:

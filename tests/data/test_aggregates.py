@@ -157,6 +157,18 @@ def test_where_nothing_can_be_kept_loops_are_compiled_all_the_same(monkeypatch: 
     kernels._compiled.cache_clear()
 
 
+def test_a_merged_log_is_held_once_and_not_twice() -> None:
+    rows, times = np.full(9000, 1), np.arange(9000)
+    users, items = Running(2), Running(2)
+    for state in (users, items):
+        state.update(rows, np.full(9000, np.nan), times)
+    assert users._settled.times is times and items._settled.times is times
+    assert len(users._fresh.rows) == 0 and users._fresh.rows.base is None is users._fresh.times.base
+    users.update(np.array([1, 0]), np.array([np.nan, np.nan]), np.array([9000, 9001]))
+    read = users.read(np.array([1]), np.array([9001]))
+    assert read.count.tolist() == [9001] and read.recent.tolist() == [[9001] * 3] and times[-1] == 8999
+
+
 def test_an_empty_log_has_no_past() -> None:
     nothing = np.zeros(0, np.int64)
     assert len(of_past(nothing, nothing, nothing.astype(np.float32)).count) == 0

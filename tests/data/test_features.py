@@ -24,6 +24,23 @@ def fitted(kind: str) -> Feature:
     return FEATURES[kind].fit("one", "item", COLUMNS[kind])
 
 
+def test_one_row_of_numbers_is_scaled_at_once_to_the_same_bits() -> None:
+    generator = np.random.default_rng(0)
+    learnt = [
+        fit_number(f"n{place}", "statistic", generator.exponential(9.0, 50), **dials)
+        for place, dials in enumerate(
+            [{}, {"log": True}, {"log": True, "capped": True}, {"edges": True}, {"log": True}]
+        )
+    ]
+    for value in (0.0, 0.1, 7.3, 1e9, -3.0, np.nan):
+        told = {one.name: np.array([value + place], dtype=np.float32) for place, one in enumerate(learnt)}
+        scaled = features.scaled_at_once(learnt, told)
+        assert list(scaled) == [one.name for one in learnt]
+        for one in learnt:
+            alone = one.scale(told[one.name])
+            assert np.array_equal(scaled[one.name], alone) and scaled[one.name].dtype == alone.dtype == np.float32
+
+
 @pytest.mark.parametrize("kind", FEATURES)
 def test_every_kind_encodes_a_column_and_one_value_alike(kind: str) -> None:
     feature, column = fitted(kind), COLUMNS[kind]

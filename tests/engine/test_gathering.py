@@ -23,6 +23,19 @@ def test_what_neighbours_say_is_summed_over_the_history() -> None:
     assert said.of(rows).tolist() == [[0.5, 0.75, 0.0], [0.0, 0.0, 0.0], [1.0, 0.5, 0.0]]
 
 
+@pytest.mark.parametrize("size", [1, 3])
+def test_counted_and_sorted_sums_have_the_same_bits(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    generator = np.random.default_rng(0)
+    near = Neighbours.of(generator.integers(0, 200, (200, 30)), generator.random((200, 30)).astype(np.float32))
+    near.weights[:, ::7] = 0.0  # next to nothing, and yet near
+    histories, found = generator.integers(0, 200, (size, 40)), []
+    for sparse in (0, 1000):
+        monkeypatch.setattr(neighbours, "_SPARSE", sparse)
+        found.append(near.said(histories))
+    assert np.array_equal(found[0].keys, found[1].keys) and np.array_equal(found[0].sums, found[1].sums)
+    assert found[0].sums.dtype == found[1].sums.dtype == np.float32 and len(found[0].keys) > 150 * size
+
+
 def test_nobody_is_near_where_there_are_no_neighbours() -> None:
     said = Neighbours.none(7).said(np.array([[1, 2]]))
     assert said.of(np.array([[1, 2, 3]])).tolist() == [[0.0, 0.0, 0.0]]

@@ -13,6 +13,7 @@ from enterprise_recsys.data.worlds import make_world
 from enterprise_recsys.engine.calibration import Calibration
 from enterprise_recsys.engine.gathering import Candidates
 from enterprise_recsys.engine.runtime import Scorer
+from enterprise_recsys.layers import ListMean, masked_mean
 from enterprise_recsys.ranking.networks import NETWORKS
 from enterprise_recsys.ranking.parted import Parted
 from enterprise_recsys.ranking.ranker import Ranker
@@ -39,6 +40,12 @@ def ranker_and_columns(moments: Moments, **dials: object) -> tuple[Ranker, dict[
     scores = generator.normal(size=rows.shape).astype(np.float32)
     pairs = Candidates(rows, scores, np.abs(scores), np.zeros_like(rows))
     return ranker, moments.pair_columns(requests, moments.processor.item_columns(), pairs)
+
+
+def test_the_mean_of_a_list_is_added_place_by_place_to_the_same_bits() -> None:
+    table = torch.nn.Embedding(9, 5)
+    rows = torch.tensor([[[1, 8, 3, 4], [2, 0, 0, 0], [0, 0, 0, 0]], [[5, 5, 0, 7], [0, 6, 0, 1], [8, 7, 6, 5]]])
+    assert torch.equal(ListMean(table.weight)(rows), masked_mean(table(rows), rows))
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ import torch
 from enterprise_recsys import ModelConfig
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.splits import Split
-from enterprise_recsys.engine.runtime import Encoder
+from enterprise_recsys.engine.runtime import Encoder, _Network
 from enterprise_recsys.loop import Plan
+from enterprise_recsys.records import Columns, Floats
 from enterprise_recsys.retrieval.retriever import Retriever
 from tests.conftest import SMALL
 
@@ -35,20 +36,54 @@ def test_unit_vectors_come_out_and_row_0_is_nothing(parts: Split) -> None:
     assert np.allclose(np.linalg.norm(vectors[1:], axis=1), 1.0, atol=1e-5) and not vectors[0].any()
 
 
-def test_the_exported_transformer_says_what_torch_says(parts: Split, tmp_path: Path) -> None:
-    config = ModelConfig(**{**SMALL, "history": "transformer", "history_length": 12, "heads": 2})
+@pytest.mark.parametrize(("history", "length"), [("transformer", 40), ("taste", 40), ("mean", 1)])
+def test_the_exported_tower_says_what_torch_says_of_long_and_short_histories(
+    parts: Split, tmp_path: Path, history: str, length: int
+) -> None:
+    config = ModelConfig(**{**SMALL, "history": history, "history_length": length, "heads": 2})
     processor = DataProcessor(config).fit(parts.train)
     retriever = Retriever(processor, config, processor.dataset(parts.train))
-    retriever.fit(Plan("made", 1, 1, 1e-2, 0.0))
+    if history == "transformer":
+        retriever.fit(Plan("made", 1, 1, 1e-2, 0.0))
     retriever.export(tmp_path / "encoder.onnx")
-    rows = np.random.default_rng(0).integers(1, retriever.dataset.n_items, (5, 12))
-    for place, holes in enumerate([0, 3, 11, 12, 12]):
+    rows = np.random.default_rng(0).integers(1, retriever.dataset.n_items, (7, length))
+    for place, holes in enumerate([0, 3, 24, 25, 39, 40, 40]):
         rows[place, :holes] = 0
-    columns = {name: column[[1, 2, 3, 4, 0]] for name, column in retriever.dataset.users.items()}
-    vectors = retriever.encode(columns, rows)
-    assert np.abs(Encoder(tmp_path / "encoder.onnx", threads=1).encode(columns, rows) - vectors).max() < 1e-5
+    rows[0, 5:9] = 0  # a hole in the middle, as an item that the towers never knew leaves one
+    columns = {name: column[[1, 2, 3, 4, 5, 6, 0]] for name, column in retriever.dataset.users.items()}
+    vectors, encoder = retriever.encode(columns, rows), Encoder(tmp_path / "encoder.onnx", threads=1)
+    together = encoder.encode(columns, rows)
+    assert np.abs(together - vectors).max() < 1e-5
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
-    assert np.abs(vectors[3] - vectors[4]).max() > 1e-4, "without a past, features tell users apart"
+    for place in range(7):
+        alone = encoder.encode({name: column[[place]] for name, column in columns.items()}, rows[[place]])
+        assert np.abs(alone - together[place]).max() < 1e-6, "nobody's vector depends on the others' histories"
+    if history == "transformer":
+        assert np.abs(vectors[5] - vectors[6]).max() > 1e-4, "without a past, features tell users apart"
+
+
+def test_the_tower_is_shown_no_more_empty_places_than_a_history_needs(
+    parts: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = ModelConfig(**{**SMALL, "history_length": 40})
+    processor = DataProcessor(config).fit(parts.train)
+    retriever = Retriever(processor, config, processor.dataset(parts.train))
+    retriever.export(tmp_path / "encoder.onnx")
+    encoder, shown = Encoder(tmp_path / "encoder.onnx", threads=1), []
+    run = _Network.run
+
+    def listen(network: _Network, columns: Columns, *, chunk: int) -> list[Floats]:
+        shown.append(columns["history"].shape)
+        return run(network, columns, chunk=chunk)
+
+    monkeypatch.setattr(_Network, "run", listen)
+    rows = np.zeros((6, 40), dtype=np.int64)
+    for place, past in enumerate([0, 16, 17, 32, 33, 40]):
+        rows[place, 40 - past :] = 1
+    columns = {name: column[:6] for name, column in retriever.dataset.users.items()}
+    assert encoder.encode(columns, rows).shape == (6, retriever.item_vectors().shape[1])
+    assert shown == [(2, 16), (2, 32), (2, 40)]
+    assert encoder.encode({name: column[:0] for name, column in columns.items()}, rows[:0]).size == 0
 
 
 def test_a_transformer_knows_no_user_by_id(parts: Split) -> None:
