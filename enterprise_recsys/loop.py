@@ -14,6 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from enterprise_recsys.allocating import keep_freed_memory
 from enterprise_recsys.errors import DataError
 
 Report = Callable[["Progress"], None]
@@ -94,6 +95,7 @@ def run(
     Raises:
         DataError: the loss is not finite; nothing is kept of that epoch.
     """
+    keep_freed_memory()
     groups = _groups(model, plan)
     optimizer = torch.optim.Adam(groups, lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True)
     losses, scores, best, mean = _resume(model, optimizer, plan)

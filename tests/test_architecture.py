@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "enterprise_recsys"
 
 FLOORS = {
-    1: ["layers", "errors"],
+    1: ["layers", "errors", "allocating"],
     2: ["records", "choice", "loop", "artifact", "rules", "client"],
     3: ["evaluation", "reranking", "config", "progress"],
     4: ["data", "reporting", "state"],
