@@ -1,7 +1,9 @@
 # One word per chore, the same here and in CI. Every chore does its own set-up, in .venv inside this folder; a second
-# run finds it done. PYTHON names another interpreter: make demo PYTHON=python3.12
+# run finds it done. PYTHON names another interpreter: make demo PYTHON=python3.12. WORKERS are the processes that share
+# the tests: make test WORKERS=8
 
 PYTHON ?= python3
+WORKERS ?= 2
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
@@ -17,7 +19,7 @@ demo: .venv/.ready-train ## train on a made world, measure, recommend: the whole
 	@$(BIN)/recsys demo
 
 test: .venv/.ready-dev ## the quick tests, and the examples in the docstrings
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 check: .venv/.ready-dev ## style, types, and that the results page is what the measurements give
 	@$(BIN)/ruff check .

@@ -1,5 +1,7 @@
 """Filters, rules and diversity hold for what a trained model answers, and k is filled as far as they allow."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -28,7 +30,7 @@ def ruled(recommender: Recommender, *rules: dict[str, object], **dials: object) 
     before = processor.config
     try:
         processor.config = ModelConfig(**{**before.model_dump(), "rules": list(rules), **dials})
-        return Recommender(recommender.engine, recommender.log)
+        return Recommender(replace(recommender.engine), recommender.log)  # its quotas are read anew
     finally:
         processor.config = before
 
