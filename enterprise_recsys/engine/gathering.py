@@ -98,7 +98,7 @@ def gather(
     quotas: Quotas,
     asked: Asked,
 ) -> Candidates:
-    """Ask every source; each adds its best that no source before it has given.
+    """Ask every source; each adds its best that no source before it has given; the towers fill what is left empty.
 
     Args:
         queries: [B, D] user vectors.
@@ -117,18 +117,25 @@ def gather(
     taken.add((first[:, None] + found.rows)[found.rows > 0])
     near = _best_said(said, taken, asked.allowed, size, quotas.neighbours)
     taken.add((first[:, None] + near)[near > 0])
-    late = _first(asked.trending, taken, asked.allowed, n_items, quotas.trending)
-    rows = np.concatenate([found.rows, near, late], axis=1)
-    further = rows[:, found.rows.shape[1] :]
+    late = _first(asked.trending, np.arange(size), taken, asked.allowed, n_items, quotas.trending)
+    taken.add((first[:, None] + late)[late > 0])
+    further = np.concatenate([near, late], axis=1)
+    told = np.repeat([1, 2], [near.shape[1], late.shape[1]])
+    tags = np.where(further > 0, told, 0)
+    # Who is near to nothing, as a user without a past, is owed as many candidates: the towers give them.
+    short = np.flatnonzero((further == 0).any(axis=1) & (found.rows[:, -1] > 0))
+    if len(short):
+        offsets, left_out = _of(short, asked.offsets, asked.left_out)
+        deeper = search(queries[short], min(quotas.depth, n_items - 1), offsets, left_out).rows
+        more = _first(deeper, short, taken, None, n_items, further.shape[1])
+        holes = further[short] == 0
+        turn = np.maximum(holes.cumsum(axis=1) - 1, 0)
+        further[short] = np.where(holes, np.take_along_axis(more, turn, axis=1), further[short])
+    rows = np.concatenate([found.rows, further], axis=1)
     cosines = np.matmul(vectors[further], queries[:, :, None])[:, :, 0]
     scores = np.concatenate([found.scores, np.where(further > 0, cosines, -np.inf)], axis=1).astype(np.float32)
-    tags = np.repeat([0, 1, 2], [found.rows.shape[1], near.shape[1], late.shape[1]])
-    return Candidates(rows, scores, said.of(rows), _for_each(tags, size))
-
-
-def _for_each(line: Ints, size: int) -> Ints:
-    """[B, K] the same line for each request."""
-    return line[None, :] if size == 1 else np.broadcast_to(line, (size, len(line)))
+    tags = np.concatenate([np.zeros_like(found.rows), tags], axis=1)
+    return Candidates(rows, scores, said.of(rows), tags)
 
 
 class Taken:
@@ -179,16 +186,24 @@ def _best_said(said: Said, taken: Taken, allowed: Bools | None, size: int, most:
     return out
 
 
-def _first(trending: Ints, taken: Taken, allowed: Bools | None, n_items: int, most: int) -> Ints:
-    """[B, most] the first rows of each line that are not taken; 0 = no more."""
-    size, out = len(trending), np.zeros((len(trending), most), dtype=np.int64)
-    free = (trending > 0) & ~taken.holds(np.arange(size)[:, None] * n_items + trending)
+def _first(ranked: Ints, owners: Ints, taken: Taken, allowed: Bools | None, n_items: int, most: int) -> Ints:
+    """[B, most] the first rows of each line [B, T] that its owner's request [B] has not taken; 0 = no more."""
+    out = np.zeros((len(ranked), most), dtype=np.int64)
+    free = (ranked > 0) & ~taken.holds(owners[:, None] * n_items + ranked)
     if allowed is not None:
-        free &= allowed[trending]
-    if size == 1:
-        rows = trending[:, free[0]][:, :most]
+        free &= allowed[ranked]
+    if len(ranked) == 1:
+        rows = ranked[:, free[0]][:, :most]
     else:
         order = np.argsort(~free, axis=1, kind="stable")[:, :most]
-        rows = np.where(np.take_along_axis(free, order, axis=1), np.take_along_axis(trending, order, axis=1), 0)
+        rows = np.where(np.take_along_axis(free, order, axis=1), np.take_along_axis(ranked, order, axis=1), 0)
     out[:, : rows.shape[1]] = rows  # np.pad takes several times as long
     return out
+
+
+def _of(some: Ints, offsets: Ints, values: Ints) -> tuple[Ints, Ints]:
+    """The offsets and the values of some requests alone."""
+    counts = np.diff(offsets)[some]
+    ends = np.cumsum(counts)
+    places = np.repeat(offsets[some] - ends + counts, counts) + np.arange(counts.sum())
+    return np.concatenate([[0], ends]), values[places]

@@ -66,14 +66,36 @@ def _gathered(history: list[int], left_out: list[int], late: list[int], wanted: 
 def test_each_source_adds_its_best_that_none_before_has_given() -> None:
     rows, sources = _gathered([1, 2], [1, 2], [4, 3, 5], Quotas(1, 1, 1))
     # Of what may be given the towers like 3 best; neighbours would give 3 too and have nothing else; 4 trends.
-    assert rows == [3, 0, 4] and sources == [0, 1, 2]
-    rows, _ = _gathered([1], [1], [2, 6, 5], Quotas(1, 2, 2))
-    assert rows == [2, 3, 0, 6, 5]
+    # What neighbours leave empty is the next best of the towers.
+    assert rows == [3, 6, 4] and sources == [0, 0, 2]
+    rows, sources = _gathered([1], [1], [2, 6, 5], Quotas(1, 2, 2))
+    assert rows == [2, 3, 4, 6, 5] and sources == [0, 1, 0, 2, 2]
 
 
 def test_what_is_left_out_comes_from_no_source() -> None:
-    rows, _ = _gathered([1, 2], [1, 2, 3, 4], [3, 4, 5], Quotas(1, 2, 2))
-    assert rows == [6, 0, 0, 5, 0]
+    rows, sources = _gathered([1, 2], [1, 2, 3, 4], [3, 4, 5], Quotas(1, 2, 2))
+    assert rows == [6, 0, 0, 5, 0] and sources == [0, 0, 0, 2, 0]
+
+
+def test_a_user_without_a_past_has_as_many_candidates() -> None:
+    rows, sources = _gathered([0], [], [0], Quotas(2, 1, 2))
+    assert rows[:4] == [1, 2, 3, 6] and rows[4] in (4, 5) and sources == [0] * 5
+    generator = np.random.default_rng(3)
+    vectors = generator.normal(size=(200, 4)).astype(np.float32)
+    queries = generator.normal(size=(9, 4)).astype(np.float32)
+    near = Neighbours.of(generator.integers(1, 200, (200, 5)), generator.random((200, 5)).astype(np.float32))
+    history = generator.integers(1, 200, (9, 4)) * np.array([[0], [1], [1]] * 3)
+    late = generator.permuted(np.tile(np.arange(1, 200), (9, 1)), axis=1)[:, :10]
+    left_out, offsets = generator.integers(1, 200, 27), np.arange(10) * 3
+    asked = Asked(history, offsets, left_out, late)
+    found = gather(queries, vectors, exact(vectors).search, near, Quotas(20, 30, 5), asked)
+    for place, row in enumerate(found.rows):
+        assert len(set(row.tolist())) == 55 and 0 not in row
+        assert not set(row.tolist()) & set(left_out[3 * place : 3 * place + 3].tolist())
+        # What the towers gave in all is the best of theirs that no other source gave.
+        given = row[found.sources[place] == 0]
+        others = np.setdiff1d(np.arange(1, 200), np.concatenate([row, left_out[3 * place : 3 * place + 3]]))
+        assert (vectors[given] @ queries[place]).min() >= (vectors[others] @ queries[place]).max()
 
 
 def test_no_item_stands_twice_and_none_is_left_out_by_chance() -> None:
