@@ -63,8 +63,9 @@ def test_an_item_that_no_source_gives_is_no_candidate(recommender: Recommender) 
     few = {"candidates": 5, "neighbour_candidates": 0, "trending_candidates": 0}
     processor.config = configured.model_copy(update=few)
     try:
-        last = str(ids(recommender.recommend("42", 100))[-1])
-        told = explain(recommender, "42", last, 3)
+        scant = Recommender(replace(recommender.engine), recommender.log)  # its quotas are read anew
+        last = str(ids(scant.recommend("42", 100))[-1])
+        told = explain(scant, "42", last, 3)
         assert (told.status, told.ranked, told.sources) == ("not_a_candidate", None, [])
         assert told.nearest is not None and told.nearest > 5
     finally:
