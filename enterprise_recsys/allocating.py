@@ -7,12 +7,12 @@ import sys
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
 """Numbers of glibc's `mallopt`."""
-_KEPT = 1 << 28
+_KEPT = 1 << 27
 """Bytes of a block, at most, and of what is free at the top of the heap, that are kept."""
 
 
 def keep_freed_memory() -> bool:
-    """Let glibc keep freed blocks of up to 256 MB; elsewhere nothing is done. Says whether it took.
+    """Let glibc keep freed blocks of up to 128 MB; elsewhere nothing is done. Says whether it took.
 
     By itself it maps every block over 32 MB anew and unmaps it when freed, and the system clears each page on its first
     touch: the tower over a mean spent as much time on that (6,200,000 page faults in two epochs of ml-100k) as on its
