@@ -58,7 +58,7 @@ def run(
     started = time.monotonic()
     trainer.fit(parts.train, parts.val, leaks=leaks)
     seconds = time.monotonic() - started
-    print(f"  trained in {seconds:.0f} s: {trainer.chosen}\n\nEvaluation on the newest tenth of the log")
+    print(f"  trained in {seconds:.0f} s; {trainer.chosen}\n\nEvaluation on the newest tenth of the log")
     extra = {"best_possible": _best(world, parts)} if world is not None else {}
     figures = trainer.evaluate(parts.test, extra=extra, leaks=leaks)
     if world is not None:

@@ -129,7 +129,8 @@ class Index:
     def search(self, queries: Floats, k: int, offsets: Ints, left_out: Ints, allowed: Allowed | None = None) -> Ranked:
         """The k best rows of each query [B, D], without those of query b in left_out[offsets[b]:offsets[b+1]].
 
-        Ties stand in the order of rows. Places that cannot be filled hold row 0 and -inf.
+        Ties stand in the order of rows; which of those with the score of the last place are found is left to FAISS.
+        Places that cannot be filled hold row 0 and -inf.
 
         Args:
             allowed: only these rows are found; rows past the end of its mask are not allowed. None = all.

@@ -43,6 +43,12 @@ class Chosen:
     scores: list[float]
     history: str
 
+    def __str__(self) -> str:
+        return (
+            f"validation chose the history part {self.history!r}, {self.retriever_epochs} epochs of the retriever "
+            f"(NDCG@10 {max(self.scores, default=float('nan')):.3f}) and {self.ranker_epochs} of the ranker"
+        )
+
 
 @dataclass(frozen=True)
 class Learnt:

@@ -79,6 +79,7 @@ def test_what_is_left_out_comes_from_no_source() -> None:
 
 def test_a_user_without_a_past_has_as_many_candidates() -> None:
     rows, sources = _gathered([0], [], [0], Quotas(2, 1, 2))
+    # 4 and 5 are as far away; which of two with the last place's score is found is left to FAISS.
     assert rows[:4] == [1, 2, 3, 6] and rows[4] in (4, 5) and sources == [0] * 5
     generator = np.random.default_rng(3)
     vectors = generator.normal(size=(200, 4)).astype(np.float32)
