@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--artifact", type=Path, help="a folder that was saved before; made and kept where it is not there"
     )
     parser.add_argument(
-        "--history", choices=("taste", "transformer", "mean"), default="taste", help="of the user tower"
+        "--history", choices=("fold_in", "transformer", "mean"), default="fold_in", help="of the user tower"
     )
     parser.add_argument("--candidates", type=int, default=300, help="that are ranked for an answer, 101 or more")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 append(chosen.record, [line(system, *one, chosen) for one in figures.items()])
 
 
-def train(items: int, folder: Path, *, history: str = "taste", candidates: int = 300) -> None:
+def train(items: int, folder: Path, *, history: str = "fold_in", candidates: int = 300) -> None:
     """One epoch of each stage on a made world: enough for the cost, not for the quality.
 
     Args:
@@ -255,7 +255,7 @@ def line(system: str, metric: str, value: float, chosen: argparse.Namespace) -> 
         threads=1,
         commit=commit(ROOT),
         command=f"python benchmarks/serving.py --items {chosen.items}"
-        + (f" --history {chosen.history}" if chosen.history != "taste" else "")
+        + (f" --history {chosen.history}" if chosen.history != "fold_in" else "")
         + (f" --candidates {chosen.candidates}" if chosen.candidates != OTHERS + 200 else "")
         + (" --peer" if chosen.peer else ""),
         machine=machine(),

@@ -19,15 +19,15 @@ from enterprise_recsys.config import ModelConfig  # noqa: E402
 from enterprise_recsys.data.processor import DataProcessor  # noqa: E402
 from enterprise_recsys.data.worlds import make_world  # noqa: E402
 from enterprise_recsys.evaluation.results import ResultLine, append, commit, machine  # noqa: E402
-from enterprise_recsys.learning.retrieving import of_history, plan  # noqa: E402
+from enterprise_recsys.learning.retrieving import of_variant, plan  # noqa: E402
 from enterprise_recsys.loop import run  # noqa: E402
 from enterprise_recsys.records import Interactions  # noqa: E402
-from enterprise_recsys.retrieval.history import HISTORIES  # noqa: E402
+from enterprise_recsys.retrieval.history import HISTORIES, variants  # noqa: E402
 from enterprise_recsys.retrieval.retriever import Retriever  # noqa: E402
 
-LOADING = {"mean": ("histories.last",), "taste": ("lessons.draw",), "transformer": ("lessons.places",)}
+LOADING = {"mean": ("histories.last",), "fold_in": ("lessons.draw",), "transformer": ("lessons.places",)}
 """History part -> what a step does to get its batch, beside what `steps` does: looking events up in the log."""
-MASKING = {"mean": ("lessons.hits",), "taste": (), "transformer": ()}
+MASKING = {"mean": ("lessons.hits",), "fold_in": (), "transformer": ()}
 """History part -> what tells the negatives that their user took, which the loss leaves out."""
 
 
@@ -54,7 +54,7 @@ def taught(history: str, log: Interactions, command: str) -> list[ResultLine]:
     config = ModelConfig(history=history, threads=1)
     torch.set_num_threads(config.threads)
     processor = DataProcessor(config).fit(log)
-    retriever = of_history(processor, history, processor.dataset(log))
+    retriever = of_variant(processor, variants(config)[0], processor.dataset(log))
     owners = {"histories": retriever._material.histories, "lessons": retriever.lessons}
     loading, masking = Clock(), Clock()
     for clock, watched in ((loading, LOADING), (masking, MASKING)):

@@ -151,7 +151,7 @@ def _past(finder: Finder, requests: Requests, rows: Ints, columns: Columns) -> t
     given = _with_past(finder, requests, pasts, rows)
     size = len(pasts)
     many = {name: np.tile(columns[name], (size, *[1] * (columns[name].ndim - 1))) for name in engine.scorer.inputs}
-    changed = source_columns(given, engine.processor.config.temperature)
+    changed = source_columns(given)
     logits = engine.scorer.calibration.logits(engine.scorer.logits({**many, **changed})[0]).reshape(size, -1)
     shares = walked(orders, np.split(logits, len(orders)), len(history))
     return shares[places], ids

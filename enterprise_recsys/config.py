@@ -64,8 +64,8 @@ class ModelConfig(BaseModel):
     history: str = Field(
         "auto",
         description="How a user's past items become a vector: 'mean', one tower over it and all else that is known of "
-        "the user; 'taste', a sum in no order; 'transformer', which goes by the order; 'auto', whichever of the last "
-        "two validation prefers.",
+        "the user; 'fold_in', where the items taken are likeliest, in no order; 'transformer', which goes by order; "
+        "'auto', whichever of the last two validation prefers.",
     )
     history_length: int = Field(
         200, ge=1, le=10_000, description="Past events that the user tower sees, the newest ones."
@@ -102,7 +102,13 @@ class ModelConfig(BaseModel):
     negatives: int = Field(1024, ge=1, le=1_000_000, description="Negatives drawn per batch, shared by its queries.")
     hard_share: float = Field(0.5, gt=0.0, lt=1.0, description="Share of hard negatives in the mixed strategy.")
     retrieval_loss: str = Field("softmax", description="A name in the retrieval LOSSES.")
-    temperature: float = Field(0.1, gt=0.0, le=10.0, description="Cosine scores are divided by it; smaller is sharper.")
+    temperature: float | None = Field(
+        None,
+        gt=0.0,
+        le=10.0,
+        description="Cosine scores are divided by it in learning; smaller is sharper. None: 0.1 with history 'mean', "
+        "and with 'fold_in' whichever of 0.12 and 0.17 validation prefers.",
+    )
 
     # Ranker -----------------------------------------------------------------------------------------------------
     ranking_network: str = Field(

@@ -65,7 +65,7 @@ def two_tower(
     """
     import torch
 
-    from enterprise_recsys.learning.retrieving import chosen_retriever, of_history, plan
+    from enterprise_recsys.learning.retrieving import chosen_retriever, of_variant, plan
 
     words: dict[str, object] = {} if history is None else {"history": history}
     config = ModelConfig(**{"seed": seed, **words, **dials})
@@ -81,7 +81,7 @@ def two_tower(
     trained = chosen_retriever(processor.limited_to(train), train, val, None, None)
     retriever = trained.retriever
     if refit:
-        retriever = of_history(processor, retriever.config.history, processor.dataset(both))
+        retriever = of_variant(processor, trained.variant, processor.dataset(both))
         retriever.fit(plan(config, "retriever, all data", trained.fit.epoch, None, None))
     known = _known(task.judge)
     state = State(processor, Interactions(known.events, both.users))
@@ -121,7 +121,7 @@ def _renumbered(system: System, place: Ints) -> System:
     return lambda at, k: place[system(at, k)]
 
 
-HISTORIES = ("mean", "taste", "transformer")
+HISTORIES = ("mean", "fold_in", "transformer")
 """As the retriever's table of this name, which only who has PyTorch can import."""
 
 SYSTEMS: Mapping[str, Lister] = {

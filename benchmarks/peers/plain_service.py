@@ -39,13 +39,13 @@ def weights(name: str) -> dict[str, torch.Tensor]:
 class UserTower(nn.Module):
     """The sum of the history's item vectors, a user embedding and two linear layers over the user's features.
 
-    It is the part `taste` of our towers, written as one would by hand; others have no such service beside them.
+    It is the part `fold_in` of our towers, written as one would by hand; others have no such service beside them.
     """
 
     def __init__(self, told: dict[str, torch.Tensor]) -> None:
         super().__init__()
         if "history.turn.weight" not in told:
-            raise SystemExit("the plain service knows the history 'taste' alone; train with --history taste.")
+            raise SystemExit("the plain service knows the history 'fold_in' alone; train with --history fold_in.")
         self.items = nn.Embedding.from_pretrained(told["table"])
         prefix = "user_sum.embedding.tables."
         names = [one.removeprefix(prefix).removesuffix(".weight") for one in told if one.startswith(prefix)]

@@ -236,14 +236,14 @@ def halves(
     return users, {
         **{name: np.take(column, flat, axis=0) for name, column in items.items()},
         **moving,
-        **source_columns(pairs, processor.config.temperature),
+        **source_columns(pairs),
     }
 
 
-def source_columns(pairs: Pairs, temperature: float) -> Columns:
+def source_columns(pairs: Pairs) -> Columns:
     """What the sources say of candidates, as the ranker sees it: two columns [B*K]."""
     return {
-        "retrieval_score": _logits(pairs.scores, temperature),
+        "retrieval_score": _logits(pairs.scores),
         "neighbour_score": np.log1p(pairs.said).astype(np.float32).ravel(),
     }
 
@@ -275,9 +275,10 @@ def most_taken(recent: Counts, count: Counts, *, most: int = 500) -> Ints:
     return order[(count[order] > 0) & (order > 0)].astype(np.int64)
 
 
-def _logits(scores: Floats, temperature: float) -> Floats:
-    # In the softmax's own unit a point is a factor e of preference; a bare cosine would hardly move the network.
-    return np.where(np.isfinite(scores), scores / temperature, 0.0).astype(np.float32).ravel()
+def _logits(scores: Floats) -> Floats:
+    # About in the softmax's own unit, where a point is a factor e of preference; a bare cosine would hardly move the
+    # network.
+    return np.where(np.isfinite(scores), scores * 10.0, 0.0).astype(np.float32).ravel()
 
 
 def _untold(processor: DataProcessor) -> Columns:

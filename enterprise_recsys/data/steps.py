@@ -25,13 +25,13 @@ PREPARE_S, PREPARE_LOOPS_S, PREPARE_DISK = 2.3e-6, 1.5e-6, 46
 `recsys prepare` took 2.3 s of CPU time for 1,000,000 made rows and 30 s for 20,000,000; what it holds, `needs` says.
 """
 
-RATES: Mapping[str, float] = {"mean": 15_000, "taste": 60_000, "transformer": 40_000}
+RATES: Mapping[str, float] = {"mean": 15_000, "fold_in": 60_000, "transformer": 40_000}
 """History part -> events that the retriever learns in a second of one quiet core, with vectors of `_WIDTH` numbers.
 
 `benchmarks/teaching.py` measures them; on a core that others share they are a half and less.
 """
 
-CONTENDERS: Mapping[str, tuple[str, ...]] = {"auto": ("taste", "transformer")}
+CONTENDERS: Mapping[str, tuple[str, ...]] = {"auto": ("fold_in", "transformer")}
 """What `history` names -> the parts that are taught one after the other, of which one is kept."""
 
 RANKER_RATE = 65_000

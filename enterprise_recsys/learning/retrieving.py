@@ -18,7 +18,7 @@ from enterprise_recsys.evaluation.protocol import measure
 from enterprise_recsys.evaluation.truth import Truth
 from enterprise_recsys.loop import Fit, Plan, Report
 from enterprise_recsys.records import Dataset, Interactions
-from enterprise_recsys.retrieval.history import AUTO, CONTENDERS
+from enterprise_recsys.retrieval.history import Variant, variants
 from enterprise_recsys.retrieval.retriever import Retriever
 
 _JUDGES = 10_000
@@ -29,6 +29,7 @@ _JUDGES = 10_000
 class Trained:
     """A retriever as validation chose it, and how it came about."""
 
+    variant: Variant
     retriever: Retriever
     fit: Fit
 
@@ -36,7 +37,7 @@ class Trained:
 def chosen_retriever(
     processor: DataProcessor, early: Interactions, late: Interactions, folder: Path | None, report: Report | None
 ) -> Trained:
-    """Learn from `early`, and let `late` choose the epochs and, where `history` is 'auto', the history part.
+    """Learn from `early`, and let `late` choose the epochs and, where the dials leave it open, the variant.
 
     Args:
         processor: as it knows `early`.
@@ -45,28 +46,24 @@ def chosen_retriever(
         report: told of the progress.
     """
     config, dataset = processor.config, processor.dataset(early)
-    names = CONTENDERS if config.history == AUTO else (config.history,)
+    tried = variants(config)
     judge: Callable[[Retriever], float] | None = None
     best: Trained | None = None
-    for name in names:
-        retriever = of_history(processor, name, dataset)
+    for variant in tried:
+        retriever = of_variant(processor, variant, dataset)
         judge = judge or judge_of(processor, early, late)
-        stage = "retriever" if len(names) == 1 else f"retriever, {name}"
+        stage = "retriever" if len(tried) == 1 else f"retriever, {variant}"
         fit = retriever.fit(plan(config, stage, config.epochs, folder, report), validate=partial(judge, retriever))
         if best is None or max(fit.scores) > max(best.fit.scores):
-            best = Trained(retriever, fit)
+            best = Trained(variant, retriever, fit)
     assert best is not None
     return best
 
 
-def one_history(config: ModelConfig) -> str:
-    """The history part of joint training, which compares none: the quick one, unless another is named."""
-    return "mean" if config.history == AUTO else config.history
-
-
-def of_history(processor: DataProcessor, history: str, dataset: Dataset) -> Retriever:
-    """An untaught retriever with one history part."""
-    return Retriever(processor, processor.config.model_copy(update={"history": history}), dataset)
+def of_variant(processor: DataProcessor, variant: Variant, dataset: Dataset) -> Retriever:
+    """An untaught retriever."""
+    dials = {"history": variant.history, "temperature": variant.temperature}
+    return Retriever(processor, processor.config.model_copy(update=dials), dataset)
 
 
 def plan(config: ModelConfig, stage: str, epochs: int, folder: Path | None, report: Report | None) -> Plan:

@@ -18,11 +18,12 @@ from enterprise_recsys.engine.calibration import Calibration
 from enterprise_recsys.engine.gathering import Candidates
 from enterprise_recsys.engine.neighbours import Neighbours
 from enterprise_recsys.learning.calibrating import calibrated
-from enterprise_recsys.learning.retrieving import chosen_retriever, judge_of, of_history, one_history, plan
+from enterprise_recsys.learning.retrieving import chosen_retriever, judge_of, of_variant, plan
 from enterprise_recsys.learning.slates import Slates, slates
 from enterprise_recsys.loop import Fit, Plan, Report, run
 from enterprise_recsys.ranking.ranker import Examples, Ranker, fit_together
 from enterprise_recsys.records import Columns, Dataset, Floats, Interactions, Ints
+from enterprise_recsys.retrieval.history import Variant, one_variant
 from enterprise_recsys.retrieval.lessons import Learnt as Lesson
 from enterprise_recsys.retrieval.retriever import Retriever
 
@@ -35,17 +36,17 @@ _JUDGES = 600
 class Chosen:
     """What validation chose: epochs of the retriever (of both, in joint training) and of the ranker, with its scores.
 
-    `history` is the part that makes a vector of a history.
+    `variant` is the way to teach the retriever.
     """
 
     retriever_epochs: int
     ranker_epochs: int
     scores: list[float]
-    history: str
+    variant: Variant
 
     def __str__(self) -> str:
         return (
-            f"validation chose the history part {self.history!r}, {self.retriever_epochs} epochs of the retriever "
+            f"validation chose the history part {self.variant}, {self.retriever_epochs} epochs of the retriever "
             f"(NDCG@10 {max(self.scores, default=float('nan')):.3f}) and {self.ranker_epochs} of the ranker"
         )
 
@@ -87,14 +88,14 @@ def choose(
     ranker = Ranker(processor, config, moments.events.ratings)
     start = int(late.events["timestamp"].to_physical().min())  # type: ignore[arg-type]
     if config.training == "joint":
-        together = of_history(limited, one_history(config), limited.dataset(early))
+        together = of_variant(limited, one_variant(config), limited.dataset(early))
         pair = _Joint(together, ranker, Moments(limited, early))
         judge = judge_of(limited, early, late)
         fit = pair.fit(plan(config, "both stages", config.epochs, folder, report), lambda: judge(together))
         lists = slates(limited, moments, together, Neighbours.none(len(processor.items)), start)
         said = [ranker.predict(lists.examples.columns)[0]]
         calibration = calibrated([lists], said, said)
-        return Chosen(fit.epoch, fit.epoch, fit.scores, together.config.history), pair.learnt(calibration)
+        return Chosen(fit.epoch, fit.epoch, fit.scores, one_variant(config)), pair.learnt(calibration)
     trained = chosen_retriever(limited, early, late, folder, report)
     retriever, fit = trained.retriever, trained.fit
     neighbours = nearest(limited, retriever.dataset)
@@ -103,7 +104,7 @@ def choose(
     ranker.fit(later.examples, plan(config, "ranker", epochs, folder, report))
     calibration = calibrated(judged, said, [ranker.predict(part.examples.columns)[0] for part in judged])
     learnt = Learnt(limited, retriever, ranker, neighbours, later.examples.columns, calibration)
-    return Chosen(fit.epoch, epochs, fit.scores, retriever.config.history), learnt
+    return Chosen(fit.epoch, epochs, fit.scores, trained.variant), learnt
 
 
 def relearn(
@@ -117,7 +118,7 @@ def relearn(
 ) -> Learnt:
     """Learn from all events for as many epochs as were chosen; the staged ranker has learnt the newest part."""
     config = processor.config
-    retriever = of_history(processor, chosen.history, processor.dataset(both))
+    retriever = of_variant(processor, chosen.variant, processor.dataset(both))
     if config.training == "staged":
         retriever.fit(plan(config, "retriever, all data", chosen.retriever_epochs, folder, report))
         neighbours = nearest(processor, retriever.dataset)

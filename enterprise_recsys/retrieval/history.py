@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from enterprise_recsys.config import ModelConfig
-from enterprise_recsys.layers import QuickDropout, masked_mean
+from enterprise_recsys.layers import masked_mean
+from enterprise_recsys.retrieval.fold_in import FoldIn
 from enterprise_recsys.retrieval.transformer import Transformer
 
 
@@ -23,38 +25,44 @@ class Mean(nn.Module):
         return masked_mean(vectors, rows)
 
 
-class Taste(nn.Module):
-    """The past items' vectors together, turned by a matrix [B, L, D] -> [B, D]: in no order; 0 without a past.
-
-    The sum is divided by the root of their number, as that of a user's id is by 1: the more is known of a past, the
-    more it says beside the id, and one that goes every way says little.
-    """
-
-    def __init__(self, width: int, config: ModelConfig) -> None:
-        super().__init__()
-        self.turn = nn.Linear(width, width, bias=False)
-        nn.init.eye_(self.turn.weight)
-        self.dropout = QuickDropout(config.dropout)
-
-    def forward(self, vectors: Tensor, rows: Tensor) -> Tensor:
-        """See the class."""
-        mask = (rows > 0).to(vectors.dtype).unsqueeze(-1)
-        return self.pooled((vectors * mask).sum(dim=1), mask.sum(dim=1))
-
-    def pooled(self, sums: Tensor, counts: Tensor) -> Tensor:
-        """The same from the sums [B, D] of the vectors and their counts [B, 1]."""
-        out: Tensor = self.dropout(self.turn(sums / counts.clamp(min=1.0).sqrt()))
-        return out
-
-
-HISTORIES: dict[str, Callable[[int, ModelConfig], Mean | Taste | Transformer]] = {
+HISTORIES: dict[str, Callable[[int, ModelConfig], Mean | FoldIn | Transformer]] = {
     "mean": Mean,
-    "taste": Taste,
+    "fold_in": FoldIn,
     "transformer": Transformer,
 }
 """Name -> (width of an item's vector, dials) -> the part. A Transformer learns at all places of a history at once."""
 
 AUTO = "auto"
 """In place of a name: teach some, and keep the one that validation prefers."""
-CONTENDERS = ("taste", "transformer")
+CONTENDERS = ("fold_in", "transformer")
 """What 'auto' compares: one without order and one with."""
+
+TEMPERATURES: dict[str, tuple[float, ...]] = {"mean": (0.1,), "fold_in": (0.12, 0.17), "transformer": (1.0,)}
+"""Name -> what scores are divided by in learning, where the dial does not say; of several, validation chooses.
+
+The less a log holds, the more a high one helps: NDCG on parts of the training data was .208 with .12 and .200 with .17
+on movielens1m_m1 (716,511 events), and .255 and .269 on ml100k-random75 (60,000). A Transformer's are plain products.
+"""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A way to teach the towers: the history part, and what scores are divided by."""
+
+    history: str
+    temperature: float
+
+    def __str__(self) -> str:
+        return f"{self.history} at temperature {self.temperature:g}" if self.history == "fold_in" else self.history
+
+
+def variants(config: ModelConfig) -> list[Variant]:
+    """All that the dials leave to validation."""
+    names = CONTENDERS if config.history == AUTO else (config.history,)
+    told = () if config.temperature is None else (config.temperature,)
+    return [Variant(name, one) for name in names for one in told or TEMPERATURES[name]]
+
+
+def one_variant(config: ModelConfig) -> Variant:
+    """The way of joint training, which compares none: the quick part, unless another is named."""
+    return variants(config.model_copy(update={"history": "mean"} if config.history == AUTO else {}))[0]

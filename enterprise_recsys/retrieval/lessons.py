@@ -70,6 +70,12 @@ class Material:
     items: dict[str, Tensor]
     popularity: Popularity
 
+    @property
+    def temperature(self) -> float:
+        """What scores are divided by; see `Variant`."""
+        assert self.config.temperature is not None
+        return self.config.temperature
+
     def vectors(self, rows: Tensor) -> Tensor:
         """[R, D] the vectors of item rows [R], with a gradient."""
         return self.model.items({name: column[rows] for name, column in self.items.items()})

@@ -16,11 +16,13 @@ from enterprise_recsys.errors import DataError
 from enterprise_recsys.layers import export_onnx
 from enterprise_recsys.loop import Fit, Plan, run
 from enterprise_recsys.records import Columns, Dataset, Floats, Ints
+from enterprise_recsys.retrieval.alternating import Alternating
+from enterprise_recsys.retrieval.fold_in import FoldIn
+from enterprise_recsys.retrieval.history import TEMPERATURES
 from enterprise_recsys.retrieval.lessons import Lessons, Material, tensors
 from enterprise_recsys.retrieval.negatives import Popularity
 from enterprise_recsys.retrieval.sequences import Sequences
 from enterprise_recsys.retrieval.single import SingleEvents
-from enterprise_recsys.retrieval.subsets import Subsets
 from enterprise_recsys.retrieval.towers import TwoTower
 
 
@@ -37,6 +39,8 @@ class Retriever:
     """
 
     def __init__(self, processor: DataProcessor, config: ModelConfig, dataset: Dataset) -> None:
+        if config.temperature is None:
+            config = config.model_copy(update={"temperature": TEMPERATURES[config.history][0]})
         self.config, self.dataset = config, dataset
         events = dataset.events
         self.examples = np.flatnonzero(events.relevant & (events.items > 0))
@@ -50,6 +54,8 @@ class Retriever:
         self.popularity = Popularity(torch.from_numpy(counts / counts.sum()))
         torch.manual_seed(config.seed)
         self.model = TwoTower(processor, config)
+        if isinstance(self.model.history, FoldIn):
+            self.model.history.draw_crowd(self.popularity.shares, torch.default_generator)
         self._material = Material(
             self.model,
             config,
@@ -136,7 +142,7 @@ class Retriever:
 
 LESSONS: dict[str, Callable[[Material], Lessons]] = {
     "mean": SingleEvents,
-    "taste": Subsets,
+    "fold_in": Alternating,
     "transformer": Sequences,
 }
 """How the towers with each part of HISTORIES are taught."""

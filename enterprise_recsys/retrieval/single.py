@@ -52,8 +52,8 @@ class SingleEvents:
         )
         distinct, inverse = torch.unique(torch.cat([targets, negatives.rows]), return_inverse=True)
         vectors = self.material.vectors(distinct)[inverse]
-        positive = (queries * vectors[: len(index)]).sum(dim=1) / config.temperature
-        negative = queries @ vectors[len(index) :].T / config.temperature
+        positive = (queries * vectors[: len(index)]).sum(dim=1) / self.material.temperature
+        negative = queries @ vectors[len(index) :].T / self.material.temperature
         negative = negative.masked_fill(self.hits(users, targets, negatives.rows), float("-inf"))
         weights = torch.from_numpy(events.weights[index])
         loss = (self._loss(positive, negative, negatives.log_q) * weights).sum() / weights.sum().clamp(min=1e-9)

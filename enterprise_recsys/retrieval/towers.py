@@ -14,6 +14,7 @@ from enterprise_recsys.data.features import Feature
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.layers import FeatureEmbedding, mlp
 from enterprise_recsys.records import ITEM_ID, USER_ID
+from enterprise_recsys.retrieval.fold_in import FoldIn
 from enterprise_recsys.retrieval.history import HISTORIES, Mean
 from enterprise_recsys.retrieval.transformer import Transformer
 
@@ -73,10 +74,11 @@ class TwoTower(nn.Module):
     With the history part 'mean' each side is one tower over all its columns: the user's id, features and the mean of
     the past items' id embeddings; the item's id and features. Both give unit vectors: a score is a cosine.
 
-    With any other an item is its id's embedding plus what a tower makes of its features, and a user is the same plus
-    what the part makes of the history, where past items enter by the very vectors that they are found by. A Transformer
-    takes the history for what the user is: there is no user id to learn by heart. Here items differ in length too,
-    which is how much they are taken by everybody; `meet` and `lift` make unit vectors of both in one more dimension.
+    With any other an item is its id's embedding plus what a tower makes of its features; what a history says is made of
+    these very vectors, and there is no user id to learn by heart.
+    - 'fold_in': items and users are unit vectors; features of the user tell where the search for them begins.
+    - 'transformer': features of the user are added to what it says. Items differ in length too, which is how much they
+      are taken by everybody; `meet` and `lift` make unit vectors of both in one more dimension.
     """
 
     def __init__(self, processor: DataProcessor, config: ModelConfig) -> None:
@@ -84,9 +86,10 @@ class TwoTower(nn.Module):
         told, things, width = processor.of("user"), processor.of("item"), config.item_tower_dims[-1]
         self._width = width
         build = pick(HISTORIES, config.history, what="history")
-        users, items = {USER_ID: len(processor.users)}, {ITEM_ID: len(processor.items)}
-        self.is_joined = build is Mean
+        items = {ITEM_ID: len(processor.items)}
+        self.is_joined, self.is_lifted = build is Mean, build is Transformer
         if self.is_joined:
+            users = {USER_ID: len(processor.users)}
             self.user_embedding = embedding_of(told, users, config, id_dropout=config.id_dropout)
             self.item_embedding = embedding_of(things, items, config, id_dropout=config.id_dropout)
             self.history = build(config.embedding_dim, config)
@@ -96,10 +99,10 @@ class TwoTower(nn.Module):
             self.item_tower = mlp(joined, config.item_tower_dims, dropout=config.dropout, last_active=False)
             return
         self.history = build(width, config)
-        self.final = nn.LayerNorm(width)
-        self.register_buffer("longest", torch.ones(()))
-        ids = {} if build is Transformer else users
-        self.user_sum = Sum(told, ids, config.user_tower_dims, config) if told or ids else None
+        self.user_sum = Sum(told, {}, config.user_tower_dims, config) if told else None
+        if self.is_lifted:
+            self.final = nn.LayerNorm(width)
+            self.register_buffer("longest", torch.ones(()))
         # Without features an item whose id is dropped is any item: it would teach nothing.
         dropped = config.id_dropout if things else 0.0
         self.item_sum = Sum(things, items, config.item_tower_dims, config, id_dropout=dropped)
@@ -107,7 +110,7 @@ class TwoTower(nn.Module):
     @property
     def width_out(self) -> int:
         """Entries of the unit vectors that `meet` and `lift` give."""
-        return self._width + (not self.is_joined)
+        return self._width + self.is_lifted
 
     @property
     def user_names(self) -> list[str]:
@@ -129,13 +132,24 @@ class TwoTower(nn.Module):
             history: rows of items, the newest last, 0 = none, on the left.
             table: [I, W] what stands for each item in a history; see `item_table`.
         """
-        past = self.history(functional.embedding(history, table), history)
+        vectors = functional.embedding(history, table)
+        if isinstance(self.history, FoldIn):
+            found: Tensor = self.history(
+                self.begin(columns, history.shape[0]), vectors, history, self.history.crowd(table)
+            )
+            return found
+        past = self.history(vectors, history)
         if self.is_joined:
             return unit(self.user_tower(torch.cat([self.user_embedding(columns), past], dim=1)))
         return self.finish(past, columns)
 
+    def begin(self, columns: Mapping[str, Tensor], size: int) -> Tensor:
+        """Unit vectors [B, D] of B users of whom columns are known and no events, with 'fold_in'."""
+        assert isinstance(self.history, FoldIn)
+        return self.history.begin(None if self.user_sum is None else self.user_sum(columns), size)
+
     def finish(self, past: Tensor, columns: Mapping[str, Tensor]) -> Tensor:
-        """What a history says [B, D] and the user columns [B, ...] -> user vectors [B, D]."""
+        """What a Transformer says [B, D] and the user columns [B, ...] -> user vectors [B, D]."""
         out: Tensor = self.final(past if self.user_sum is None else past + self.user_sum(columns))
         return out
 
@@ -144,16 +158,16 @@ class TwoTower(nn.Module):
         if self.is_joined:
             return unit(self.item_tower(self.item_embedding(columns)))
         out: Tensor = self.item_sum(columns)
-        return out
+        return out if self.is_lifted else unit(out)
 
     def note(self, vectors: Tensor) -> None:
         """Remember how long the longest of the item vectors [I, D] is."""
-        if not self.is_joined:
+        if self.is_lifted:
             self.longest = vectors.detach().norm(dim=1).max()
 
     def meet(self, queries: Tensor) -> Tensor:
         """User vectors [B, D] -> unit vectors, with a last entry of 0 where items are lifted."""
-        return unit(queries) if self.is_joined else functional.pad(unit(queries), (0, 1))
+        return functional.pad(unit(queries), (0, 1)) if self.is_lifted else unit(queries)
 
     def lift(self, vectors: Tensor) -> Tensor:
         """Item vectors [R, D] -> unit vectors, whose cosines with `meet` order items as the dot products do.
@@ -163,7 +177,7 @@ class TwoTower(nn.Module):
 
         Source: Bachrach et al., RecSys 2014, doi:10.1145/2645710.2645741.
         """
-        if self.is_joined:
+        if not self.is_lifted:
             return vectors
         short = vectors / torch.maximum(self.longest, vectors.norm(dim=1, keepdim=True))
         rest = (1.0 - (short * short).sum(dim=1, keepdim=True)).clamp(min=0.0)

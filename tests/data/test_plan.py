@@ -57,9 +57,9 @@ def test_each_history_part_is_counted_at_its_own_rate_and_auto_teaches_two() -> 
     for name, rate in RATES.items():
         assert once[name].seconds == pytest.approx(160_000 / rate)
         assert f"{name} ({rate:,.0f}/s)" in once[name].because
-    assert once["auto"].seconds == pytest.approx(once["taste"].seconds + once["transformer"].seconds)
+    assert once["auto"].seconds == pytest.approx(once["fold_in"].seconds + once["transformer"].seconds)
     again = steps_of(LARGE, epochs=1, history="auto")["retriever"]
-    assert again.seconds - once["auto"].seconds == pytest.approx(180_000 / min(RATES["taste"], RATES["transformer"]))
+    assert again.seconds - once["auto"].seconds == pytest.approx(180_000 / min(RATES["fold_in"], RATES["transformer"]))
     joint = ModelConfig(training="joint")
     assert parts_taught(joint) == ("mean",)
 

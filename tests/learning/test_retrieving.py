@@ -11,6 +11,7 @@ from enterprise_recsys.data.joining import joined
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.errors import ConfigError
 from enterprise_recsys.learning.retrieving import Trained, chosen_retriever
+from enterprise_recsys.retrieval.history import Variant, one_variant, variants
 from enterprise_recsys.trainer import ProductionTrainer
 from tests.retrieval.test_sequences import DIALS, markov
 
@@ -30,6 +31,17 @@ def test_where_order_tells_validation_prefers_the_transformer() -> None:
     assert best.retriever.config.history == "transformer"
     assert best.fit.scores == alone.fit.scores, "it is taught as if there were no other"
     assert max(best.fit.scores) > 0.7
+
+
+def test_what_the_dials_leave_open_is_left_to_validation_and_what_they_say_is_not() -> None:
+    assert [str(one) for one in variants(ModelConfig())] == [
+        "fold_in at temperature 0.12",
+        "fold_in at temperature 0.17",
+        "transformer",
+    ]
+    assert variants(ModelConfig(history="fold_in", temperature=0.3)) == [Variant("fold_in", 0.3)]
+    assert one_variant(ModelConfig()) == Variant("mean", 0.1)
+    assert chosen("fold_in").variant.temperature in (0.12, 0.17)
 
 
 def test_an_unknown_part_is_refused_before_any_data_is_read() -> None:

@@ -36,7 +36,7 @@ def test_unit_vectors_come_out_and_row_0_is_nothing(parts: Split) -> None:
     assert np.allclose(np.linalg.norm(vectors[1:], axis=1), 1.0, atol=1e-5) and not vectors[0].any()
 
 
-@pytest.mark.parametrize(("history", "length"), [("transformer", 40), ("taste", 40), ("mean", 1)])
+@pytest.mark.parametrize(("history", "length"), [("transformer", 40), ("fold_in", 40), ("mean", 1)])
 def test_the_exported_tower_says_what_torch_says_of_long_and_short_histories(
     parts: Split, tmp_path: Path, history: str, length: int
 ) -> None:
@@ -86,15 +86,16 @@ def test_the_tower_is_shown_no_more_empty_places_than_a_history_needs(
     assert encoder.encode({name: column[:0] for name, column in columns.items()}, rows[:0]).size == 0
 
 
-def test_a_transformer_knows_no_user_by_id(parts: Split) -> None:
-    config = ModelConfig(**{**SMALL, "history": "transformer"})
+@pytest.mark.parametrize("history", ["transformer", "fold_in"])
+def test_who_goes_by_the_history_knows_no_user_by_id(parts: Split, history: str) -> None:
+    config = ModelConfig(**{**SMALL, "history": history})
     processor = DataProcessor(config).fit(parts.train)
     model = Retriever(processor, config, processor.dataset(parts.train)).model
     assert "user_id" not in model.user_names and "item_id" in model.item_names
 
 
 def test_lifted_vectors_are_of_length_1_and_order_items_as_the_dot_products_do(parts: Split) -> None:
-    config = ModelConfig(**{**SMALL, "history": "taste"})
+    config = ModelConfig(**{**SMALL, "history": "transformer"})
     processor = DataProcessor(config).fit(parts.train)
     model = Retriever(processor, config, processor.dataset(parts.train)).model
     queries, items = torch.randn(7, 16), torch.randn(90, 16) * torch.rand(90, 1)

@@ -1,4 +1,4 @@
-"""Subsets: a part of what a user took is shown, and the rest is looked for, in no order and among all items."""
+"""Alternating: users are found from what they took, then the items take a step; in no order and among all items."""
 
 from __future__ import annotations
 
@@ -10,26 +10,25 @@ import torch
 from torch import Tensor
 
 from enterprise_recsys.layers import bfloat16_pays
-from enterprise_recsys.records import USER_ID, Bools, Ints
-from enterprise_recsys.retrieval.history import Taste
+from enterprise_recsys.records import Ints
+from enterprise_recsys.retrieval.fold_in import Crowd, FoldIn
 from enterprise_recsys.retrieval.lessons import Learnt, Material, Step, step_size
 from enterprise_recsys.retrieval.losses import Hits, exact_softmax, is_exact
 
 _PASSES = 4
-"""Times that each user comes in an epoch, each time with another subset: a pass is quick, and validation is not."""
+"""Times that each user comes in an epoch: a pass is quick, and validation is not."""
 _WIDER, _STEPS = 4, 8
-"""Steps are this many times as large as `batch_size` says, while a pass has so many of them.
-
-On ml100k-random75 NDCG@10 on validation is .263 and .259 (two seeds) with steps of 4,096 events and .253 with 1,024:
-with few users a step pushes all other items away from theirs alone.
-"""
+"""Steps are this many times as large as `batch_size` says, while a pass has so many of them: with few users a step
+pushes all other items away from theirs alone."""
 
 
-class Subsets:
+class Alternating:
     """Lessons of one user an example; see `Lessons`.
 
-    The likelihood is that of Mult-VAE (Liang et al., WWW 2018, doi:10.1145/3178876.3186150), with the user's own id
-    beside what is shown: matrix factorisation with a softmax, for whom the history stands in where the id is not known.
+    The likelihood of all that a user took is that of matrix factorisation with a softmax over the catalogue. A user's
+    vector is not learnt: it is what `FoldIn` makes of these same events and the items as they are. So users are at
+    their best for the items in each step, as in alternating least squares, and only the items have a gradient; what
+    users are before anything is known has one from those whose events are hidden.
     """
 
     def __init__(self, material: Material) -> None:
@@ -60,27 +59,28 @@ class Subsets:
                 yield int(counts[group].sum()) // _PASSES, partial(self.learn, group, generator)
 
     def learn(self, users: Ints, generator: np.random.Generator) -> Learnt:
-        """The mean loss of some users, a random part of whose events is shown."""
-        config, model = self.material.config, self.material.model
-        assert isinstance(model.history, Taste) and model.user_sum is not None
-        owners, places, shown, hidden = self.draw(users, generator)
-        sought = torch.from_numpy(np.flatnonzero(~shown & (self._weights[places] > 0)))
-        rows, log_share = self._rows(self._items[places], self._items[places[sought]])
+        """The mean loss of some users, each found from what they took, or by nothing."""
+        model, weights = self.material.model, self._weights
+        assert isinstance(model.history, FoldIn)
+        owners, places = self.draw(users)
+        hidden = torch.from_numpy(generator.random(len(users)) < self.material.config.history_dropout).unsqueeze(1)
+        rows, log_share = self._rows(self._items[places])
         vectors = self.material.vectors(rows)
         place = torch.zeros(self.material.dataset.n_items, dtype=torch.int64)
         place[rows] = torch.arange(len(rows))
         items, of = place[torch.from_numpy(self._items[places])], torch.from_numpy(owners)
-        seen = torch.from_numpy(np.flatnonzero(shown))
-        sums = torch.zeros(len(users), vectors.shape[1]).index_add(0, of[seen], vectors[items[seen]])
-        sizes = torch.bincount(of[seen], minlength=len(users)).unsqueeze(1)
-        columns = {name: column[torch.from_numpy(users)] for name, column in self.material.users.items()}
-        nameless = hidden | (generator.random(len(users)) < config.id_dropout)
-        columns[USER_ID] = columns[USER_ID].masked_fill(torch.from_numpy(nameless), 0)
-        model.note(vectors)
-        queries = model.finish(model.history.pooled(sums, sizes), columns)
-        weights = torch.from_numpy(self._weights[places])[sought]
-        hits = Hits(of[sought], items[sought] - 1, weights / weights.sum().clamp(min=1e-9))
-        asking = queries
+        columns = {name: self.material.users[name][torch.from_numpy(users)] for name in model.user_names}
+        begin = model.begin(columns, len(users))
+        with torch.no_grad():
+            sums = torch.zeros(len(users), vectors.shape[1]).index_add(0, of, vectors[items])
+            sizes = torch.bincount(of, minlength=len(users)).unsqueeze(1)
+            crowd = Crowd(vectors[1:], None if log_share is None else -log_share[1:])
+            found = model.history.climb(begin, sums, sizes, crowd)
+        queries = torch.where(hidden, begin, found)
+        asking = queries / self.material.temperature
+        sought = torch.from_numpy(np.flatnonzero(weights[places] > 0))
+        weight = torch.from_numpy(weights[places])[sought]
+        hits = Hits(of[sought], items[sought] - 1, weight / weight.sum().clamp(min=1e-9))
         if log_share is not None:
             # A column of ones meets what each item's chance to be among the drawn takes from its score.
             asking = torch.cat([asking, torch.ones(len(users), 1)], dim=1)
@@ -88,17 +88,14 @@ class Subsets:
         loss = exact_softmax(asking, vectors[1:], hits, is_half=self._is_half)
         return Learnt(loss, self._order[places[sought.numpy()]], queries[of[sought]])
 
-    def draw(self, users: Ints, generator: np.random.Generator) -> tuple[Ints, Ints, Bools, Bools]:
-        """The events of users: whose [E], their grouped places [E], which are shown [E]; and who shows none [U]."""
+    def draw(self, users: Ints) -> tuple[Ints, Ints]:
+        """The events of users: whose each is [E], and their grouped places [E]."""
         counts = np.diff(self._starts)[users]
         owners = np.repeat(np.arange(len(users)), counts)
         places = np.arange(len(owners)) + np.repeat(self._starts[users] - np.cumsum(counts) + counts, counts)
-        shares = generator.random(len(users)).astype(np.float32)
-        hidden = generator.random(len(users)) < self.material.config.history_dropout
-        shown = (generator.random(len(owners)) < shares[owners]) & ~hidden[owners]
-        return owners, places, shown, hidden
+        return owners, places
 
-    def _rows(self, items: Ints, sought: Ints) -> tuple[Tensor, Tensor | None]:
+    def _rows(self, items: Ints) -> tuple[Tensor, Tensor | None]:
         """The items whose vectors a step needs, row 0 first; and the log of each one's chance to be among them."""
         n_items, config = self.material.dataset.n_items, self.material.config
         if is_exact(n_items - 1, _PASSES * self.material.dataset.n_users):
