@@ -16,6 +16,7 @@ from enterprise_recsys.data.vocabulary import Vocabulary
 from enterprise_recsys.engine.indexes import exact
 from enterprise_recsys.errors import DataError
 from enterprise_recsys.evaluation.protocol import System
+from enterprise_recsys.protocols.content import content_knn
 from enterprise_recsys.protocols.listers import LISTERS
 from enterprise_recsys.protocols.stacking import stacked
 from enterprise_recsys.protocols.tasks import Answer, Dials, Lister, ListTask, Trial
@@ -85,13 +86,18 @@ def two_tower(
         retriever.fit(plan(config, "retriever, all data", trained.fit.epoch, None, None))
     known = _known(task.judge)
     state = State(processor, Interactions(known.events, both.users))
-    index, place = exact(retriever.item_vectors()), _places(processor, task)
-    slots = state.users.rows(task.judge.asked)
+    place = _places(processor, task)
+    listed = np.flatnonzero(place)
+    own = np.zeros(len(place), dtype=np.int64)  # row of each item among the listed ones
+    own[listed] = np.arange(1, len(listed) + 1)
+    vectors = retriever.item_vectors()
+    index = exact(np.concatenate([vectors[:1], vectors[listed]]))
+    place, slots = place[np.concatenate([[0], listed])], state.users.rows(task.judge.asked)
 
     def system(at: Ints, k: int) -> Ints:
         requests = state.of_users(slots[at], np.full(len(at), state.newest))
         queries = retriever.encode(requests.columns, requests.history)
-        return index.search(queries, k, requests.offsets, requests.seen).rows
+        return index.search(queries, k, requests.offsets, own[requests.seen]).rows
 
     stage = "retrieval"
     return Answer({stage: _renumbered(system, place)}, dials)
@@ -113,8 +119,8 @@ def _known(judge: Trial) -> Interactions:
 
 
 def _places(processor: DataProcessor, task: ListTask) -> Ints:
-    """[I] the row in the task's catalogue of each row of a processor's items."""
-    return np.concatenate([[0], Vocabulary(task.catalogue).rows(processor.items.ids)]).astype(np.int64)
+    """[I] the row among what `judge` may list of each row of a processor's items."""
+    return np.concatenate([[0], Vocabulary(task.listed(task.judge)).rows(processor.items.ids)]).astype(np.int64)
 
 
 def _renumbered(system: System, place: Ints) -> System:
@@ -126,6 +132,7 @@ HISTORIES = ("mean", "fold_in", "transformer")
 
 SYSTEMS: Mapping[str, Lister] = {
     **LISTERS,
+    "content_knn": content_knn,
     "lightgbm": stacked,
     "ours": ours,
     "two_tower": two_tower,

@@ -54,7 +54,7 @@ def of_baseline(name: str) -> Lister:
         fixed = {"seed": seed} if seeded and "seed" not in dials else {}
         if not dials and trials > 1 and SPACES[name]:
             dials = _chosen(fit, name, task, metric, seed, trials)
-        judge = Encoded.of(task.judge, task.catalogue)
+        judge = Encoded.of(task.judge, task.listed(task.judge))
         source = fit(judge.events, judge.n_users, judge.n_items, **fixed, **dials)
         return Answer({"retrieval": system_of(source, judge, repeats=task.repeats)}, dials)
 
@@ -62,7 +62,7 @@ def of_baseline(name: str) -> Lister:
 
 
 def _chosen(fit: Fit, name: str, task: ListTask, metric: str, seed: int, trials: int) -> Dials:
-    choose = Encoded.of(task.choose, task.catalogue)
+    choose = Encoded.of(task.choose, task.listed(task.choose))
     fixed = {"seed": seed} if name in SEEDED else {}
     k = int(metric.split("@")[1])
 

@@ -84,7 +84,8 @@ def figures_of(task: ListTask, answer: Answer, metrics: Sequence[str], *, seed: 
 
     Where users are asked several times, a user is drawn with all questions: they are alike.
     """
-    truth, n_items = Encoded.of(task.judge, task.catalogue).truth, len(task.catalogue) + 1
+    listed = task.listed(task.judge)
+    truth, n_items = Encoded.of(task.judge, listed).truth, len(listed) + 1
     ks = sorted({int(metric.split("@")[1]) for metric in metrics})
     figures = []
     for stage, system in answer.stages.items():

@@ -41,12 +41,14 @@ class Trial:
         questions: for protocols that ask a user several times, each time in another context: `user_id` is then the name
             of the question in `targets`, `owner` the user of `log` and `past` who asks, and the other columns, which
             `log` has too, are known when it is asked. None: each user is asked once.
+        listed: ids of the items that may be listed in this round alone. None: the catalogue of the task.
     """
 
     log: Interactions
     past: pl.DataFrame
     targets: pl.DataFrame
     questions: pl.DataFrame | None = None
+    listed: pl.Series | None = None
 
     @property
     def asked(self) -> pl.Series:
@@ -86,6 +88,10 @@ class ListTask:
     checksum: str
     has_times: bool
     repeats: bool = False
+
+    def listed(self, trial: Trial) -> pl.Series:
+        """Ids of the items that may be listed in a round."""
+        return self.catalogue if trial.listed is None else trial.listed
 
 
 @dataclass(frozen=True)
