@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -53,7 +54,7 @@ class Order:
         words += [f"--seeds {self.seeds}"] if self.seeds is not None else []
         words += [f"--trials {self.trials}"] if self.trials != TRIALS and not self.dials else []
         words += [f"--data {self.data.name}"] if self.data is not None else []
-        words += [f"--set {name}={value:g}" for name, value in (self.dials or {}).items()]
+        words += [f"--set {shlex.quote(word)}" for word in _worded(self.dials or {})]
         return " ".join(words)
 
 
@@ -125,7 +126,18 @@ def _run(task: ListTask | RowTask, order: Order, metrics: Sequence[str], seed: i
 
 
 def _told(dials: Dials) -> str:
-    return ", ".join(f"{name}={value:g}" for name, value in dials.items()) or "default dials"
+    return ", ".join(_worded(dials)) or "default dials"
+
+
+def _worded(dials: Dials) -> list[str]:
+    """Each dial as --set takes it."""
+    return [f"{name}={_word(value)}" for name, value in dials.items()]
+
+
+def _word(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
 
 
 def table(lines: Sequence[ResultLine], protocol: Protocol) -> list[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from typer.testing import CliRunner
 from enterprise_recsys import benching
 from enterprise_recsys.benching import Order, bench, published_lines
 from enterprise_recsys.cli import app
+from enterprise_recsys.commands.options import dials_of
 from enterprise_recsys.errors import ConfigError, DataError
 from enterprise_recsys.evaluation.results import read
 from enterprise_recsys.protocols.table import PROTOCOLS
@@ -89,6 +92,17 @@ def test_the_command_line_prints_the_table_and_takes_dials() -> None:
     assert done.exit_code == 0 and "ridge=2.5" in done.stdout and "ease (retrieval)" in done.stdout
 
 
+def test_a_network_for_predictions_is_chosen_by_its_name() -> None:
+    words = ["bench", "quality", "--protocol", "stars", "--system", "ours", "--seeds", "1"]
+    dials = ["ranking_network=mlp", "ranking_dims=[8]", "epochs=1", "past=0"]
+    done = CliRunner().invoke(
+        app, [*words, *(part for one in dials for part in ("--set", one))], catch_exceptions=False
+    )
+    assert "ranking_network=mlp, ranking_dims=[8], epochs=1, past=0, epoch=1" in done.stdout
+    with pytest.raises(ConfigError, match="ranking_network='mlq' is unknown; did you mean 'mlp'"):
+        CliRunner().invoke(app, [*words, "--set", "ranking_network=mlq"], catch_exceptions=False)
+
+
 def test_several_systems_are_compared_pair_by_pair() -> None:
     words = ["bench", "quality", "--protocol", "made", "--seeds", "1", "--trials", "0"]
     systems = ["--system", "ease", "--system", "popularity", "--system", "edlae"]
@@ -105,6 +119,11 @@ def test_several_systems_are_compared_pair_by_pair() -> None:
 def test_the_command_can_be_typed_again() -> None:
     order = Order("made", "ease", dials={"ridge": 2.5}, data=Path("/somewhere/files"))
     assert order.command == "recsys bench quality --protocol made --system ease --data files --set ridge=2.5"
+    order = Order("stars", "ours", dials={"ranking_network": "mlp", "ranking_dims": [16, 8], "refit": False, "past": 0})
+    words = shlex.split(order.command)
+    told = [word for before, word in pairwise(words) if before == "--set"]
+    assert told == ["ranking_network=mlp", "ranking_dims=[16,8]", "refit=false", "past=0"]
+    assert dials_of(told) == order.dials
 
 
 def test_faults_are_told() -> None:
@@ -116,7 +135,7 @@ def test_faults_are_told() -> None:
         next(bench(Order("stars", "ease")))
     with pytest.raises(ConfigError, match="seeds=0 is out of range"):
         next(bench(Order("made", "ease", seeds=0)))
-    with pytest.raises(ConfigError, match="--set 'ridge' is wrong: here it is name=number"):
+    with pytest.raises(ConfigError, match="--set 'ridge' is wrong: it should be name=value"):
         words = ["bench", "quality", "--protocol", "made", "--system", "ease", "--set", "ridge"]
         CliRunner().invoke(app, words, catch_exceptions=False)
     with pytest.raises(ConfigError, match="--set goes with one --system, whose dials it fixes; got ease, edlae"):
@@ -126,6 +145,12 @@ def test_faults_are_told() -> None:
         list(bench(Order("made", "ease", dials={"width": 3})))
     with pytest.raises(ConfigError, match="popularity has no dial 'width'; it has: none"):
         list(bench(Order("made", "popularity", dials={"width": 3})))
+    with pytest.raises(ConfigError, match="ridge='high' is wrong: the dials of ease are numbers, such as ridge=3"):
+        list(bench(Order("made", "ease", dials={"ridge": "high"})))
+    with pytest.raises(ConfigError, match="ridge_users=True is wrong: the dials of bias are numbers"):
+        list(bench(Order("stars", "bias", dials={"ridge_users": True})))
+    with pytest.raises(ConfigError, match="lightgbm has no dial 'depth'; it has: leaves, learning_rate, rounds, least"):
+        list(bench(Order("stars", "lightgbm", dials={"depth": 3})))
     with pytest.raises(DataError, match="ours goes by time, and the data of this protocol has none"):
         ours(blocks_task(has_times=False), metric="HR@1", seed=0, trials=0, dials={})
 

@@ -12,7 +12,7 @@ from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.engine.calibration import Calibration
 from enterprise_recsys.evaluation.metrics import PREDICTION_METRICS
 from enterprise_recsys.protocols.encoding import columns_of
-from enterprise_recsys.protocols.tasks import Dials, Predictions, RowTask
+from enterprise_recsys.protocols.tasks import Dials, Predictions, RowTask, numbers
 from enterprise_recsys.ranking.pasts import Pasts
 from enterprise_recsys.records import ITEM_ID, USER_ID, Columns, Doubles, Ints
 
@@ -78,7 +78,7 @@ def network(task: RowTask, *, metric: str, seed: int, trials: int, dials: Dials)
 
     wanted = dict(dials)
     rated = task.threshold is None
-    places = int(wanted.pop("past", PLACES if rated else 0))
+    places = int(numbers({"past": wanted.pop("past", PLACES if rated else 0)}, ["past"], system="ours")["past"])
     config = ModelConfig(**{"seed": seed, "threads": 1, **FIXED, **(OF_RATINGS if rated else {}), **wanted})
     parts = columns_of(task)
     labels, judged = task.labels(task.train), task.labels(task.val)
