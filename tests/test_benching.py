@@ -17,9 +17,9 @@ from enterprise_recsys.benching import Order, bench, published_lines
 from enterprise_recsys.cli import app
 from enterprise_recsys.commands.options import dials_of
 from enterprise_recsys.errors import ConfigError, DataError
-from enterprise_recsys.evaluation.results import read
+from enterprise_recsys.evaluation.results import read, summarise
 from enterprise_recsys.protocols.table import PROTOCOLS
-from enterprise_recsys.protocols.tasks import ListTask, Protocol, Published
+from enterprise_recsys.protocols.tasks import Dials, ListTask, Predictions, Protocol, Published, RowTask
 from enterprise_recsys.systems import SYSTEMS, ours
 from tests.protocols.worlds import blocks_task, stars_task
 
@@ -111,9 +111,33 @@ def test_several_systems_are_compared_pair_by_pair() -> None:
     assert told[0].startswith("ease is better than popularity in HR@1 by ") and "p = 0.001" in told[0]
     assert told[1].startswith("no clear difference between ease and edlae in HR@1: +0.0000")
     assert told[2].startswith("popularity is worse than edlae in HR@1 by ")
-    # Predictions have no users of their own, and nothing is told of pairs.
-    rows = ["bench", "quality", "--protocol", "stars", "--trials", "0", "--system", "bias", "--system", "lightgbm"]
-    assert "better" not in CliRunner().invoke(app, rows, catch_exceptions=False).stdout
+
+
+def test_predictions_are_compared_on_the_same_users_by_each_metric_and_put_on_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def guess(task: RowTask, *, metric: str, seed: int, trials: int, dials: Dials) -> Predictions:
+        return Predictions(np.full(len(task.test.events), 0.5))
+
+    monkeypatch.setitem(benching.PREDICTORS, "guess", guess)
+    likes = Protocol(lambda data, seed: stars_task(3.0, seed=seed), ("AUC", "LogLoss", "ECE"))
+    monkeypatch.setattr(benching, "PROTOCOLS", {"likes": likes})
+    words = ["bench", "quality", "--protocol", "likes", "--seeds", "2", "--trials", "0"]
+    record = tmp_path / "likes.jsonl"
+    systems = ["--system", "guess", "--system", "logistic", "--record", str(record)]
+    told = CliRunner().invoke(app, [*words, *systems], catch_exceptions=False).stdout.splitlines()
+    assert [line[:42] for line in told if "guess is" in line] == [
+        "guess is worse than logistic in AUC by 0.4",
+        "guess is worse than logistic in LogLoss by",
+    ]
+    lines = read(tmp_path)
+    pairs = {line.metric: line for line in lines if " - " in line.system}
+    assert list(pairs) == ["AUC", "LogLoss"] and {line.system for line in pairs.values()} == {"guess - logistic"}
+    losses = {line.system: line.value or 0.0 for line in summarise(lines) if line.metric == "LogLoss"}
+    assert pairs["LogLoss"].value == pytest.approx(losses["guess"] - losses["logistic"])
+    assert 0 < (pairs["LogLoss"].low or 0.0) < losses["guess"] - losses["logistic"] < (pairs["LogLoss"].high or 0.0)
+    assert pairs["AUC"].summary and pairs["AUC"].seeds == 2
+    assert pairs["AUC"].command == " ".join(["recsys", *words[:4], "--system guess --system logistic", *words[4:]])
 
 
 def test_the_command_can_be_typed_again() -> None:

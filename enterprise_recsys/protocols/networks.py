@@ -10,7 +10,7 @@ import numpy as np
 
 from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.engine.calibration import Calibration
-from enterprise_recsys.evaluation.metrics import PREDICTION_METRICS
+from enterprise_recsys.evaluation.metrics import ERRORS, PREDICTION_METRICS
 from enterprise_recsys.protocols.encoding import columns_of
 from enterprise_recsys.protocols.tasks import Dials, Predictions, RowTask, numbers
 from enterprise_recsys.ranking.pasts import Pasts
@@ -87,7 +87,7 @@ def network(task: RowTask, *, metric: str, seed: int, trials: int, dials: Dials)
     val, test = (_Rows(part, pasts, None) for part in parts[1:])
     scale = (float(labels.mean()), float(labels.std())) if rated else None
     ranker = RowRanker(_inputs(parts, pasts), config, scale)
-    sign = 1.0 if metric == "AUC" else -1.0
+    sign = -1.0 if metric in ERRORS else 1.0
 
     def validate() -> float:
         return sign * PREDICTION_METRICS[metric](judged, _told(ranker.predict(val), labels, scale, Calibration()))

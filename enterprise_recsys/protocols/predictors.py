@@ -11,15 +11,12 @@ from enterprise_recsys.baselines.boosted import BoostedRanker
 from enterprise_recsys.baselines.tuning import search
 from enterprise_recsys.data.vocabulary import Vocabulary
 from enterprise_recsys.errors import DataError, MissingExtraError
-from enterprise_recsys.evaluation.metrics import PREDICTION_METRICS
+from enterprise_recsys.evaluation.metrics import ERRORS, PREDICTION_METRICS
 from enterprise_recsys.evaluation.results import threads
 from enterprise_recsys.protocols.encoding import columns_of
 from enterprise_recsys.protocols.networks import fields_alone, network
 from enterprise_recsys.protocols.tasks import Dials, Predictions, Predictor, RowTask, numbers
 from enterprise_recsys.records import ITEM_ID, USER_ID, Columns, Doubles, Interactions, Ints
-
-HIGHER = {"AUC": True, "LogLoss": False, "RMSE": False, "MAE": False}
-"""Metric of predictions -> whether more is better."""
 
 
 def logistic(task: RowTask, *, metric: str, seed: int, trials: int, dials: Dials) -> Predictions:
@@ -120,7 +117,7 @@ def _chosen(
     """The dials whose predictions of val are best; the defaults if there is nothing to try."""
     if trials <= 1:
         return {}
-    labels, sign = task.labels(task.val), 1.0 if HIGHER[metric] else -1.0
+    labels, sign = task.labels(task.val), -1.0 if metric in ERRORS else 1.0
     return search(
         lambda dials: sign * PREDICTION_METRICS[metric](labels, predict(dials)),
         space,
