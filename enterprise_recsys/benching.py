@@ -120,7 +120,9 @@ def bench(order: Order, *, record: Path | None = None, runs: list[Run] | None = 
 def _pairs(orders: Sequence[Order], found: Evaluation, metric: str, *, seeds: int) -> list[ResultLine]:
     """The differences of predictions as result lines."""
     first = orders[0]
-    systems = " ".join(f"--system {order.system}" for order in orders)
+    words = [f"--system {order.system}" for order in orders]
+    words += [f"--set {shlex.quote(f'{one.system}.{word}')}" for one in orders for word in _worded(one.dials or {})]
+    command = replace(first, dials=None).command.replace(f"--system {first.system}", " ".join(words))
     return [
         ResultLine(
             protocol=first.protocol,
@@ -134,7 +136,7 @@ def _pairs(orders: Sequence[Order], found: Evaluation, metric: str, *, seeds: in
             summary=True,
             threads=results.threads(),
             commit=results.commit(),
-            command=first.command.replace(f"--system {first.system}", systems),
+            command=command,
             machine=results.machine(),
             date=datetime.now(UTC).isoformat(timespec="seconds"),
         )

@@ -138,9 +138,16 @@ def quality(
     """Run systems through a protocol and print their figures beside the published ones."""
     from enterprise_recsys.benching import Order, contest
 
-    fixed = dials_of(dials)
-    if fixed and len(set(system)) > 1:
-        raise ConfigError(f"--set goes with one --system, whose dials it fixes; got {', '.join(system)}.")
-    orders = [Order(protocol, one, seeds, trials, fixed, data) for one in dict.fromkeys(system)]
+    systems = list(dict.fromkeys(system))
+    fixed: dict[str, dict[str, object]] = {one: {} for one in systems}
+    for name, value in dials_of(dials).items():
+        owner, _, dial = name.rpartition(".")
+        if (not owner and len(systems) > 1) or (owner and owner not in fixed):
+            raise ConfigError(
+                f"--set {name} is of none of the systems {', '.join(systems)}; of several, name the one whose dial it "
+                f"is: --set {systems[0]}.{dial}={value}."
+            )
+        fixed[owner or systems[0]][dial] = value
+    orders = [Order(protocol, one, seeds, trials, fixed[one], data) for one in systems]
     for line in contest(orders, record=record):
         print(line)

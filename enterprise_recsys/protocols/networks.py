@@ -103,9 +103,12 @@ def network(task: RowTask, *, metric: str, seed: int, trials: int, dials: Dials)
     return Predictions(values, {**dials, "epoch": fit.epoch, "validation": round(abs(max(fit.scores)), 5)})
 
 
-def fields_alone(task: RowTask, *, metric: str, seed: int, trials: int, dials: Dials) -> Predictions:
-    """The same network over the protocol's fields and nothing else: what others call DCN-v2."""
-    return network(task, metric=metric, seed=seed, trials=trials, dials={"past": 0, **dials})
+def fields_alone(
+    task: RowTask, *, metric: str, seed: int, trials: int, dials: Dials, name: str = "dcn_v2"
+) -> Predictions:
+    """A network by its name over the protocol's fields and nothing else: with DCN-v2 what others call by that name."""
+    own = {"past": 0, "ranking_network": name, **dials}
+    return network(task, metric=metric, seed=seed, trials=trials, dials=own)
 
 
 def _pasts(train: Columns, labels: Doubles, places: int) -> dict[str, tuple[str, Pasts]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import scipy.sparse
@@ -151,9 +152,12 @@ def _missing(name: str, package: str) -> str:
     return f"{name!r} needs the package {package}; install it with pip install 'enterprise_recsys[baselines]'."
 
 
+NETWORKS = ("dcn_v2", "dcn_v2_stacked", "dcn_v2_low_rank", "dcn_v2_mixture", "mlp")
+"""As the ranker's table of this name, which only who has PyTorch can import."""
+
 PREDICTORS: Mapping[str, Predictor] = {
     "ours": network,
-    "dcn_v2": fields_alone,
+    **{name: partial(fields_alone, name=name) for name in NETWORKS},
     "logistic": logistic,
     "lightgbm": boosted,
     "bias": bias,
