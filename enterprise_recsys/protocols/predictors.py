@@ -152,7 +152,7 @@ def _missing(name: str, package: str) -> str:
     return f"{name!r} needs the package {package}; install it with pip install 'enterprise_recsys[baselines]'."
 
 
-NETWORKS = ("dcn_v2", "dcn_v2_stacked", "dcn_v2_low_rank", "dcn_v2_mixture", "mlp")
+NETWORKS = ("dcn_v2", "dcn_v2_low_rank", "mlp")
 """As the ranker's table of this name, which only who has PyTorch can import."""
 
 PREDICTORS: Mapping[str, Predictor] = {
