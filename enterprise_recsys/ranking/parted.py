@@ -103,16 +103,20 @@ class _LastCross(nn.Module):
         self.inward = None if inward is None else nn.Buffer(inward.T.contiguous())
         self.user_weight, self.user_bias = nn.Buffer(outward[:user_width]), nn.Buffer(bias[:user_width])
         self.item_weight, self.item_bias = nn.Buffer(outward[user_width:].T.contiguous()), nn.Buffer(bias[user_width:])
-        self.heads, self.user_heads = nn.Buffer(heads.T.contiguous()), nn.Buffer(heads[:, :user_width])
+        self.heads, self.user_heads = nn.Buffer(heads), nn.Buffer(heads[:, :user_width])
         self.item_heads = nn.Buffer(heads[:, user_width:].T.contiguous())
 
     def forward(self, user: Tensor, item: Tensor, crossed: Tensor) -> Tensor:
         """See the class."""
-        seen = crossed if self.inward is None else crossed @ self.inward  # [B, K, R]
         weighed = self.user_heads * user[:, None, :]  # [B, H, U]
-        of_user = seen @ (weighed @ self.user_weight).transpose(1, 2) + (weighed @ self.user_bias)[:, None, :]
-        of_item = (item * (seen @ self.item_weight + self.item_bias)) @ self.item_heads
-        return of_user + of_item + crossed @ self.heads
+        asked = weighed @ self.user_weight  # [B, H, R]
+        if self.inward is None:
+            seen, asked = crossed, asked + self.heads  # one product in place of two
+        else:
+            seen = crossed @ self.inward  # [B, K, R]
+        of_user = seen @ asked.transpose(1, 2) + (weighed @ self.user_bias)[:, None, :]
+        told = of_user + (item * (seen @ self.item_weight + self.item_bias)) @ self.item_heads
+        return told if self.inward is None else told + crossed @ self.heads.T
 
 
 class _PartedDCN(nn.Module):
