@@ -1,4 +1,7 @@
-"""Scoring candidates: processor time of the exported ranker by cross layer and precision, and what precision costs."""
+"""Scoring candidates: processor time of the exported ranker by cross layer and precision, and what precision costs.
+
+As in a ranker that is served, half of the columns are the user's, and told once a request.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,8 @@ from enterprise_recsys.engine.runtime import Scorer  # noqa: E402
 from enterprise_recsys.evaluation.predictions import area_under_curve  # noqa: E402
 from enterprise_recsys.evaluation.results import ResultLine, append, commit, machine  # noqa: E402
 from enterprise_recsys.layers import export_onnx  # noqa: E402
-from enterprise_recsys.ranking.rows import Inputs, RowRanker  # noqa: E402
+from enterprise_recsys.ranking.parted import Parted  # noqa: E402
+from enterprise_recsys.ranking.rows import Inputs, RowNetwork, RowRanker  # noqa: E402
 from enterprise_recsys.records import Columns, Doubles, Ints  # noqa: E402
 
 NETWORKS = {"full rank": "dcn_v2", "low rank": "dcn_v2_low_rank"}
@@ -56,15 +60,16 @@ class Made:
 
 
 class Exported(nn.Module):
-    """A network with its inputs in a fixed order and the two outputs of a ranker."""
+    """A network as a ranker is exported: inputs in a fixed order, the user's told once, and two outputs."""
 
-    def __init__(self, model: nn.Module, names: list[str]) -> None:
+    def __init__(self, model: RowNetwork, items: list[str]) -> None:
         super().__init__()
-        self.model, self.names = model, names
+        self.names = model.embedding.names
+        self.model = Parted(model.embedding, model.network, model.head, items)
 
     def forward(self, first: Tensor, *rest: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and, in place of ratings, twice the logits."""
-        logits = self.model(dict(zip(self.names, (first, *rest), strict=True)))
+        logits = self.model(dict(zip(self.names, (first, *rest), strict=True))).squeeze(1)
         return logits, logits * 2.0
 
 
@@ -88,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for precision, scorer in {"fp32": precise, "int8": small}.items():
                 said = scorer.logits(test.own)[0]
                 figures = {
-                    **spent(scorer, test.columns(np.arange(chosen.candidates)), chosen.times),
+                    **spent(scorer, request(test, chosen.candidates), chosen.times),
                     "AUC": area_under_curve(test.labels, said),
                     "off": float(np.abs(said - expected).max()),
                     "load": os.getloadavg()[0],
@@ -113,14 +118,27 @@ def exported(network: str, train: Made, folder: Path, chosen: argparse.Namespace
     )
     ranker = RowRanker(train.inputs, config, None)
     ranker.fit(train, train.labels, validate=None, epochs=2)
-    names = ranker.model.embedding.names
+    items = [name for name in ranker.model.embedding.names if is_of_item(name)]
     few = train.columns(np.arange(2))
-    inputs = {name: torch.from_numpy(few[name]) for name in names}
-    export_onnx(Exported(ranker.model, names), inputs, ["logits", "ratings"], folder / "fp32.onnx")
+    inputs = {name: torch.from_numpy(few[name]) for name in ranker.model.embedding.names}
+    inputs |= {name: torch.stack([inputs[name]] * 3, dim=1) for name in items}
+    free = dict.fromkeys(items, "places")
+    export_onnx(Exported(ranker.model, items), inputs, ["logits", "ratings"], folder / "fp32.onnx", second=free)
     quantize_dynamic(folder / "fp32.onnx", folder / "int8.onnx", weight_type=QuantType.QInt8)
     paths = (folder / "fp32.onnx", folder / "int8.onnx")
     precise, small = (Scorer(path, threads=1, calibration=Calibration()) for path in paths)
     return precise, small
+
+
+def is_of_item(name: str) -> bool:
+    """Every second column is the item's, the others are the user's."""
+    return int(name[1:]) % 2 == 1
+
+
+def request(rows: Made, candidates: int) -> Columns:
+    """The columns of some candidates, and those of one user."""
+    columns = rows.columns(np.arange(candidates))
+    return {name: column if is_of_item(name) else column[:1] for name, column in columns.items()}
 
 
 def spent(scorer: Scorer, columns: Columns, times: int) -> dict[str, float]:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import combinations
 from pathlib import Path
 
 from enterprise_recsys.choice import pick
 from enterprise_recsys.errors import ConfigError
 from enterprise_recsys.evaluation import results
+from enterprise_recsys.evaluation.report import Evaluation
 from enterprise_recsys.evaluation.results import PUBLISHED, ResultLine
 from enterprise_recsys.evaluation.tables import columns_of_text
 from enterprise_recsys.protocols.contests import differences
-from enterprise_recsys.protocols.measuring import Run, over_runs, run_lists, run_rows
+from enterprise_recsys.protocols.measuring import WEIGHTED, Run, over_runs, run_lists, run_rows
 from enterprise_recsys.protocols.predictors import PREDICTORS
 from enterprise_recsys.protocols.table import PROTOCOLS
 from enterprise_recsys.protocols.tasks import Dials, ListTask, Predictor, Protocol, RowTask
@@ -53,12 +56,15 @@ class Order:
         words += [f"--seeds {self.seeds}"] if self.seeds is not None else []
         words += [f"--trials {self.trials}"] if self.trials != TRIALS and not self.dials else []
         words += [f"--data {self.data.name}"] if self.data is not None else []
-        words += [f"--set {name}={value:g}" for name, value in (self.dials or {}).items()]
+        words += [f"--set {shlex.quote(word)}" for word in _worded(self.dials or {})]
         return " ".join(words)
 
 
 def contest(orders: Sequence[Order], *, record: Path | None = None) -> Iterator[str]:
     """Run orders of one protocol one after the other, and say between which two of the systems the difference is real.
+
+    Lists are compared by the protocol's first metric, predictions by each that has draws of users; the differences of
+    predictions are recorded too, as a system named "first - second".
 
     Raises:
         ConfigError, DataError: see `bench`.
@@ -67,8 +73,12 @@ def contest(orders: Sequence[Order], *, record: Path | None = None) -> Iterator[
     for order in orders:
         yield from bench(order, record=record, runs=kept[order.system])
     if len(kept) > 1:
-        metric = PROTOCOLS[orders[0].protocol].metrics[0]
-        yield from ["", *differences(kept, metric).sentences(metric)]
+        metrics = PROTOCOLS[orders[0].protocol].metrics
+        for metric in [metrics[0], *(one for one in metrics[1:] if one in WEIGHTED)]:
+            found = differences(kept, metric)
+            yield from ["", *found.sentences(metric)]
+            if record is not None and metric in WEIGHTED:
+                results.append(record, _pairs(orders, found, metric, seeds=len(kept[orders[0].system])))
 
 
 def bench(order: Order, *, record: Path | None = None, runs: list[Run] | None = None) -> Iterator[str]:
@@ -107,6 +117,34 @@ def bench(order: Order, *, record: Path | None = None, runs: list[Run] | None = 
     yield from table([*lines, *together], protocol)
 
 
+def _pairs(orders: Sequence[Order], found: Evaluation, metric: str, *, seeds: int) -> list[ResultLine]:
+    """The differences of predictions as result lines."""
+    first = orders[0]
+    words = [f"--system {order.system}" for order in orders]
+    words += [f"--set {shlex.quote(f'{one.system}.{word}')}" for one in orders for word in _worded(one.dials or {})]
+    command = replace(first, dials=None).command.replace(f"--system {first.system}", " ".join(words))
+    return [
+        ResultLine(
+            protocol=first.protocol,
+            system=" - ".join(pair),
+            stage="ranking",
+            metric=metric,
+            value=found[key],
+            low=found[f"{key}/low"],
+            high=found[f"{key}/high"],
+            seeds=seeds,
+            summary=True,
+            threads=results.threads(),
+            commit=results.commit(),
+            command=command,
+            machine=results.machine(),
+            date=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        for pair in combinations([order.system for order in orders], 2)
+        if (key := f"{'-'.join(pair)}/{metric}") in found
+    ]
+
+
 def _together(lines: Sequence[ResultLine], runs: Sequence[Run]) -> list[ResultLine]:
     """Summaries of several seeds on one split, with intervals over seeds and users; none where each seed cuts anew."""
     if len(runs) < 2 or len({line.split_checksum for line in lines}) > 1:
@@ -125,7 +163,18 @@ def _run(task: ListTask | RowTask, order: Order, metrics: Sequence[str], seed: i
 
 
 def _told(dials: Dials) -> str:
-    return ", ".join(f"{name}={value:g}" for name, value in dials.items()) or "default dials"
+    return ", ".join(_worded(dials)) or "default dials"
+
+
+def _worded(dials: Dials) -> list[str]:
+    """Each dial as --set takes it."""
+    return [f"{name}={_word(value)}" for name, value in dials.items()]
+
+
+def _word(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
 
 
 def table(lines: Sequence[ResultLine], protocol: Protocol) -> list[str]:

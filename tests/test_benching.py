@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +15,11 @@ from typer.testing import CliRunner
 from enterprise_recsys import benching
 from enterprise_recsys.benching import Order, bench, published_lines
 from enterprise_recsys.cli import app
+from enterprise_recsys.commands.options import dials_of
 from enterprise_recsys.errors import ConfigError, DataError
-from enterprise_recsys.evaluation.results import read
+from enterprise_recsys.evaluation.results import read, summarise
 from enterprise_recsys.protocols.table import PROTOCOLS
-from enterprise_recsys.protocols.tasks import ListTask, Protocol, Published
+from enterprise_recsys.protocols.tasks import Dials, ListTask, Predictions, Protocol, Published, RowTask
 from enterprise_recsys.systems import SYSTEMS, ours
 from tests.protocols.worlds import blocks_task, stars_task
 
@@ -89,6 +92,17 @@ def test_the_command_line_prints_the_table_and_takes_dials() -> None:
     assert done.exit_code == 0 and "ridge=2.5" in done.stdout and "ease (retrieval)" in done.stdout
 
 
+def test_a_network_for_predictions_is_chosen_by_its_name() -> None:
+    words = ["bench", "quality", "--protocol", "stars", "--system", "ours", "--seeds", "1"]
+    dials = ["ranking_network=mlp", "ranking_dims=[8]", "epochs=1", "past=0"]
+    done = CliRunner().invoke(
+        app, [*words, *(part for one in dials for part in ("--set", one))], catch_exceptions=False
+    )
+    assert "ranking_network=mlp, ranking_dims=[8], epochs=1, past=0, epoch=1" in done.stdout
+    with pytest.raises(ConfigError, match="ranking_network='mlq' is unknown; did you mean 'mlp'"):
+        CliRunner().invoke(app, [*words, "--set", "ranking_network=mlq"], catch_exceptions=False)
+
+
 def test_several_systems_are_compared_pair_by_pair() -> None:
     words = ["bench", "quality", "--protocol", "made", "--seeds", "1", "--trials", "0"]
     systems = ["--system", "ease", "--system", "popularity", "--system", "edlae"]
@@ -97,14 +111,45 @@ def test_several_systems_are_compared_pair_by_pair() -> None:
     assert told[0].startswith("ease is better than popularity in HR@1 by ") and "p = 0.001" in told[0]
     assert told[1].startswith("no clear difference between ease and edlae in HR@1: +0.0000")
     assert told[2].startswith("popularity is worse than edlae in HR@1 by ")
-    # Predictions have no users of their own, and nothing is told of pairs.
-    rows = ["bench", "quality", "--protocol", "stars", "--trials", "0", "--system", "bias", "--system", "lightgbm"]
-    assert "better" not in CliRunner().invoke(app, rows, catch_exceptions=False).stdout
+
+
+def test_predictions_are_compared_on_the_same_users_by_each_metric_and_put_on_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def guess(task: RowTask, *, metric: str, seed: int, trials: int, dials: Dials) -> Predictions:
+        return Predictions(np.full(len(task.test.events), 0.5))
+
+    monkeypatch.setitem(benching.PREDICTORS, "guess", guess)
+    likes = Protocol(lambda data, seed: stars_task(3.0, seed=seed), ("AUC", "LogLoss", "ECE"))
+    monkeypatch.setattr(benching, "PROTOCOLS", {"likes": likes})
+    words = ["bench", "quality", "--protocol", "likes", "--seeds", "2", "--trials", "0"]
+    record = tmp_path / "likes.jsonl"
+    systems = ["--system", "guess", "--system", "logistic", "--set", "logistic.ridge=2.5", "--record", str(record)]
+    told = CliRunner().invoke(app, [*words, *systems], catch_exceptions=False).stdout.splitlines()
+    assert [line[:42] for line in told if "guess is" in line] == [
+        "guess is worse than logistic in AUC by 0.4",
+        "guess is worse than logistic in LogLoss by",
+    ]
+    lines = read(tmp_path)
+    pairs = {line.metric: line for line in lines if " - " in line.system}
+    assert list(pairs) == ["AUC", "LogLoss"] and {line.system for line in pairs.values()} == {"guess - logistic"}
+    losses = {line.system: line.value or 0.0 for line in summarise(lines) if line.metric == "LogLoss"}
+    assert pairs["LogLoss"].value == pytest.approx(losses["guess"] - losses["logistic"])
+    assert 0 < (pairs["LogLoss"].low or 0.0) < losses["guess"] - losses["logistic"] < (pairs["LogLoss"].high or 0.0)
+    assert pairs["AUC"].summary and pairs["AUC"].seeds == 2
+    chosen = "--system guess --system logistic --set logistic.ridge=2.5"
+    assert pairs["AUC"].command == " ".join(["recsys", *words[:4], chosen, *words[4:]])
+    assert any(line.startswith("seed 1: targets made, ridge=2.5, ") for line in told)
 
 
 def test_the_command_can_be_typed_again() -> None:
     order = Order("made", "ease", dials={"ridge": 2.5}, data=Path("/somewhere/files"))
     assert order.command == "recsys bench quality --protocol made --system ease --data files --set ridge=2.5"
+    order = Order("stars", "ours", dials={"ranking_network": "mlp", "ranking_dims": [16, 8], "refit": False, "past": 0})
+    words = shlex.split(order.command)
+    told = [word for before, word in pairwise(words) if before == "--set"]
+    assert told == ["ranking_network=mlp", "ranking_dims=[16,8]", "refit=false", "past=0"]
+    assert dials_of(told) == order.dials
 
 
 def test_faults_are_told() -> None:
@@ -116,16 +161,25 @@ def test_faults_are_told() -> None:
         next(bench(Order("stars", "ease")))
     with pytest.raises(ConfigError, match="seeds=0 is out of range"):
         next(bench(Order("made", "ease", seeds=0)))
-    with pytest.raises(ConfigError, match="--set 'ridge' is wrong: here it is name=number"):
+    with pytest.raises(ConfigError, match="--set 'ridge' is wrong: it should be name=value"):
         words = ["bench", "quality", "--protocol", "made", "--system", "ease", "--set", "ridge"]
         CliRunner().invoke(app, words, catch_exceptions=False)
-    with pytest.raises(ConfigError, match="--set goes with one --system, whose dials it fixes; got ease, edlae"):
-        words = ["bench", "quality", "--protocol", "made", "--system", "ease", "--system", "edlae", "--set", "ridge=3"]
-        CliRunner().invoke(app, words, catch_exceptions=False)
+    for dial in ("ridge=3", "ials.ridge=3"):
+        with pytest.raises(
+            ConfigError, match=f"--set {dial[:-2]} is of none of the systems ease, edlae; .*ease.ridge=3"
+        ):
+            words = ["bench", "quality", "--protocol", "made", "--system", "ease", "--system", "edlae", "--set", dial]
+            CliRunner().invoke(app, words, catch_exceptions=False)
     with pytest.raises(ConfigError, match="ease has no dial 'width'; it has: ridge"):
         list(bench(Order("made", "ease", dials={"width": 3})))
     with pytest.raises(ConfigError, match="popularity has no dial 'width'; it has: none"):
         list(bench(Order("made", "popularity", dials={"width": 3})))
+    with pytest.raises(ConfigError, match="ridge='high' is wrong: the dials of ease are numbers, such as ridge=3"):
+        list(bench(Order("made", "ease", dials={"ridge": "high"})))
+    with pytest.raises(ConfigError, match="ridge_users=True is wrong: the dials of bias are numbers"):
+        list(bench(Order("stars", "bias", dials={"ridge_users": True})))
+    with pytest.raises(ConfigError, match="lightgbm has no dial 'depth'; it has: leaves, learning_rate, rounds, least"):
+        list(bench(Order("stars", "lightgbm", dials={"depth": 3})))
     with pytest.raises(DataError, match="ours goes by time, and the data of this protocol has none"):
         ours(blocks_task(has_times=False), metric="HR@1", seed=0, trials=0, dials={})
 

@@ -25,6 +25,7 @@ from enterprise_recsys.commands.options import (
     Users,
     check_report,
     config_of,
+    dials_of,
     parts_of,
     typed,
     write_report_of,
@@ -137,15 +138,16 @@ def quality(
     """Run systems through a protocol and print their figures beside the published ones."""
     from enterprise_recsys.benching import Order, contest
 
-    fixed = {}
-    for dial in dials or ():
-        name, _, value = dial.partition("=")
-        try:
-            fixed[name] = float(value) if not value.lstrip("-").isdigit() else int(value)
-        except ValueError:
-            raise ConfigError(f"--set {dial!r} is wrong: here it is name=number, such as --set ridge=500.") from None
-    if fixed and len(set(system)) > 1:
-        raise ConfigError(f"--set goes with one --system, whose dials it fixes; got {', '.join(system)}.")
-    orders = [Order(protocol, one, seeds, trials, fixed, data) for one in dict.fromkeys(system)]
+    systems = list(dict.fromkeys(system))
+    fixed: dict[str, dict[str, object]] = {one: {} for one in systems}
+    for name, value in dials_of(dials).items():
+        owner, _, dial = name.rpartition(".")
+        if (not owner and len(systems) > 1) or (owner and owner not in fixed):
+            raise ConfigError(
+                f"--set {name} is of none of the systems {', '.join(systems)}; of several, name the one whose dial it "
+                f"is: --set {systems[0]}.{dial}={value}."
+            )
+        fixed[owner or systems[0]][dial] = value
+    orders = [Order(protocol, one, seeds, trials, fixed[one], data) for one in systems]
     for line in contest(orders, record=record):
         print(line)

@@ -92,15 +92,21 @@ def config_of(dials: list[str] | None, file: Path | None = None) -> ModelConfig:
             raise ConfigError(
                 f"{file} holds a {type(fields).__name__}; it should hold an object of ModelConfig fields."
             )
-    for dial in dials or ():
-        name, equals, value = dial.partition("=")
+    return ModelConfig(**{**fields, **dials_of(dials)})
+
+
+def dials_of(words: list[str] | None) -> dict[str, object]:
+    """Words name=value as a dict: values are JSON (a number, true, [256,128]), and a word where they are none."""
+    dials: dict[str, object] = {}
+    for word in words or ():
+        name, equals, value = word.partition("=")
         if not equals:
-            raise ConfigError(f"--set {dial!r} is wrong: it should be name=value, for instance --set epochs=5.")
+            raise ConfigError(f"--set {word!r} is wrong: it should be name=value, for instance --set epochs=5.")
         try:
-            fields[name] = json.loads(value)
+            dials[name] = json.loads(value)
         except ValueError:
-            fields[name] = value
-    return ModelConfig(**fields)
+            dials[name] = value
+    return dials
 
 
 def reading_of(

@@ -203,3 +203,5 @@ PREDICTION_METRICS: dict[str, Callable[[Numbers, Numbers], float]] = {
     "RMSE": root_mean_squared_error,
     "MAE": mean_absolute_error,
 }
+ERRORS = frozenset({"LogLoss", "ECE", "ECE_width", "RMSE", "MAE"})
+"""Metrics of which less is better."""

@@ -11,6 +11,7 @@ from enterprise_recsys.errors import ConfigError, DataError
 from enterprise_recsys.evaluation.comparisons import sign_flips
 from enterprise_recsys.evaluation.findings import Finding, corrected, findings_of, is_real
 from enterprise_recsys.evaluation.intervals import Interval, bootstrap, interval_of, resampled_means
+from enterprise_recsys.evaluation.metrics import ERRORS
 from enterprise_recsys.evaluation.protocol import Measured
 from enterprise_recsys.evaluation.tables import WIDTH, columns_of_text
 from enterprise_recsys.records import Bools, Doubles
@@ -75,7 +76,7 @@ class Evaluation(dict[str, float]):
         return findings_of(self, headline=HEADLINE, confidence=self.confidence)
 
     def sentences(self, metric: str = HEADLINE) -> list[str]:
-        """Say of each pair which system is better, over all users; a higher figure is taken as better.
+        """Say of each pair which system is better, over all users; a higher figure is, but of an error.
 
         A difference is real if its interval leaves out zero and its p, corrected for the pairs that are compared in the
         metric, is under 1 - confidence; see `findings_of`.
@@ -99,7 +100,7 @@ class Evaluation(dict[str, float]):
         if not is_real(low, high, p, self.confidence):
             unclear = f"no clear difference between {first} and {second} in {_metric(key)}"
             return f"{unclear}: {mean:+.4f} ({percent} {low:+.4f} to {high:+.4f}, p = {p:.3f})"
-        word = "better" if mean > 0 else "worse"
+        word = "better" if (mean > 0) != (_metric(key) in ERRORS) else "worse"
         near, far = sorted((abs(low), abs(high)))
         told = f"{first} is {word} than {second} in {_metric(key)} by {abs(mean):.4f}"
         return f"{told} ({percent} {near:.4f} to {far:.4f}, p = {p:.3f})"

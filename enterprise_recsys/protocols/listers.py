@@ -10,9 +10,9 @@ import numpy as np
 from enterprise_recsys.baselines.sources import Fit, Source
 from enterprise_recsys.baselines.table import BASELINES, NEEDS_TIMES, SEEDED, SPACES
 from enterprise_recsys.baselines.tuning import search
-from enterprise_recsys.errors import ConfigError, DataError
+from enterprise_recsys.errors import DataError
 from enterprise_recsys.evaluation.protocol import System, measure
-from enterprise_recsys.protocols.tasks import Answer, Dials, Encoded, Lister, ListTask
+from enterprise_recsys.protocols.tasks import Answer, Dials, Encoded, Lister, ListTask, numbers
 from enterprise_recsys.records import Ints, Queries, Ragged, Ranked
 
 
@@ -40,7 +40,7 @@ def of_baseline(name: str) -> Lister:
     """A baseline as a lister: dials by the search of `baselines.tuning`, then learnt anew on what `judge` allows.
 
     Raises on a call:
-        ConfigError: the baseline has no such dial.
+        ConfigError: the baseline has no such dial, or its value is no number.
         DataError: the baseline goes by time, and the data has none.
     """
     fit, seeded = BASELINES[name], name in SEEDED
@@ -49,24 +49,23 @@ def of_baseline(name: str) -> Lister:
     def answer(task: ListTask, *, metric: str, seed: int, trials: int, dials: Dials) -> Answer:
         if name in NEEDS_TIMES and not task.has_times:
             raise DataError(f"{name} goes by time, and the data of this protocol has none; take popularity.")
-        if strange := [dial for dial in dials if dial not in known]:
-            raise ConfigError(f"{name} has no dial {strange[0]!r}; it has: {', '.join(known) or 'none'}.")
-        fixed = {"seed": seed} if seeded and "seed" not in dials else {}
-        if not dials and trials > 1 and SPACES[name]:
-            dials = _chosen(fit, name, task, metric, seed, trials)
+        own: Mapping[str, float] = numbers(dials, known, system=name)
+        fixed = {"seed": seed} if seeded and "seed" not in own else {}
+        if not own and trials > 1 and SPACES[name]:
+            own = _chosen(fit, name, task, metric, seed, trials)
         judge = Encoded.of(task.judge, task.listed(task.judge))
-        source = fit(judge.events, judge.n_users, judge.n_items, **fixed, **dials)
-        return Answer({"retrieval": system_of(source, judge, repeats=task.repeats)}, dials)
+        source = fit(judge.events, judge.n_users, judge.n_items, **fixed, **own)
+        return Answer({"retrieval": system_of(source, judge, repeats=task.repeats)}, own)
 
     return answer
 
 
-def _chosen(fit: Fit, name: str, task: ListTask, metric: str, seed: int, trials: int) -> Dials:
+def _chosen(fit: Fit, name: str, task: ListTask, metric: str, seed: int, trials: int) -> Mapping[str, float]:
     choose = Encoded.of(task.choose, task.listed(task.choose))
     fixed = {"seed": seed} if name in SEEDED else {}
     k = int(metric.split("@")[1])
 
-    def score(dials: Dials) -> float:
+    def score(dials: Mapping[str, float]) -> float:
         source = fit(choose.events, choose.n_users, choose.n_items, **fixed, **dials)
         system = system_of(source, choose, repeats=task.repeats)
         measured = measure(system, choose.truth, n_items=choose.n_items, ks=(k,))

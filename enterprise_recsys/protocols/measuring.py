@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import polars as pl
 
 from enterprise_recsys.data.guards import refuse_leaks
+from enterprise_recsys.data.vocabulary import Vocabulary
 from enterprise_recsys.errors import DataError
 from enterprise_recsys.evaluation.intervals import Interval, bootstrap, over_seeds, resampled_means
 from enterprise_recsys.evaluation.metrics import PREDICTION_METRICS
@@ -16,8 +16,8 @@ from enterprise_recsys.evaluation.protocol import measure
 from enterprise_recsys.protocols.tasks import Answer, Dials, Encoded, Lister, ListTask, Predictor, RowTask, Trial
 from enterprise_recsys.records import USER_ID, Bools, Doubles, Ints
 
-RESAMPLES = 200
-"""Times that the users are drawn anew for figures of predictions, where each draw sorts out a weighted AUC."""
+RESAMPLES = 1000
+"""Times that the users are drawn anew for figures of predictions."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,8 @@ class Figure:
         value: the figure.
         low, high: bounds of its 95 % interval over users; None for figures of all lists together.
         of_users: [U] the figure of each user, in the order of the truth; None where there is none.
+        of_draws: [RESAMPLES] the figure on users drawn anew, where it is one of all events together and not a mean over
+            users; every system and seed has the same draws, so that two can be compared draw by draw. Else None.
     """
 
     stage: str
@@ -37,6 +39,7 @@ class Figure:
     low: float | None = None
     high: float | None = None
     of_users: Doubles | None = field(default=None, compare=False, repr=False)
+    of_draws: Doubles | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,8 @@ def _interval(values: Doubles, trial: Trial, seed: int) -> Interval:
 def run_rows(task: RowTask, system: Predictor, metrics: Sequence[str], *, seed: int, trials: int, dials: Dials) -> Run:
     """Let a system predict the events of a row task, and measure the predictions.
 
+    Metrics without an entry in WEIGHTED have no interval.
+
     Raises:
         DataError: there is not one prediction an event, or an event is in two parts.
     """
@@ -142,31 +147,44 @@ def run_rows(task: RowTask, system: Predictor, metrics: Sequence[str], *, seed: 
         raise DataError(
             f"a system predicts each of the {len(labels)} events of test, got shape {predictions.values.shape}."
         )
-    figures = [
-        Figure("ranking", metric, PREDICTION_METRICS[metric](labels, predictions.values), *bounds)
-        for metric, bounds in intervals(labels, predictions.values, task.test.events[USER_ID], metrics, seed).items()
-    ]
+    # The users of all parts, so that seeds that cut the log otherwise have the same draws too.
+    everyone = Vocabulary.of(*(part.events[USER_ID] for part in parts.values()))
+    owners = everyone.rows(task.test.events[USER_ID])
+    drawn = over_draws(labels, predictions.values, owners, len(everyone), [one for one in metrics if one in WEIGHTED])
+    figures = []
+    for metric in metrics:
+        value = PREDICTION_METRICS[metric](labels, predictions.values)
+        if metric in drawn:
+            low, high = np.nanquantile(drawn[metric], [0.025, 0.975])
+            figures.append(Figure("ranking", metric, value, float(low), float(high), of_draws=drawn[metric]))
+        else:
+            figures.append(Figure("ranking", metric, value))
     return Run(figures, predictions.dials)
 
 
-def intervals(
-    labels: Doubles, predictions: Doubles, users: pl.Series, metrics: Sequence[str], seed: int
-) -> dict[str, tuple[float, float]]:
-    """Percentile bootstrap over users: all events of a drawn user come along, as often as the user is drawn.
+def over_draws(
+    labels: Doubles, predictions: Doubles, owners: Ints, n_users: int, metrics: Sequence[str]
+) -> dict[str, Doubles]:
+    """Metric -> [RESAMPLES] its figure on users drawn anew: all events of a user come, as often as the user is drawn.
 
-    Events of one user are alike, so drawing events would make the interval too narrow.
+    Events of one user are alike, so drawing events would make an interval too narrow. The same users are drawn for
+    whoever predicted.
+
+    Args:
+        labels: [R] what came true.
+        predictions: [R].
+        owners: [R] whose event each is, under n_users.
+        n_users: users who are drawn from.
+        metrics: names in WEIGHTED.
     """
-    owners = users.rank("dense").to_numpy().astype(np.int64) - 1
-    n_users = int(owners.max(initial=-1)) + 1
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     figures = {metric: WEIGHTED[metric](labels, predictions) for metric in metrics}
-    drawn: dict[str, list[float]] = {metric: [] for metric in metrics}
-    for _ in range(RESAMPLES):
+    drawn = {metric: np.empty(RESAMPLES) for metric in metrics}
+    for place in range(RESAMPLES):
         weights = np.bincount(generator.integers(n_users, size=n_users), minlength=n_users)[owners].astype(np.float64)
         for metric, figure in figures.items():
-            drawn[metric].append(figure(weights))
-    bounds = {metric: np.nanquantile(values, [0.025, 0.975]) for metric, values in drawn.items()}
-    return {metric: (float(low), float(high)) for metric, (low, high) in bounds.items()}
+            drawn[metric][place] = figure(weights)
+    return drawn
 
 
 def _weighted_auc(labels: Doubles, predictions: Doubles) -> Callable[[Doubles], float]:
@@ -205,4 +223,7 @@ WEIGHTED = {
     "RMSE": _weighted_square,
     "MAE": _weighted_distance,
 }
-"""Metric of predictions -> (labels [R], predictions [R]) -> weights [R] -> figure."""
+"""Metric of predictions -> (labels [R], predictions [R]) -> weights [R] -> figure.
+
+Calibration errors are not here: they are distances, which the noise of a draw can only lengthen, so that percentiles of
+draws would lie above the figure."""

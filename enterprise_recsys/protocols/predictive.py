@@ -70,7 +70,7 @@ def _stars(name: str, rmse: float, source: str) -> Published:
 PREDICTIVE = {
     "ml1m-ctr-random": Protocol(
         ml1m_ctr_random,
-        ("AUC", "LogLoss"),
+        ("AUC", "LogLoss", "ECE"),
         (
             _clicks("fcn", 0.9074, 0.3001),
             _clicks("dcn_v2", 0.9056, 0.3098),
@@ -80,7 +80,7 @@ PREDICTIVE = {
         ),
         seeds=3,
     ),
-    "ml1m-ctr-temporal": Protocol(ml1m_ctr_temporal, ("AUC", "LogLoss")),
+    "ml1m-ctr-temporal": Protocol(ml1m_ctr_temporal, ("AUC", "LogLoss", "ECE")),
     "ml1m-rating-random90": Protocol(
         ml1m_rating_random90,
         ("RMSE", "MAE"),

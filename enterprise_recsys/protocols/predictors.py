@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import scipy.sparse
@@ -11,15 +12,12 @@ from enterprise_recsys.baselines.boosted import BoostedRanker
 from enterprise_recsys.baselines.tuning import search
 from enterprise_recsys.data.vocabulary import Vocabulary
 from enterprise_recsys.errors import DataError, MissingExtraError
-from enterprise_recsys.evaluation.metrics import PREDICTION_METRICS
+from enterprise_recsys.evaluation.metrics import ERRORS, PREDICTION_METRICS
 from enterprise_recsys.evaluation.results import threads
 from enterprise_recsys.protocols.encoding import columns_of
 from enterprise_recsys.protocols.networks import fields_alone, network
-from enterprise_recsys.protocols.tasks import Dials, Predictions, Predictor, RowTask
+from enterprise_recsys.protocols.tasks import Dials, Predictions, Predictor, RowTask, numbers
 from enterprise_recsys.records import ITEM_ID, USER_ID, Columns, Doubles, Interactions, Ints
-
-HIGHER = {"AUC": True, "LogLoss": False, "RMSE": False, "MAE": False}
-"""Metric of predictions -> whether more is better."""
 
 
 def logistic(task: RowTask, *, metric: str, seed: int, trials: int, dials: Dials) -> Predictions:
@@ -36,14 +34,15 @@ def logistic(task: RowTask, *, metric: str, seed: int, trials: int, dials: Dials
     train, val, test = _one_hot(columns_of(task))
     labels = task.labels(task.train)
 
-    def fitted(dials: Dials) -> Callable[[scipy.sparse.csr_matrix], Doubles]:
+    def fitted(dials: Mapping[str, float]) -> Callable[[scipy.sparse.csr_matrix], Doubles]:
         model = LogisticRegression(C=1.0 / dials.get("ridge", 3.0), max_iter=300).fit(train, labels)
         return lambda table: np.asarray(model.predict_proba(table)[:, 1], dtype=np.float64)
 
-    dials = dials or _chosen(
-        lambda one: fitted(one)(val), task, metric, seed, trials, {"ridge": (0.3, 1.0, 3.0, 10.0, 30.0)}
+    space = {"ridge": (0.3, 1.0, 3.0, 10.0, 30.0)}
+    own = numbers(dials, list(space), system="logistic") or _chosen(
+        lambda one: fitted(one)(val), task, metric, seed, trials, space
     )
-    return Predictions(fitted(dials)(test), dials)
+    return Predictions(fitted(own)(test), own)
 
 
 def boosted(task: RowTask, *, metric: str, seed: int, trials: int, dials: Dials) -> Predictions:
@@ -51,16 +50,20 @@ def boosted(task: RowTask, *, metric: str, seed: int, trials: int, dials: Dials)
     train, val, test = columns_of(task)
     labels, judged = task.labels(task.train), task.labels(task.val)
 
-    def fitted(dials: Dials) -> BoostedRanker:
-        settings = {"leaves": 255, "learning_rate": 0.1, "rounds": 1000, "least": 20, "threads": threads(), **dials}
+    defaults = {"leaves": 255, "learning_rate": 0.1, "rounds": 1000, "least": 20, "threads": threads()}
+
+    def fitted(dials: Mapping[str, float]) -> BoostedRanker:
+        settings = {**defaults, **dials}
         whole = {name: int(settings[name]) for name in ("leaves", "rounds", "least", "threads")}
         objective = "rating" if task.threshold is None else "click"
         model = BoostedRanker(objective, learning_rate=settings["learning_rate"], seed=seed, **whole)  # type: ignore[arg-type]
         return model.fit(train, labels, val=(val, judged, None))
 
     space = {"leaves": (63, 255), "learning_rate": (0.05, 0.1), "least": (20, 100)}
-    dials = dials or _chosen(lambda one: fitted(one).score(val), task, metric, seed, trials, space)
-    return Predictions(fitted(dials).score(test), dials)
+    own = numbers(dials, list(defaults), system="lightgbm") or _chosen(
+        lambda one: fitted(one).score(val), task, metric, seed, trials, space
+    )
+    return Predictions(fitted(own).score(test), own)
 
 
 def bias(task: RowTask, *, metric: str, seed: int, trials: int, dials: Dials) -> Predictions:
@@ -73,7 +76,7 @@ def bias(task: RowTask, *, metric: str, seed: int, trials: int, dials: Dials) ->
     if task.threshold is not None:
         raise DataError("bias predicts ratings, and this protocol asks for yes or no; take logistic or lightgbm.")
 
-    def fitted(parts: Sequence[Interactions], asked: Interactions, dials: Dials) -> Doubles:
+    def fitted(parts: Sequence[Interactions], asked: Interactions, dials: Mapping[str, float]) -> Doubles:
         columns, labels = columns_of_ids([*parts, asked]), np.concatenate([task.labels(part) for part in parts])
         users, items = (column[: len(labels)] for column in columns)
         mean = labels.mean()
@@ -86,8 +89,10 @@ def bias(task: RowTask, *, metric: str, seed: int, trials: int, dials: Dials) ->
         return values
 
     space = {"ridge_items": (1.0, 3.0, 10.0), "ridge_users": (1.0, 3.0, 5.0, 10.0)}
-    dials = dials or _chosen(lambda one: fitted([task.train], task.val, one), task, metric, seed, trials, space)
-    return Predictions(fitted([task.train, task.val], task.test, dials), dials)
+    own = numbers(dials, list(space), system="bias") or _chosen(
+        lambda one: fitted([task.train], task.val, one), task, metric, seed, trials, space
+    )
+    return Predictions(fitted([task.train, task.val], task.test, own), own)
 
 
 def columns_of_ids(parts: Sequence[Interactions]) -> tuple[Ints, Ints]:
@@ -103,17 +108,17 @@ def _ridge(rows: Ints, rest: Doubles, size: int, ridge: float) -> Doubles:
 
 
 def _chosen(
-    predict: Callable[[Dials], Doubles],
+    predict: Callable[[Mapping[str, float]], Doubles],
     task: RowTask,
     metric: str,
     seed: int,
     trials: int,
     space: Mapping[str, Sequence[float]],
-) -> Dials:
+) -> Mapping[str, float]:
     """The dials whose predictions of val are best; the defaults if there is nothing to try."""
     if trials <= 1:
         return {}
-    labels, sign = task.labels(task.val), 1.0 if HIGHER[metric] else -1.0
+    labels, sign = task.labels(task.val), -1.0 if metric in ERRORS else 1.0
     return search(
         lambda dials: sign * PREDICTION_METRICS[metric](labels, predict(dials)),
         space,
@@ -147,9 +152,12 @@ def _missing(name: str, package: str) -> str:
     return f"{name!r} needs the package {package}; install it with pip install 'enterprise_recsys[baselines]'."
 
 
+NETWORKS = ("dcn_v2", "dcn_v2_low_rank", "mlp")
+"""As the ranker's table of this name, which only who has PyTorch can import."""
+
 PREDICTORS: Mapping[str, Predictor] = {
     "ours": network,
-    "dcn_v2": fields_alone,
+    **{name: partial(fields_alone, name=name) for name in NETWORKS},
     "logistic": logistic,
     "lightgbm": boosted,
     "bias": bias,

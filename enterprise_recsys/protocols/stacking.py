@@ -19,7 +19,7 @@ from enterprise_recsys.evaluation.results import threads
 from enterprise_recsys.evaluation.truth import Truth, judge
 from enterprise_recsys.protocols.evidence import Evidence
 from enterprise_recsys.protocols.listers import found_for, system_of
-from enterprise_recsys.protocols.tasks import Answer, Dials, Encoded, ListTask, Trial
+from enterprise_recsys.protocols.tasks import Answer, Dials, Encoded, ListTask, Trial, numbers
 from enterprise_recsys.records import Bools, Columns, Doubles, Events, Ints, Queries, Ranked
 
 DEPTH = 100
@@ -46,9 +46,11 @@ def stacked(task: ListTask, *, metric: str, seed: int, trials: int, dials: Dials
     features of user and item, and of a question its context.
 
     Raises on a call:
+        ConfigError: a dial that the trees do not have, or no number.
         DataError: no target of `choose` is among its candidates.
         MissingExtraError: LightGBM is not installed.
     """
+    own: Mapping[str, float] = numbers(dials, list(SPACE), system="lightgbm")
     generator = np.random.default_rng(seed)
     stage = _Stage(task, task.choose)
     drawn = generator.permutation(len(stage.asked.queries))[:MOST_ASKED]
@@ -56,23 +58,23 @@ def stacked(task: ListTask, *, metric: str, seed: int, trials: int, dials: Dials
     held = np.sort(drawn[:cut])
     val, train = stage.examples(held), stage.examples(np.sort(drawn[cut:]))
 
-    def learnt(dials: Dials) -> BoostedRanker:
+    def learnt(dials: Mapping[str, float]) -> BoostedRanker:
         settings = {"leaves": 31, "learning_rate": 0.05, "least": 50, **dials}
         whole = {name: int(settings[name]) for name in ("leaves", "least")}
         model = BoostedRanker("list", learning_rate=settings["learning_rate"], threads=threads(), seed=seed, **whole)
         return model.fit(*train, val=val)
 
-    def score(dials: Dials) -> float:
+    def score(dials: Mapping[str, float]) -> float:
         system, k = stage.ordered(learnt(dials)), int(metric.split("@")[1])
         figures = measure(system, stage.truth_of(held), n_items=stage.asked.n_items, ks=(k,))
         return figures.means().get(metric, float("nan"))
 
-    if not dials and trials > 1:
-        dials = search(score, SPACE, trials=trials, generator=generator)[0].dials
-    model = learnt(dials)
+    if not own and trials > 1:
+        own = search(score, SPACE, trials=trials, generator=generator)[0].dials
+    model = learnt(own)
     final = _Stage(task, task.judge)
     first = system_of(final.source, final.asked, repeats=task.repeats)
-    return Answer({"retrieval": first, "two_stage": final.ordered(model)}, dials)
+    return Answer({"retrieval": first, "two_stage": final.ordered(model)}, own)
 
 
 class _OwnFirst:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol as Interface
@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from enterprise_recsys.data.vocabulary import Vocabulary
+from enterprise_recsys.errors import ConfigError
 from enterprise_recsys.evaluation.protocol import System
 from enterprise_recsys.evaluation.truth import Truth
 from enterprise_recsys.records import (
@@ -26,8 +27,29 @@ from enterprise_recsys.records import (
     Ragged,
 )
 
-Dials = Mapping[str, float]
-"""Name of a dial -> value; {} = a system's own defaults."""
+Dials = Mapping[str, object]
+"""Name of a dial -> a number, or whatever else ModelConfig takes there; {} = a system's own defaults."""
+
+
+def numbers(dials: Dials, known: Sequence[str], *, system: str) -> dict[str, float]:
+    """The dials of a system whose dials are all numbers.
+
+    Args:
+        dials: as they were given.
+        known: the system's own.
+        system: its name, for messages.
+
+    Raises:
+        ConfigError: the system has no such dial, or the value is no number.
+    """
+    told: dict[str, float] = {}
+    for name, value in dials.items():
+        if name not in known:
+            raise ConfigError(f"{system} has no dial {name!r}; it has: {', '.join(known) or 'none'}.")
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ConfigError(f"{name}={value!r} is wrong: the dials of {system} are numbers, such as {name}=3.")
+        told[name] = value
+    return told
 
 
 @dataclass(frozen=True)

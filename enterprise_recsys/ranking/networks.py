@@ -20,7 +20,6 @@ class Shape:
         dims: layer widths of the MLP.
         cross_layers: layers that multiply with the row.
         rank: of the factors of a low-rank cross layer.
-        experts: low-rank factors that a mixture chooses from.
         dropout: in the MLP, while training.
         batch_norm: normalise each layer of the MLP by its batch.
     """
@@ -28,7 +27,6 @@ class Shape:
     dims: Sequence[int]
     cross_layers: int = 2
     rank: int = 64
-    experts: int = 4
     dropout: float = 0.0
     batch_norm: bool = False
 
@@ -61,38 +59,13 @@ class LowRank(nn.Sequential):
         super().__init__(nn.Linear(width, shape.rank, bias=False), nn.Linear(shape.rank, width))
 
 
-class Experts(nn.Module):
-    """The sum over experts of gate_i(x) (U_i tanh(C_i tanh(V_i^T x)) + b), gates by softmax: [R, W] -> [R, W].
-
-    Source: Wang et al., as above, equations 4 and 5 (the mixture of low-rank cross layers).
-    """
-
-    def __init__(self, width: int, shape: Shape) -> None:
-        super().__init__()
-        rank, experts = max(shape.rank // shape.experts, 1), shape.experts
-        self.inward = nn.Parameter(torch.empty(experts, width, rank))
-        self.within = nn.Parameter(torch.empty(experts, rank, rank))
-        self.outward = nn.Parameter(torch.empty(experts, rank, width))
-        for one in (self.inward, self.within, self.outward):
-            nn.init.xavier_normal_(one)
-        self.bias = nn.Parameter(torch.zeros(width))
-        self.gate = nn.Linear(width, experts)
-
-    def forward(self, row: Tensor) -> Tensor:
-        """See the class."""
-        small = torch.tanh(torch.einsum("rw,ewk->rek", row, self.inward))
-        small = torch.tanh(torch.einsum("rek,ekj->rej", small, self.within))
-        gates = torch.softmax(self.gate(row), dim=1).unsqueeze(-1)
-        return torch.einsum("rek,ekw->rw", gates * small, self.outward) + self.bias
-
-
 class Cross(nn.Module):
     """Cross layers of DCN-v2: x_{l+1} = x_0 * f_l(x_l) + x_l, [R, W] -> [R, W], where f is one of the maps above.
 
     Source: Wang et al., DCN V2, WWW 2021, doi:10.1145/3442381.3450078, equation 1.
     """
 
-    def __init__(self, width: int, shape: Shape, kind: type[Matrix] | type[LowRank] | type[Experts] = Matrix) -> None:
+    def __init__(self, width: int, shape: Shape, kind: type[Matrix] | type[LowRank] = Matrix) -> None:
         super().__init__()
         self.layers = nn.ModuleList(kind(width, shape) for _ in range(shape.cross_layers))
 
@@ -117,20 +90,6 @@ class Parallel(nn.Module):
         return torch.cat([self.cross(row), self.deep(row)], dim=1)
 
 
-class Stacked(nn.Module):
-    """An MLP over what the cross layers give: [R, W] -> [R, dims[-1]]."""
-
-    def __init__(self, cross: nn.Module, width: int, shape: Shape) -> None:
-        super().__init__()
-        self.cross, self.deep = cross, shape.mlp(width)
-        self.width_out = shape.dims[-1]
-
-    def forward(self, row: Tensor) -> Tensor:
-        """See the class."""
-        out: Tensor = self.deep(self.cross(row))
-        return out
-
-
 class PlainMLP(nn.Module):
     """Only the MLP, to compare with: [R, W] -> [R, dims[-1]]."""
 
@@ -147,8 +106,6 @@ class PlainMLP(nn.Module):
 
 NETWORKS: dict[str, Network] = {
     "dcn_v2": lambda width, shape: Parallel(Cross(width, shape), width, shape),
-    "dcn_v2_stacked": lambda width, shape: Stacked(Cross(width, shape), width, shape),
     "dcn_v2_low_rank": lambda width, shape: Parallel(Cross(width, shape, LowRank), width, shape),
-    "dcn_v2_mixture": lambda width, shape: Parallel(Cross(width, shape, Experts), width, shape),
     "mlp": PlainMLP,
 }

@@ -240,9 +240,9 @@ class _Score(nn.Module):
 
     def __init__(self, model: RankingNetwork, names: list[str], items: list[str]) -> None:
         super().__init__()
-        self.model, self.names = Parted(model, items), names
+        self.model, self.names = model, names
+        self.parted = Parted(model.embedding, model.network, model.heads, items)
 
     def forward(self, first: Tensor, *rest: Tensor) -> tuple[Tensor, Tensor]:
         """See the class."""
-        logits, ratings = self.model(dict(zip(self.names, (first, *rest), strict=True)))
-        return logits, ratings
+        return self.model.told(self.parted(self.model.scaled(dict(zip(self.names, (first, *rest), strict=True)))))

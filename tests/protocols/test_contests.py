@@ -34,3 +34,22 @@ def test_stages_are_told_apart_and_seeds_of_other_users_are_not_averaged() -> No
     told = differences({"ours": [both], "ease": [run(np.ones(5) / 2), run(np.ones(7))]}, "NDCG@10")
     pairs = {key.split("/")[0]: value for key, value in told.items() if key.count("/") == 1}
     assert pairs == {"ours_retrieval-ours_two_stage": 1.0, "ours_retrieval-ease": 0.5, "ours_two_stage-ease": -0.5}
+
+
+def of_draws(metric: str, value: float, drawn: Doubles) -> Run:
+    return Run([Figure("ranking", metric, value, of_draws=drawn)], {})
+
+
+def test_figures_of_all_events_are_compared_draw_by_draw() -> None:
+    generator = np.random.default_rng(0)
+    common = generator.normal(0.0, 0.05, 1000)  # what the drawn users do to both
+    first, second = 0.35 + common + generator.normal(0, 0.002, 1000), 0.36 + common
+    runs = {"a": [of_draws("LogLoss", 0.35, first)], "b": [of_draws("LogLoss", 0.36, second)]}
+    told = differences(runs, "LogLoss")
+    assert told["a-b/LogLoss"] == pytest.approx(-0.01)
+    assert told["a-b/LogLoss/low"] == pytest.approx(-0.01 - 1.96 * 0.002, abs=4e-4)
+    assert told["a-b/LogLoss/high"] == pytest.approx(-0.01 + 1.96 * 0.002, abs=4e-4)
+    assert told["a-b/LogLoss/p"] == pytest.approx(2 / 1001)
+    assert [text[:30] for text in told.sentences("LogLoss")] == ["a is better than b in LogLoss "], "less is better"
+    same = {name: [of_draws("AUC", 0.8, first)] * 3 for name in ("a", "b")}
+    assert differences(same, "AUC")["a-b/AUC/p"] == 1.0

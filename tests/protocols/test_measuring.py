@@ -9,9 +9,10 @@ import polars as pl
 import pytest
 
 from enterprise_recsys.errors import DataError
-from enterprise_recsys.evaluation.metrics import PREDICTION_METRICS
+from enterprise_recsys.evaluation.metrics import ERRORS, PREDICTION_METRICS
 from enterprise_recsys.protocols.listers import LISTERS
-from enterprise_recsys.protocols.measuring import WEIGHTED, figures_of, intervals, run_lists, run_rows
+from enterprise_recsys.protocols.measuring import RESAMPLES, WEIGHTED, figures_of, over_draws, run_lists, run_rows
+from enterprise_recsys.protocols.predictive import PREDICTIVE
 from enterprise_recsys.protocols.predictors import PREDICTORS
 from enterprise_recsys.protocols.tasks import Answer, Encoded, Predictions
 from enterprise_recsys.records import Ints
@@ -30,20 +31,38 @@ def test_an_event_of_weight_2_counts_as_two_events(metric: str) -> None:
 
 
 def test_the_table_has_every_metric_of_predictions_that_protocols_use() -> None:
-    from enterprise_recsys.protocols.predictors import HIGHER
-
-    assert set(WEIGHTED) == set(HIGHER) <= set(PREDICTION_METRICS)
+    used = {metric for protocol in PREDICTIVE.values() for metric in protocol.metrics}
+    assert set(WEIGHTED) < used <= set(PREDICTION_METRICS) and used - set(WEIGHTED) == {"ECE"}
+    assert set(PREDICTION_METRICS) - ERRORS == {"AUC"}
 
 
 def test_alike_events_of_one_user_widen_the_interval() -> None:
     generator = np.random.default_rng(1)
     level = np.repeat(generator.normal(0, 1, 50), 40)  # each user's errors are alike
     labels, predictions = np.zeros(2000), level + generator.normal(0, 0.1, 2000)
-    grouped = intervals(labels, predictions, pl.Series(np.repeat(np.arange(50), 40)), ("RMSE",), 0)["RMSE"]
-    single = intervals(labels, predictions, pl.Series(np.arange(2000)), ("RMSE",), 0)["RMSE"]
-    assert grouped[1] - grouped[0] > 4 * (single[1] - single[0])
+    grouped = over_draws(labels, predictions, np.repeat(np.arange(50), 40), 50, ["RMSE"])["RMSE"]
+    single = over_draws(labels, predictions, np.arange(2000), 2000, ["RMSE"])["RMSE"]
+    assert grouped.std() > 4 * single.std()
+    # By the delta method: the deviation of a user's mean square, over sqrt(50) and twice the RMSE.
     rmse = float(np.sqrt(np.mean(predictions**2)))
-    assert grouped[0] < rmse < grouped[1] and single[0] < rmse < single[1]
+    of_users = np.square(predictions).reshape(50, 40).mean(axis=1)
+    assert grouped.std() == pytest.approx(of_users.std() / np.sqrt(50) / (2 * rmse), rel=0.1)
+    assert grouped.mean() == pytest.approx(rmse, rel=0.03)
+
+
+def test_every_system_and_seed_has_the_same_draws_of_users() -> None:
+    task = stars_task(3.0)
+    values = np.random.default_rng(0).random(len(task.test.events))
+
+    def fixed(task, *, metric, seed, trials, dials) -> Predictions:
+        return Predictions(values)
+
+    runs = [run_rows(task, fixed, ("AUC", "ECE"), seed=seed, trials=0, dials={}) for seed in (0, 7)]
+    first, again = (run.figures[0] for run in runs)
+    assert first.of_draws is not None and again.of_draws is not None and len(first.of_draws) == RESAMPLES
+    assert (first.of_draws == again.of_draws).all()
+    error = runs[0].figures[1]
+    assert error.metric == "ECE" and error.low is None and error.of_draws is None, "a distance: draws only lengthen it"
 
 
 def test_a_user_is_drawn_with_all_questions() -> None:

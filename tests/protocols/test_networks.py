@@ -50,6 +50,16 @@ def test_dcn_v2_is_ours_without_the_past() -> None:
     assert (plain.values == same.values).all() and plain.dials["past"] == 0
 
 
+def test_each_network_is_a_system() -> None:
+    from enterprise_recsys.ranking.networks import NETWORKS
+
+    assert set(NETWORKS) <= set(PREDICTORS)
+    task = stars_task(3.0, users=20, items=20)
+    named = PREDICTORS["mlp"](task, metric="AUC", seed=0, trials=0, dials=QUICK)
+    told = {**QUICK, "ranking_network": "mlp"}
+    assert (named.values == PREDICTORS["ours"](task, metric="AUC", seed=0, trials=0, dials=told).values).all()
+
+
 def test_an_unknown_dial_or_network_is_refused() -> None:
     task = stars_task(3.0, users=5, items=5)
     with pytest.raises(ConfigError, match="no field 'depth'"):

@@ -1,17 +1,15 @@
 """The networks of the ranker and its masked losses."""
 
-import math
-
 import pytest
 import torch
 
 from enterprise_recsys.ranking.losses import LOSSES
-from enterprise_recsys.ranking.networks import NETWORKS, Cross, Experts, LowRank, Shape
+from enterprise_recsys.ranking.networks import NETWORKS, Cross, LowRank, Shape
 
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))
 def test_every_network_gives_the_width_it_says_and_learns(name: str) -> None:
-    network = NETWORKS[name](7, Shape([5, 3], rank=3, experts=2))
+    network = NETWORKS[name](7, Shape([5, 3], rank=3))
     out = network(torch.randn(4, 7))
     assert out.shape == (4, network.width_out)
     out.sum().backward()
@@ -37,20 +35,6 @@ def test_a_low_rank_layer_is_the_matrix_of_its_factors() -> None:
     rows = torch.randn(3, 4)
     assert torch.allclose(low(rows), full(rows), atol=1e-6)
     assert sum(one.numel() for one in low.parameters()) == 2 * 4 * 2 + 4
-
-
-def test_a_mixture_of_experts_worked_out_by_hand() -> None:
-    experts = Experts(2, Shape([1], rank=2, experts=2))  # two experts of rank 1
-    with torch.no_grad():
-        experts.inward.copy_(torch.tensor([[[1.0], [0.0]], [[0.0], [1.0]]]))
-        experts.within.fill_(1.0)
-        experts.outward.copy_(torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]]]))
-        experts.gate.weight.zero_()
-        experts.gate.bias.copy_(torch.tensor([0.0, math.log(3.0)]))
-        experts.bias.copy_(torch.tensor([0.5, 0.0]))
-    # Each expert looks at one number: tanh(tanh(x)), times its gate (1/4 and 3/4), plus the bias.
-    expected = [0.25 * math.tanh(math.tanh(1.0)) + 0.5, 0.75 * math.tanh(math.tanh(2.0))]
-    assert experts(torch.tensor([[1.0, 2.0]])).tolist()[0] == pytest.approx(expected)
 
 
 def test_a_missing_label_is_masked() -> None:

@@ -51,7 +51,8 @@ def test_the_mean_of_a_list_is_added_place_by_place_to_the_same_bits() -> None:
 @pytest.mark.parametrize(
     "dials",
     [{"cross_layers": 1}, {"cross_layers": 2}, {"cross_layers": 3}, {"ranking_batch_norm": True}]
-    + [{"ranking_network": name} for name in NETWORKS if name != "dcn_v2"],
+    + [{"ranking_network": name} for name in NETWORKS if name != "dcn_v2"]
+    + [{"ranking_network": "dcn_v2_low_rank", "cross_rank": 3, "cross_layers": layers} for layers in (1, 3)],
 )
 def test_the_parted_network_is_the_same_function(moments: Moments, dials: dict[str, object]) -> None:
     ranker, columns = ranker_and_columns(moments, **dials)
@@ -61,8 +62,10 @@ def test_the_parted_network_is_the_same_function(moments: Moments, dials: dict[s
         name: column.view(LISTS, DEPTH, *column.shape[1:]) if name in ranker.items else column[::DEPTH]
         for name, column in table.items()
     }
+    model = ranker.model
+    once = Parted(model.embedding, model.network, model.heads, ranker.items)
     with torch.no_grad():
-        for got, wanted in zip(Parted(ranker.model, ranker.items)(parted), ranker.model(table), strict=True):
+        for got, wanted in zip(model.told(once(model.scaled(parted))), model(table), strict=True):
             assert wanted.std() > 0.05 and torch.allclose(got, wanted, atol=2e-5)
 
 
