@@ -85,8 +85,16 @@ def train(items: int, folder: Path, *, history: str = "taste", candidates: int =
     from enterprise_recsys.trainer import ProductionTrainer
 
     log = make_world(users=max(items // 8, 3_000), items=items, days=60, events_per_user=20).interactions
+    # Each step goes over the whole table of ids, so that with a million of them few large steps are taken.
+    batch = 8_192 if items >= 500_000 else 1_024
     config = ModelConfig(
-        epochs=1, ranker_epochs=1, refit=False, threads=1, history=history, candidates=candidates - OTHERS
+        epochs=1,
+        ranker_epochs=1,
+        refit=False,
+        threads=1,
+        history=history,
+        candidates=candidates - OTHERS,
+        batch_size=batch,
     )
     ProductionTrainer(config, progress=False).fit(log).save(folder)
 
