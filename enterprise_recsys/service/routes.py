@@ -34,7 +34,7 @@ from enterprise_recsys.service.slates import Page, Shown
 
 # An answer is for one person: no cache between us and them may keep it.
 PRIVATE = {"Cache-Control": "no-store"}
-REFUSALS = documented(400, 401, 403, 413, 422, 500, 503)
+REFUSALS = documented(400, 401, 403, 408, 413, 422, 500, 503)
 
 _LOGGED = ("propensity", "sources")
 

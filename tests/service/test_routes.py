@@ -197,6 +197,7 @@ def test_the_model_is_told(client: TestClient) -> None:
 
 def test_live_and_ready(client: TestClient) -> None:
     assert client.get("/health/live").json() == {"status": "live"}
+    assert client.head("/health/live").status_code == client.head("/health/ready").status_code == 200
     assert client.get("/health/ready").json() == {"status": "ready"}
 
 
@@ -220,7 +221,7 @@ def test_openapi_lists_the_endpoints_their_answers_and_the_keys(client: TestClie
     }
     answers = schema["paths"]["/v1/recommend"]["post"]["responses"]
     assert answers["200"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/RecommendAnswer"}
-    assert set(answers) == {"200", "400", "401", "403", "413", "422", "500", "503"}
+    assert set(answers) == {"200", "400", "401", "403", "408", "413", "422", "500", "503"}
     assert set(answers["422"]["content"]) == {"application/problem+json"}
     assert schema["components"]["securitySchemes"].keys() == {"key", "bearer"}
     assert [parameter["name"] for parameter in schema["paths"]["/recommend/{user_id}"]["get"]["parameters"]] == [
@@ -239,7 +240,7 @@ def test_the_docs_page_is_there(client: TestClient) -> None:
 def test_every_endpoint_runs_in_the_event_loop() -> None:
     routers = (router, explain, events, items, health)
     endpoints = [route.endpoint for one in routers for route in one.routes if isinstance(route, Route)]
-    assert len(endpoints) == 18
+    assert len(endpoints) == 20
     assert all(inspect.iscoroutinefunction(endpoint) for endpoint in endpoints)
 
 
