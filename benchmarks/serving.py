@@ -87,10 +87,11 @@ def train(items: int, folder: Path, *, history: str = "taste", candidates: int =
     from enterprise_recsys.data.worlds import make_world
     from enterprise_recsys.trainer import ProductionTrainer
 
-    users = min(max(items // 8, 3_000), 40_000)  # what an answer costs goes by the items
+    users = min(max(items // 8, 3_000), 20_000)  # what an answer costs goes by the items
     log = make_world(users=users, items=items, days=60, events_per_user=20).interactions
-    # Each step goes over the whole table of ids, so that with a million of them few large steps are taken.
-    batch = 8_192 if items >= 500_000 else 1_024
+    # Each step goes over the whole table of ids, and each of the ranker's lists over all vectors: with a million of them
+    # few large steps are taken, and few lists.
+    batch, share = (8_192, 0.03) if items >= 500_000 else (1_024, 0.2)
     config = ModelConfig(
         epochs=1,
         ranker_epochs=1,
@@ -99,6 +100,7 @@ def train(items: int, folder: Path, *, history: str = "taste", candidates: int =
         history=history,
         candidates=candidates - OTHERS,
         batch_size=batch,
+        ranker_slice=share,
     )
     ProductionTrainer(config, progress=False).fit(log).save(folder)
 
