@@ -89,7 +89,7 @@ def train(items: int, folder: Path, *, history: str = "taste", candidates: int =
 
     users = min(max(items // 8, 3_000), 20_000)  # what an answer costs goes by the items
     log = make_world(users=users, items=items, days=60, events_per_user=20).interactions
-    # Each step goes over the whole table of ids, and each of the ranker's lists over all vectors: with a million of them
+    # Each step goes over the whole table of ids, each of the ranker's lists over all vectors: with a million of them
     # few large steps are taken, and few lists.
     batch, share = (8_192, 0.03) if items >= 500_000 else (1_024, 0.2)
     config = ModelConfig(

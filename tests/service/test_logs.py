@@ -47,11 +47,13 @@ def test_the_environment_says_which() -> None:
         form_of({"RECSYS_LOG": "yaml"})
 
 
-def test_the_server_s_lines_have_the_same_form_and_come_once() -> None:
+def test_the_server_s_lines_have_the_same_form_and_come_once_and_no_path_is_logged() -> None:
     program = (
         "import logging, logging.config\nfrom enterprise_recsys.service.logs import log_config\n"
+        "logging.getLogger('uvicorn.access').addHandler(logging.StreamHandler())\n"  # as the server has it by then
         "logging.config.dictConfig(log_config('json'))\n"
-        "for name in ('uvicorn.error', 'uvicorn', 'enterprise_recsys.x'): logging.getLogger(name).info('told')\n"
+        "for name in ('uvicorn.error', 'uvicorn', 'uvicorn.access', 'other', 'enterprise_recsys.x'):\n"
+        "    logging.getLogger(name).info('told')\n"
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stderr
     assert [json.loads(line)["logger"] for line in said.splitlines()] == [
