@@ -81,8 +81,10 @@ def log_config(form: Form) -> dict[str, object]:
         "formatters": {"lines": formatter},
         "handlers": {"all": {"class": "logging.StreamHandler", "formatter": "lines", "stream": "ext://sys.stderr"}},
         "root": {"handlers": ["all"], "level": "WARNING"},
-        # The server's own loggers tell the root alone, so that nothing is told twice.
         "loggers": {
-            name: {"handlers": [], "propagate": True, "level": "INFO"} for name in ("uvicorn", "uvicorn.error")
+            # The server's own loggers tell the root alone, so that nothing is told twice.
+            **dict.fromkeys(OURS, {"handlers": [], "propagate": True, "level": "INFO"}),
+            # A path holds a user id, which does not belong in a log: this one, once its parent is set, would speak up.
+            "uvicorn.access": {"handlers": [], "propagate": False, "level": "WARNING"},
         },
     }
