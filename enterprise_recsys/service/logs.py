@@ -83,7 +83,7 @@ def log_config(form: Form) -> dict[str, object]:
         "root": {"handlers": ["all"], "level": "WARNING"},
         "loggers": {
             # The server's own loggers tell the root alone, so that nothing is told twice.
-            **dict.fromkeys(OURS, {"handlers": [], "propagate": True, "level": "INFO"}),
+            **{name: {"handlers": [], "propagate": True, "level": "INFO"} for name in OURS},
             # A path holds a user id, which does not belong in a log: this one, once its parent is set, would speak up.
             "uvicorn.access": {"handlers": [], "propagate": False, "level": "WARNING"},
         },
