@@ -340,7 +340,7 @@ def ivf(vectors: Floats) -> Index:
 
     Of a million learnt vectors 64 of 4,000 cells hold 0.983 of the 100 nearest, 125 hold 0.993, for 0.2 ms more.
 
-    Numbers have 16 bits. FAISS reads them eight at a time, or else one by one: of 100,000 vectors of 65 numbers a search
+    FAISS reads the 16-bit numbers eight at a time, or else one by one: of 100,000 vectors of 65 a search
     took 0.34 ms, and with seven zeros behind each 0.08.
 
     Source: Jégou, Douze and Schmid, TPAMI 2011, doi:10.1109/TPAMI.2010.57 (the inverted file, without their codes).
