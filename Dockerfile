@@ -1,6 +1,8 @@
 # One image that answers at once: docker build -t recsys-app .
 #   docker run -p 8000:8000 -e RECSYS_API_KEYS=<a key of 16 signs or more> recsys-app    asks for a key
 #   docker run -p 127.0.0.1:8000:8000 -e RECSYS_OPEN=1 recsys-app                        answers everybody
+#   ... --read-only --tmpfs /tmp -v recsys-state:/state -e RECSYS_STATE=/state recsys-app   and keeps what it learns
+# compose.yaml says all of that for one machine.
 # Without either, every request is refused but the health checks: seen from inside, none comes from loopback.
 #
 # Two stages, because training needs PyTorch and answering does not: the second stage is several times smaller,
@@ -22,7 +24,8 @@ COPY requirements* ./
 RUN grep -v '^-e' requirements.txt > third-party.txt && pip install -r third-party.txt
 
 COPY enterprise_recsys enterprise_recsys
-RUN python -m enterprise_recsys train --data world --out /artifact \
+# One thread: whoever builds images often has less than two cores to itself, and threads that wait for each other crawl.
+RUN python -m enterprise_recsys train --data world --set threads=1 --out /artifact \
     # Stage 2 reads it as another user, and must not write it.
     && chmod -R a+rX,go-w /artifact
 
@@ -36,8 +39,10 @@ WORKDIR /srv
 COPY app/requirements.txt app/requirements.txt
 RUN pip install -r app/requirements.txt
 
-# A fixed number, so that Kubernetes can check `runAsNonRoot`; no home, no shell, and it owns no file here.
-RUN useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin recsys
+# A fixed number, so that Kubernetes can check `runAsNonRoot`; no home, no shell, and it owns no file here but the folder
+# for a volume: with RECSYS_STATE=/state events and answers outlive the container.
+RUN useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin recsys \
+    && install -d -o recsys -g recsys -m 700 /state
 
 COPY --from=train /artifact /artifact
 COPY enterprise_recsys enterprise_recsys

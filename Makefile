@@ -1,6 +1,6 @@
 # One word per chore, the same here and in CI. Every chore does its own set-up, in .venv inside this folder; a second
 # run finds it done. PYTHON names another interpreter: make demo PYTHON=python3.12. WORKERS are the processes that share
-# the tests: make test WORKERS=8
+# the tests: make test WORKERS=8. BUILD goes to the build of the image: make image BUILD="--build-arg PIP_EXTRA_INDEX_URL=..."
 
 PYTHON ?= python3
 WORKERS ?= 2
@@ -35,7 +35,7 @@ serve: .venv/.ready-train ## answer over HTTP from the folder `artifact` that `r
 	@$(BIN)/recsys serve artifact
 
 image: ## the container image, by Docker or, without its engine, by podman (NAME=recsys-app)
-	@app/image.sh
+	@app/image.sh $(BUILD)
 
 docs: .venv/.ready-docs ## the documentation as a site, in site/
 	@$(BIN)/mkdocs build --strict --quiet

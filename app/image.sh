@@ -13,7 +13,7 @@ for tool in podman mmdebstrap runc; do
 done
 
 # vfs: the overlay file system is often not to be had inside a container; chroot: neither are new namespaces.
-build() { podman --storage-driver vfs build --network host --isolation chroot -v /etc/ssl/certs:/etc/ssl/certs:ro "$@"; }
+build() { podman --storage-driver vfs build --format docker --network host --isolation chroot -v /etc/ssl/certs:/etc/ssl/certs:ro "$@"; }
 
 BASE=docker.io/library/python:3.11-slim
 if ! podman --storage-driver vfs image exists "$BASE" && ! podman --storage-driver vfs pull -q "$BASE" 2>/dev/null; then

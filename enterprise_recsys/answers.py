@@ -21,6 +21,8 @@ class Recommendations(list[dict[str, object]]):
             features at hand; 2 = nothing is known: popular items.
         model_version: the artifact that answered.
         unknown: of `Recommender.rank`: ids that were given and that the catalogue does not hold.
+        ignored: names of told features (of the user, of the moment) that the model can make nothing of: unknown ones,
+            and values of the wrong type.
         sources: of each item, what brought it: names in `SOURCES`, "popular"; nothing where a rule or the request did.
         took_ms: milliseconds of each stage, and `total`.
     """
@@ -33,12 +35,13 @@ class Recommendations(list[dict[str, object]]):
         fallback_level: int,
         model_version: str,
         unknown: Sequence[str] = (),
+        ignored: Sequence[str] = (),
         sources: Sequence[Sequence[str]] = (),
         took_ms: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__(items)
         self.user_id, self.fallback_level, self.model_version = user_id, fallback_level, model_version
-        self.unknown = list(unknown)
+        self.unknown, self.ignored = list(unknown), list(ignored)
         self.sources, self.took_ms = [list(one) for one in sources], dict(took_ms or {})
 
 
@@ -98,8 +101,8 @@ def check_k(k: int) -> None:
 
 
 def field_names(fields: Sequence[str], processor: DataProcessor) -> list[str]:
-    """The catalogue's columns for fields, in which the prefix `item_` may be left out; others are refused."""
-    columns = processor.catalogue.columns
+    """The catalogue's columns for fields, each once; the prefix `item_` may be left out; others are refused."""
+    columns, fields = processor.catalogue.columns, list(dict.fromkeys(fields))
     names = [name if name in columns else f"item_{name}" for name in fields]
     for name, asked in zip(names, fields, strict=True):
         if name not in columns:

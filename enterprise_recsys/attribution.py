@@ -19,6 +19,8 @@ MOST_GROUPS = 7
 """All sets of the groups are scored: 128 of them, against each of the background."""
 SOURCES = {"retrieval_score": "taste", "neighbour_score": "taken together"}
 """Column of a source's score -> what it is called: how near the item is to the user, and to the items of the past."""
+MOST_EXPLAINED = 20
+"""Items of a list that are explained, the first ones: each takes milliseconds in which nobody else is answered."""
 TOLD = 5
 """Past items that are named, those that moved the score most; the others are summed up."""
 

@@ -38,5 +38,5 @@ def known(names: Iterable[str], got: str) -> str:
     """
     listed = sorted(names)
     near = difflib.get_close_matches(got, listed, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"{hint}Known: {', '.join(listed)}"
+    hint = f"did you mean {near[0]!r}? Known" if near else "known"
+    return f"{hint}: {', '.join(listed)}"

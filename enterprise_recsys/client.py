@@ -58,6 +58,7 @@ class Answer:
     user_id: str | None = None
     next_cursor: str | None = None
     unknown: list[str] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -357,7 +358,8 @@ def _answer(told: Mapping[str, object]) -> Answer:
         )
         for one in items
     ]
-    user_id, cursor, unknown = told.get("user_id"), told.get("next_cursor"), told.get("unknown", [])
+    user_id, cursor = told.get("user_id"), told.get("next_cursor")
+    unknown, ignored = told.get("unknown", []), told.get("ignored", [])
     return Answer(
         shown,
         str(told["recommendation_id"]),
@@ -367,6 +369,7 @@ def _answer(told: Mapping[str, object]) -> Answer:
         None if user_id is None else str(user_id),
         None if cursor is None else str(cursor),
         list(unknown) if isinstance(unknown, list) else [],
+        list(ignored) if isinstance(ignored, list) else [],
     )
 
 

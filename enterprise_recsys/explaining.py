@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from enterprise_recsys.answers import check_k
+from enterprise_recsys.asking import Asked
 from enterprise_recsys.engine.gathering import SOURCES
 from enterprise_recsys.engine.trace import Trace
 from enterprise_recsys.questions import POPULAR, Question
@@ -61,42 +61,16 @@ class Explanation:
     reasons: list[str] = field(default_factory=list)
 
 
-def explain(
-    recommender: Recommender,
-    user_id: str | None,
-    item_id: str,
-    k: int = 10,
-    *,
-    history: Sequence[str] | None = None,
-    user_features: Mapping[str, object] | None = None,
-    context: Mapping[str, object] | None = None,
-    filter: str | None = None,
-    include: Collection[str] = (),
-    exclude: Collection[str] = (),
-    exclude_seen: bool = True,
-    diversity: float | None = None,
-    rules: Sequence[str] = (),
-) -> Explanation:
-    """Why an item is in the list of k that the same arguments of `Recommender.recommend` give, or why it is not.
+def explain(recommender: Recommender, asked: Asked, item_id: str, k: int = 10) -> Explanation:
+    """Why an item is in the list of k that a request gives, or why it is not.
 
     Raises:
         ConfigError: k < 1, a wrong filter, or a rule that there is not.
     """
     check_k(k)
-    question = recommender.question(
-        user_id,
-        history=history,
-        user_features=user_features,
-        context=context,
-        filter=filter,
-        include=include,
-        exclude=exclude,
-        exclude_seen=exclude_seen,
-        diversity=diversity,
-        rules=rules,
-    )
+    question = recommender.question(asked)
     row = recommender.engine.processor.items.row(item_id)
-    status, sentence = _kept_out(recommender, question, row, filter, item_id in set(exclude))
+    status, sentence = _kept_out(recommender, question, row, asked.filter, item_id in set(asked.exclude))
     if status in ("unknown", "deleted"):
         return Explanation(item_id, status, sentence, question.level, recommender.model_version)
     place = _Place(recommender, question, row, k)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from enterprise_recsys.data.live import Requests
@@ -22,12 +23,14 @@ class Question:
         request: what is known, a batch of one.
         wish: what the list must hold to.
         level: how personal the answer can be.
+        ignored: names of told features that the model can make nothing of.
     """
 
     user_id: str | None
     request: Requests
     wish: Wish
     level: int
+    ignored: Sequence[str] = ()
 
     def find(self, finder: Finder, k: int, trace: Trace) -> Find:
         """The way to candidates for a list of k."""

@@ -13,7 +13,8 @@ import polars as pl
 
 from enterprise_recsys import saving
 from enterprise_recsys.answers import Recommendations, check_k, field_names, items_of, table_of
-from enterprise_recsys.attribution import attribute
+from enterprise_recsys.asking import Asked, taken
+from enterprise_recsys.attribution import MOST_EXPLAINED, attribute
 from enterprise_recsys.data.aggregates import Counts
 from enterprise_recsys.data.live import Requests, State
 from enterprise_recsys.engine.trace import Trace
@@ -43,6 +44,7 @@ class Recommender:
         self.item_columns: Columns = engine.processor.item_columns()
         self.finder = Finder(engine, self.state, self.item_columns)
         self.wishes = Wishes(engine.processor)
+        self._gone = 0
 
     def renew(self, engine: Engine, item_columns: Columns, gone: Collection[int] = ()) -> None:
         """Answer from a changed catalogue, without the rows that are gone; see `changing`."""
@@ -52,7 +54,7 @@ class Recommender:
         if engine.processor is not self.engine.processor:
             # Filters and rules speak of fields: their masks are worked out anew, over the new rows too.
             self.wishes = Wishes(engine.processor)
-        self.engine, self.item_columns = engine, item_columns
+        self.engine, self.item_columns, self._gone = engine, item_columns, len(gone)
         self.finder = Finder(engine, self.state, item_columns, mask)
 
     @property
@@ -62,8 +64,8 @@ class Recommender:
 
     @property
     def n_items(self) -> int:
-        """Items of the catalogue."""
-        return len(self.engine.processor.items) - 1
+        """Items of the catalogue that can be recommended."""
+        return len(self.engine.processor.items) - 1 - self._gone
 
     @property
     def n_users(self) -> int:
@@ -90,29 +92,18 @@ class Recommender:
         """The k best items for one user, fewer only where no more are allowed.
 
         Args:
-            user_id: an outside id; unknown ones are answered too (see `Recommendations.fallback_level`).
+            user_id, history, user_features, context, filter, include, exclude, exclude_seen, diversity, rules: what is
+                told and wanted, see `Asked`.
             k: at least 1.
-            history: item ids, oldest first; replaces the history on record. Unknown ids are passed over.
-            user_features: by column name (`user_age` ...); go over those on record.
-            context: by column name (`device` ...).
-            filter: what the items must be, such as `"year >= 1990 and genres contains 'Drama'"`; see
-                `engine/grammar.py`.
-            include: item ids that must be in the list, seen or not, as far as filter and exclude allow them.
-            exclude: item ids to leave out.
-            exclude_seen: leave out what the user has had.
-            diversity: 0..1, see `ModelConfig.diversity`; None = as the config has it.
-            rules: names in `ModelConfig.rules`.
-            reasons: add to each item which rules moved it, and from where to where, and, where the model ranks, an
-                `explanation` of its score: see `attribution.Attribution`.
+            reasons: add to each item which rules moved it, and from where to where, and, where the model ranks, to the
+                first `attribution.MOST_EXPLAINED` an `explanation` of the score: see `attribution.Attribution`.
             fields: columns of the catalogue to add to each item (`item_title`, or `title` for short).
 
         Raises:
             ConfigError: k < 1, a wrong filter, or a field or rule that there is not.
         """
-        check_k(k)
-        names, trace = field_names(fields, self.engine.processor), Trace()
-        question = self.question(
-            user_id,
+        asked = Asked(
+            user_id=user_id,
             history=history,
             user_features=user_features,
             context=context,
@@ -123,53 +114,57 @@ class Recommender:
             diversity=diversity,
             rules=rules,
         )
+        return self.answer(asked, k, reasons=reasons, fields=fields)
+
+    def answer(self, asked: Asked, k: int, *, reasons: bool = False, fields: Sequence[str] = ()) -> Recommendations:
+        """The list of k for a request; see `recommend`."""
+        check_k(k)
+        names, trace = field_names(fields, self.engine.processor), Trace()
+        question = self.question(asked)
         trace.lap("features")
         request, wish, find = question.request, question.wish, question.find(self.finder, k, trace)
         told, moved, vectors = None, [], self.engine.directions
         if reasons:
             pool = widened(request, k, wish, find, vectors, find(request, wish))
             ranked, told = wish.shape.shown(pool, vectors, k), wish.shape.reasons(pool, vectors, k)
+            trace.lap("rules")
             if question.level != POPULAR:
-                rows = ranked.rows[0][ranked.rows[0] > 0]
+                rows = ranked.rows[0][ranked.rows[0] > 0][:MOST_EXPLAINED]
                 moved = [one.to_json() for one in attribute(self.finder, request, rows)]
+                trace.lap("reasons")
         else:
             ranked = shaped(request, k, wish, find, vectors)
-        trace.lap("rules")
-        return self._answer(ranked, question.user_id, question.level, names, reasons=told, explained=moved, trace=trace)
+            trace.lap("rules")
+        return self._answer(ranked, question, names, reasons=told, explained=moved, trace=trace)
 
-    def question(
-        self,
-        user_id: str | None,
-        *,
-        history: Sequence[str] | None = None,
-        user_features: Mapping[str, object] | None = None,
-        context: Mapping[str, object] | None = None,
-        filter: str | None = None,
-        include: Collection[str] = (),
-        exclude: Collection[str] = (),
-        exclude_seen: bool = True,
-        diversity: float | None = None,
-        rules: Sequence[str] = (),
-    ) -> Question:
-        """What `recommend` is asked, in rows and columns, as of now; see there."""
-        known = str(user_id) if user_id is not None else None
+    def question(self, asked: Asked) -> Question:
+        """What is asked, in rows and columns, as of now."""
+        known = str(asked.user_id) if asked.user_id is not None else None
+        features, wrong = taken(asked.user_features, "user", self.engine.processor)
+        context, useless = taken(asked.context, "context", self.engine.processor)
         request = self.state.of_one(
             known,
             time.time_ns() // 1000,
-            history=history,
-            features=user_features,
+            history=asked.history,
+            features=features,
             context=context,
-            exclude=exclude,
-            exclude_seen=exclude_seen,
+            exclude=asked.exclude,
+            exclude_seen=asked.exclude_seen,
         )
-        asked = self._rows(item for item in include if item not in exclude) if include else _NOTHING
-        if len(asked):
-            seen = request.seen[~np.isin(request.seen, asked)]
+        included = (
+            self._rows(item for item in asked.include if item not in asked.exclude) if asked.include else _NOTHING
+        )
+        if len(included):
+            seen = request.seen[~np.isin(request.seen, included)]
             request = replace(request, seen=seen, offsets=np.array([0, len(seen)]))
         wish = self.wishes.wish(
-            int(request.times[0]), filter=filter, include=asked.tolist(), diversity=diversity, rules=rules
+            int(request.times[0]),
+            filter=asked.filter,
+            include=included.tolist(),
+            diversity=asked.diversity,
+            rules=asked.rules,
         )
-        return Question(known, request, wish, int(self._levels(request, bool(user_features))[0]))
+        return Question(known, request, wish, int(self._levels(request, bool(features))[0]), [*wrong, *useless])
 
     def recommend_many(
         self,
@@ -220,11 +215,11 @@ class Recommender:
         allowed = None if filter is None else self.wishes.filters.allowed(filter)
         found = self.engine.alike(row, min(k, self.n_items), allowed)
         trace.lap("retrieve")
-        return self._answer(found, None, PERSONAL, names, trace=trace)
+        return self._answer(found, None, names, level=PERSONAL, trace=trace)
 
     def popular_items(self, k: int = 10, *, filter: str | None = None, fields: Sequence[str] = ()) -> Recommendations:
         """The k most taken items of all time, for nobody in particular; scores are shares of the largest count."""
-        return self._counted(self.state.item_counts, k, filter, fields)
+        return self._counted(self.state.item_counts, k, filter, fields, "popular")
 
     def trending_items(
         self, k: int = 10, *, days: int = 7, filter: str | None = None, fields: Sequence[str] = ()
@@ -237,7 +232,7 @@ class Recommender:
         if days not in WINDOWS_DAYS:
             raise ConfigError(f"days={days!r} is wrong; counted are the last {', '.join(map(str, WINDOWS_DAYS))}.")
         counts = self.state.item_counts_of_late(time.time_ns() // 1000)[:, WINDOWS_DAYS.index(days)]
-        return self._counted(counts, k, filter, fields)
+        return self._counted(counts, k, filter, fields, "trending")
 
     def rank(
         self,
@@ -251,28 +246,26 @@ class Recommender:
         fields: Sequence[str] = (),
     ) -> Recommendations:
         """Given items in the order that suits a user, each once, seen or not; see `Recommendations.unknown`."""
+        asked = Asked(
+            user_id=user_id, history=history, user_features=user_features, context=context, diversity=diversity
+        )
+        return self.ranked(asked, items, fields=fields)
+
+    def ranked(self, asked: Asked, items: Sequence[str], *, fields: Sequence[str] = ()) -> Recommendations:
+        """What `rank` gives, for a request; rules, filters and what the user has had do not count here."""
         names, trace = field_names(fields, self.engine.processor), Trace("given")
-        known = str(user_id) if user_id is not None else None
         rows = self._rows(items)
         held = set(self.engine.processor.items.of_rows(rows))
         unknown = [item for item in dict.fromkeys(map(str, items)) if item not in held]
-        request = self.state.of_one(
-            known,
-            time.time_ns() // 1000,
-            history=history,
-            features=user_features,
-            context=context,
-            exclude_seen=False,
-        )
-        level = int(self._levels(request, bool(user_features))[0])
-        wish = Wish(replace(self.wishes.wish(0, diversity=diversity).shape, effects=()))
-        find = self.finder.popularity_of if level == POPULAR else self.finder.scores_of
+        question = self.question(replace(asked, exclude_seen=False))
+        shape = replace(question.wish.shape, effects=())
+        find = self.finder.popularity_of if question.level == POPULAR else self.finder.scores_of
         trace.lap("features")
-        scored = find(request, rows[None, :])
+        scored = find(question.request, rows[None, :])
         trace.lap("rank")
-        ranked = wish.shape.shown(scored, self.engine.directions, len(rows))
+        ranked = shape.shown(scored, self.engine.directions, len(rows))
         trace.lap("rules")
-        return self._answer(ranked, known, level, names, unknown=unknown, trace=trace)
+        return self._answer(ranked, question, names, unknown=unknown, trace=trace)
 
     # The stages, for B requests at once: what is evaluated is what is served. ---------------------------------------
 
@@ -322,15 +315,17 @@ class Recommender:
     def _usual(self, requests: Requests) -> Wish:
         return self.wishes.wish(int(requests.times.max(initial=0)))
 
-    def _counted(self, counts: Counts | Doubles, k: int, filter: str | None, fields: Sequence[str]) -> Recommendations:
+    def _counted(
+        self, counts: Counts | Doubles, k: int, filter: str | None, fields: Sequence[str], source: str
+    ) -> Recommendations:
         check_k(k)
-        names, trace = field_names(fields, self.engine.processor), Trace()
+        names, trace = field_names(fields, self.engine.processor), Trace(source)
         mask = counts > 0 if filter is None else self.wishes.filters.mask(filter) & (counts > 0)
         rows = np.flatnonzero(mask)
         rows = rows[self.finder.holds(rows)]
         ranked = in_order(rows[None, :], (counts[rows] / max(float(counts.max()), 1.0))[None, :])
         trace.lap("retrieve")
-        return self._answer(Ranked(ranked.rows[:, :k], ranked.scores[:, :k]), None, POPULAR, names, trace=trace)
+        return self._answer(Ranked(ranked.rows[:, :k], ranked.scores[:, :k]), None, names, trace=trace)
 
     def _rows(self, items: Iterable[str]) -> Ints:
         """The rows of the items that can be found, each once, in the order given."""
@@ -348,10 +343,10 @@ class Recommender:
     def _answer(
         self,
         ranked: Ranked,
-        user_id: str | None,
-        level: int,
+        question: Question | None,
         names: Sequence[str],
         *,
+        level: int = POPULAR,
         reasons: Mapping[int, Sequence[str]] | None = None,
         explained: Sequence[Mapping[str, object]] = (),
         unknown: Sequence[str] = (),
@@ -362,10 +357,11 @@ class Recommender:
         trace.lap("answer")
         return Recommendations(
             items,
-            user_id=user_id,
-            fallback_level=level,
+            user_id=None if question is None else question.user_id,
+            fallback_level=level if question is None else question.level,
             model_version=self.model_version,
             unknown=unknown,
+            ignored=() if question is None else question.ignored,
             sources=sources,
             took_ms=trace.took_ms(),
         )

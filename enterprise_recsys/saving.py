@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
@@ -56,6 +57,8 @@ def _write_model(engine: Engine, folder: Path) -> None:
         },
         folder / "vectors.safetensors",
     )
+    # It writes for its owner alone; a container reads a mounted model as somebody else, and the other files let it.
+    shutil.copymode(folder / "config.json", folder / "vectors.safetensors")
     engine.index.save(folder / "index.faiss")
     (folder / "encoder.onnx").write_bytes(engine.encoder.data)
     (folder / "item_encoder.onnx").write_bytes(engine.item_encoder.data)

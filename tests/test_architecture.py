@@ -30,6 +30,7 @@ ROOMS = {
     "recommender": [
         "recommender",
         "finding",
+        "asking",
         "questions",
         "attribution",
         "explaining",

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from enterprise_recsys.attribution import TOLD, _growing, attribute, groups_of
+from enterprise_recsys.attribution import MOST_EXPLAINED, TOLD, _growing, attribute, groups_of
 from enterprise_recsys.engine.calibration import Calibration
 from enterprise_recsys.recommender import Recommender
 from enterprise_recsys.records import Columns
@@ -103,3 +103,10 @@ def test_many_features_of_items_go_together(trainer: ProductionTrainer) -> None:
 def test_nothing_to_explain_is_no_explanation(trainer: ProductionTrainer) -> None:
     request = trainer.recommender.state.of_one("42", 2**60)
     assert attribute(trainer.recommender.finder, request, np.zeros(0, np.int64)) == []
+
+
+def test_only_the_first_items_of_a_long_list_are_explained(trainer: ProductionTrainer) -> None:
+    # A thousand explanations would hold up everybody else for half a minute.
+    answer = trainer.recommend("42", MOST_EXPLAINED + 5, reasons=True)
+    assert ["explanation" in item for item in answer] == [True] * MOST_EXPLAINED + [False] * 5
+    assert all("reasons" in item for item in answer) and answer.took_ms["reasons"] > answer.took_ms["rules"]

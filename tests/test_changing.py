@@ -174,7 +174,9 @@ def test_a_dropped_item_is_never_shown_until_it_is_put_again(changes: Changes) -
     recommender = changes.recommender
     item = str(ids(recommender.recommend(None, 1))[0])
     user = str(recommender.log.events["user_id"][0])
+    held = changes.recommender.n_items
     changes.drop([item, "unheard of"])
+    assert changes.recommender.n_items == held - 1
     for answer in (recommender.recommend(None, 120), recommender.recommend(user, 120, exclude_seen=False)):
         assert len(answer) == 119 and item not in ids(answer)
     assert item not in ids(recommender.similar_items(str(ids(recommender.recommend(None, 1))[0]), 119))

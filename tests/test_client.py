@@ -60,6 +60,7 @@ def test_every_list_has_its_method(client: Client) -> None:
     ids = [item.item_id for item in best]
     ranked = client.rank("42", [*reversed(ids), "nowhere"])
     assert [item.item_id for item in ranked.items] == ids and ranked.unknown == ["nowhere"]
+    assert client.recommend("42", user_features={"shoe": 43}).ignored == ["shoe"]
     assert ids[0] not in [item.item_id for item in client.similar(ids[0], 4).items]
     only = client.popular(5, filter=f"item_id = '{ids[1]}'", fields=["category", "brand"])
     assert [item.item_id for item in only.items] == [ids[1]] and set(only.items[0].fields) == {"category", "brand"}

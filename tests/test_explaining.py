@@ -4,12 +4,19 @@ from dataclasses import replace
 
 import pytest
 
-from enterprise_recsys.explaining import STATUSES, explain
+from enterprise_recsys.asking import Asked
+from enterprise_recsys.explaining import STATUSES, Explanation
+from enterprise_recsys.explaining import explain as explained
 from enterprise_recsys.recommender import Recommender
 from enterprise_recsys.trainer import ProductionTrainer
 from tests.test_wishes import ids, ruled
 
 STRANGER = "never seen"
+
+
+def explain(recommender: Recommender, user_id: str, item_id: str, k: int, asked: Asked | None = None) -> Explanation:
+    """The explanation of an item in the list of a user; `asked` holds what else is wanted."""
+    return explained(recommender, replace(asked or Asked(user_id=None), user_id=user_id), item_id, k)
 
 
 @pytest.fixture(scope="module")
@@ -35,15 +42,15 @@ def test_why_not_names_the_first_thing_that_keeps_an_item_out(recommender: Recom
     cases = {
         "unknown": explain(recommender, "42", "nowhere", 5),
         "seen": explain(recommender, "42", seen, 5),
-        "excluded": explain(recommender, "42", order[0], 5, exclude=[order[0]]),
-        "filtered": explain(recommender, "42", order[0], 5, filter=f"item_id = '{order[1]}'"),
+        "excluded": explain(recommender, "42", order[0], 5, Asked(user_id=None, exclude=[order[0]])),
+        "filtered": explain(recommender, "42", order[0], 5, Asked(user_id=None, filter=f"item_id = '{order[1]}'")),
         "outranked": explain(recommender, "42", order[7], 5),
     }
     for status, told in cases.items():
         assert (told.status, told.rank) == (status, None) and told.sentence
     assert cases["outranked"].ranked == 8 and "number 8 of" in cases["outranked"].sentence
     assert cases["outranked"].score < cases["outranked"].needed  # type: ignore[operator]
-    assert explain(recommender, "42", seen, 5, exclude_seen=False).status != "seen"
+    assert explain(recommender, "42", seen, 5, Asked(user_id=None, exclude_seen=False)).status != "seen"
 
 
 def test_a_rule_that_rules_an_item_out_is_named_and_one_that_moves_it_is_too(recommender: Recommender) -> None:
@@ -52,7 +59,7 @@ def test_a_rule_that_rules_an_item_out_is_named_and_one_that_moves_it_is_too(rec
     told = explain(only, "42", first, 5)
     assert told.status == "ruled_out" and "'not_this'" in told.sentence
     pinned = ruled(recommender, {"name": "promo", "kind": "pin", "items": [last], "place": 2})
-    shown = explain(pinned, "42", last, 5, rules=["promo"])
+    shown = explain(pinned, "42", last, 5, Asked(user_id=None, rules=["promo"]))
     assert (shown.status, shown.rank, shown.reasons) == ("shown", 2, ["promo: pinned"])
     assert explain(pinned, "42", last, 5).status == "outranked"
 

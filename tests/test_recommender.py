@@ -41,6 +41,11 @@ def test_no_history_stands_in_the_model_and_no_pickle_anywhere(trainer: Producti
     assert not list((tmp_path / "model").rglob("events*"))
 
 
+def test_all_files_may_be_read_by_the_same_people(trainer: ProductionTrainer, tmp_path: Path) -> None:
+    trainer.save(tmp_path)  # and is mounted into a container, which is another user
+    assert len({path.stat().st_mode for path in tmp_path.rglob("*") if path.is_file()}) == 1
+
+
 def test_answering_needs_no_training_framework(trainer: ProductionTrainer, tmp_path: Path) -> None:
     trainer.save(tmp_path)
     lines = (

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from enterprise_recsys import ConfigError, ModelConfig
+from enterprise_recsys.asking import Asked
 from enterprise_recsys.data.splits import Split
 from enterprise_recsys.recommender import Recommender
 from enterprise_recsys.trainer import ProductionTrainer
@@ -80,7 +81,7 @@ def test_a_cap_is_kept_and_the_list_is_searched_on_until_it_is_full(
     recommender: Recommender, catalogue: pl.DataFrame, user: str
 ) -> None:
     # What the first search finds is all of one kind: only a second one finds the others.
-    request = recommender.question(user, exclude_seen=False).request
+    request = recommender.question(Asked(user_id=user, exclude_seen=False)).request
     stage = recommender.popular if user == STRANGER else recommender.retrieve
     first = recommender.engine.processor.items.of_rows(stage(request, 60).rows[0]).to_list()
     processor = recommender.engine.processor

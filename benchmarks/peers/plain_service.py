@@ -37,32 +37,35 @@ def weights(name: str) -> dict[str, torch.Tensor]:
 
 
 class UserTower(nn.Module):
-    """The sum of the history's item vectors, a user embedding and two linear layers over the user's features.
+    """Two steps from what the user's features say towards the items of the history, away from what all items are like.
 
     It is the part `fold_in` of our towers, written as one would by hand; others have no such service beside them.
     """
 
-    def __init__(self, told: dict[str, torch.Tensor]) -> None:
+    def __init__(self, told: dict[str, torch.Tensor], temperature: float) -> None:
         super().__init__()
-        if "history.turn.weight" not in told:
+        if "history.start" not in told or "user_sum.tower.0.weight" not in told:
             raise SystemExit("the plain service knows the history 'fold_in' alone; train with --history fold_in.")
-        self.items = nn.Embedding.from_pretrained(told["table"])
+        self.items, self.temperature = nn.Embedding.from_pretrained(told["table"]), temperature
         prefix = "user_sum.embedding.tables."
         names = [one.removeprefix(prefix).removesuffix(".weight") for one in told if one.startswith(prefix)]
         self.tables = nn.ModuleDict({one: nn.Embedding.from_pretrained(told[f"{prefix}{one}.weight"]) for one in names})
         self.first, self.second = (layer(told, f"user_sum.tower.{place}") for place in (0, 3))
-        self.turn, self.final = told["history.turn.weight"], nn.LayerNorm(self.items.embedding_dim)
-        with torch.no_grad():
-            self.final.weight.copy_(told["final.weight"])
-            self.final.bias.copy_(told["final.bias"])
+        self.start = told["history.start"]
+        rows = told.get("history.crowd_rows", torch.arange(1, len(told["table"])))
+        self.crowd, self.weights = told["table"][rows], told.get("history.crowd_weights", torch.zeros(len(rows)))
 
     def forward(self, rows: dict[str, torch.Tensor], numbers: torch.Tensor, history: torch.Tensor) -> torch.Tensor:
-        mask = (history > 0).unsqueeze(-1).float()
-        past = (self.items(history) * mask).sum(1) / mask.sum(1).clamp(min=1).sqrt() @ self.turn.T
-        features = [table(rows[name]) for name, table in self.tables.items() if name != "user_id"]
+        features = [table(rows[name]) for name, table in self.tables.items()]
         told = self.second(torch.relu(self.first(torch.cat([*features, numbers], dim=1))))
-        out = self.final(past + self.tables["user_id"](rows["user_id"]) + told)
-        return nn.functional.pad(nn.functional.normalize(out, dim=1), (0, 1))
+        query = nn.functional.normalize(self.start + told, dim=1)
+        mask = (history > 0).unsqueeze(-1).float()
+        taken, count = (self.items(history) * mask).sum(1), mask.sum(1)
+        for _ in range(2):
+            shares = torch.softmax(query @ self.crowd.T / self.temperature + self.weights, dim=1)
+            step = 1.5 * (taken - count * (shares @ self.crowd)) / (count + 1.0)
+            query = nn.functional.normalize(query + step, dim=1)
+        return query
 
 
 def layer(told: dict[str, torch.Tensor], name: str) -> nn.Linear:
@@ -116,7 +119,7 @@ class Service:
     def __init__(self) -> None:
         ours = Recommender.load(FOLDER)
         processor, state = ours.engine.processor, ours.state
-        self.tower = UserTower(weights("encoder"))
+        self.tower = UserTower(weights("encoder"), temperature=0.12)
         self.vectors = ours.engine.vectors
         self.index = faiss.IndexFlatIP(self.vectors.shape[1])
         self.index.add(self.vectors[1:])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -153,7 +152,6 @@ def serve(
     from enterprise_recsys.service.app import serve as answer
     from enterprise_recsys.service.settings import Settings
 
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     known = Settings.from_environment()
     keeping = replace(known.keeping, folder=state or known.keeping.folder or folder / "live")
     answer(replace(known, artifact=folder, keeping=keeping), host, port, workers=workers)

@@ -97,7 +97,8 @@ class Filters:
             held = _held_by(column, one)
         except _Mismatch as fault:
             raise wrong(text, one.place, f"{one.field} {fault}") from None
-        return held.fill_null(False).to_numpy().astype(bool)
+        # Polars fills by a query of its own, a millisecond each; a field that every item has needs none.
+        return (held.fill_null(False) if held.null_count() else held).to_numpy().astype(bool)
 
 
 class _Mismatch(Exception):

@@ -109,7 +109,10 @@ def gather(
         asked: the histories, and what may not be given.
     """
     n_items, size = len(vectors), len(queries)
-    found = search(queries, min(quotas.two_tower, n_items - 1), asked.offsets, asked.left_out)
+    # One search, as deep as the list is long: a second one, for what others leave empty, would cost as much again.
+    deep = search(queries, min(quotas.depth, n_items - 1), asked.offsets, asked.left_out)
+    held = quotas.two_tower
+    found, below = Ranked(deep.rows[:, :held], deep.scores[:, :held]), deep.rows[:, held:]
     said = neighbours.said(asked.history, n_items)
     first = np.arange(size) * n_items  # keys are request * n_items + item row
     taken = Taken(size * n_items)
@@ -123,11 +126,9 @@ def gather(
     told = np.repeat([1, 2], [near.shape[1], late.shape[1]])
     tags = np.where(further > 0, told, 0)
     # Who is near to nothing, as a user without a past, is owed as many candidates: the towers give them.
-    short = np.flatnonzero((further == 0).any(axis=1) & (found.rows[:, -1] > 0))
+    short = np.flatnonzero((further == 0).any(axis=1) & (below > 0).any(axis=1))
     if len(short):
-        offsets, left_out = _of(short, asked.offsets, asked.left_out)
-        deeper = search(queries[short], min(quotas.depth, n_items - 1), offsets, left_out).rows
-        more = _first(deeper, short, taken, None, n_items, further.shape[1])
+        more = _first(below[short], short, taken, None, n_items, further.shape[1])
         holes = further[short] == 0
         turn = np.maximum(holes.cumsum(axis=1) - 1, 0)
         further[short] = np.where(holes, np.take_along_axis(more, turn, axis=1), further[short])
@@ -199,11 +200,3 @@ def _first(ranked: Ints, owners: Ints, taken: Taken, allowed: Bools | None, n_it
         rows = np.where(np.take_along_axis(free, order, axis=1), np.take_along_axis(ranked, order, axis=1), 0)
     out[:, : rows.shape[1]] = rows  # np.pad takes several times as long
     return out
-
-
-def _of(some: Ints, offsets: Ints, values: Ints) -> tuple[Ints, Ints]:
-    """The offsets and the values of some requests alone."""
-    counts = np.diff(offsets)[some]
-    ends = np.cumsum(counts)
-    places = np.repeat(offsets[some] - ends + counts, counts) + np.arange(counts.sum())
-    return np.concatenate([[0], ends]), values[places]

@@ -336,10 +336,12 @@ def hnsw(vectors: Floats) -> Index:
 
 
 def ivf(vectors: Floats) -> Index:
-    """Cells around the centres of k-means, the 64 nearest searched; half the memory of `exact` (16-bit numbers).
+    """Cells around the centres of k-means, the nearest searched: 64 of them, or one in 32; half the memory of `exact`.
 
-    FAISS reads 16-bit numbers eight at a time, or else one by one: of 100,000 vectors of 65 numbers a search took 0.34
-    ms, and with seven zeros behind each 0.08.
+    Of a million learnt vectors 64 of 4,000 cells hold 0.983 of the 100 nearest, 125 hold 0.993, for 0.2 ms more.
+
+    FAISS reads the 16-bit numbers eight at a time, or else one by one: of 100,000 vectors of 65 a search
+    took 0.34 ms, and with seven zeros behind each 0.08.
 
     Source: Jégou, Douze and Schmid, TPAMI 2011, doi:10.1109/TPAMI.2010.57 (the inverted file, without their codes).
     """
@@ -348,7 +350,7 @@ def ivf(vectors: Floats) -> Index:
     # k-means wants about 39 vectors a cell; more cells than 4 sqrt(I) only lengthen the search for the nearest.
     cells = max(1, min(round(4 * math.sqrt(count)), count // 39))
     base = faiss.index_factory(wider, f"IVF{cells},SQfp16", faiss.METRIC_INNER_PRODUCT)
-    base.nprobe = min(64, cells)  # type: ignore[attr-defined]
+    base.nprobe = min(max(64, cells // 32), cells)  # type: ignore[attr-defined]
     _fill(base, _widened(vectors, wider))
     return Index(base, width)
 

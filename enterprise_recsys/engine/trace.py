@@ -7,8 +7,9 @@ import time
 from enterprise_recsys.engine.gathering import SOURCES, Candidates
 from enterprise_recsys.records import Ints
 
-STAGES = ("features", "retrieve", "rank", "rules", "answer")
-"""In their order: the request's features, its candidates, their scores, rules and diversity, ids and fields."""
+STAGES = ("features", "retrieve", "rank", "rules", "reasons", "answer")
+"""In their order: the request's features, its candidates, their scores, rules and diversity, why (where that is asked),
+ids and fields."""
 
 
 class Trace:

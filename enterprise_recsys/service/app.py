@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import gc
-import logging
+import logging.config
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
 
 from enterprise_recsys import artifact
 from enterprise_recsys.errors import ConfigError
@@ -25,10 +27,12 @@ from enterprise_recsys.service.health import router as health
 from enterprise_recsys.service.items import router as items
 from enterprise_recsys.service.keeping import STATE
 from enterprise_recsys.service.living import Living
+from enterprise_recsys.service.logs import form_of, log_config
 from enterprise_recsys.service.metrics import Metrics, share_between_workers
 from enterprise_recsys.service.problems import handle_problems
 from enterprise_recsys.service.routes import DIRECT, router
 from enterprise_recsys.service.settings import API_KEYS, ARTIFACT, OPEN, Settings, is_loopback
+from enterprise_recsys.service.sockets import one_each
 from enterprise_recsys.state.memory import MemoryStore
 
 logger = logging.getLogger(__name__)
@@ -90,7 +94,7 @@ def serve(settings: Settings, host: str = "127.0.0.1", port: int = 8000, *, work
 
     Raises:
         ConfigError: the address is reachable from outside, and the settings have neither keys nor RECSYS_OPEN=1;
-            or several workers have no folder to share.
+            several workers have no folder to share; or RECSYS_LOG is wrong.
         ArtifactError: the artifact is absent or damaged.
         StoreError: the store is damaged, or its folder cannot be written.
     """
@@ -101,6 +105,8 @@ def serve(settings: Settings, host: str = "127.0.0.1", port: int = 8000, *, work
         )
     if workers > 1 and settings.keeping.folder is None:
         raise ConfigError(f"workers={workers} share what they learn through a folder; set {STATE} to one.")
+    told = log_config(form_of())
+    logging.config.dictConfig(told)
     app: FastAPI | str = "enterprise_recsys.service.app:create_app"
     if workers > 1:
         # Each worker is a process of its own and finds these where any other server would.
@@ -111,13 +117,14 @@ def serve(settings: Settings, host: str = "127.0.0.1", port: int = 8000, *, work
         share_between_workers()
     else:
         app = create_app(settings, Recommender.load(settings.artifact))
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
         factory=workers > 1,
         workers=workers,
         host=host,
         port=port,
         ws="none",
+        log_config=told,
         access_log=False,  # a path holds a user id, which does not belong in a log
         server_header=False,
         proxy_headers=False,
@@ -125,6 +132,20 @@ def serve(settings: Settings, host: str = "127.0.0.1", port: int = 8000, *, work
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=DRAIN_S,
     )
+    if not _ran(config):
+        raise SystemExit(STARTUP_FAILURE)  # the log says why
+
+
+def _ran(config: uvicorn.Config) -> bool:
+    """Serve until a signal ends it; whether it ever started."""
+    if config.workers > 1:
+        all_workers = Multiprocess(config, sockets=[one_each(config.bind_socket())])
+        all_workers.run()
+        return all(one.exitcode != STARTUP_FAILURE for one in all_workers.processes)
+    server = uvicorn.Server(config)
+    with suppress(KeyboardInterrupt):  # the server has ended in good order before it passes Ctrl-C on
+        server.run()
+    return server.started
 
 
 @asynccontextmanager

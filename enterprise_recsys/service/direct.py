@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -50,7 +51,11 @@ class Direct:
         if door is None or living is None or scope.get("root_path") or not _is_plain(scope["headers"]):
             await self.app(scope, receive, send)
             return
-        first = await receive()
+        try:
+            first = await receive()
+        except HTTPException:  # the body does not come; it will not for the framework either, which tells of it
+            await self.app(scope, receive, send)
+            return
         answer = None
         if first["type"] == "http.request" and not first.get("more_body", False):
             answer = await _answer(door, first.get("body", b""), living)

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from enterprise_recsys.explaining import explain
 from enterprise_recsys.service.messages import ExplainAnswer, ExplainRequest
-from enterprise_recsys.service.routes import REFUSALS, Ready, answer, given
+from enterprise_recsys.service.routes import REFUSALS, Ready, answer
 
 router = APIRouter()
 
@@ -17,19 +17,5 @@ router = APIRouter()
 @router.post("/v1/explain", response_model=None, responses={200: {"model": ExplainAnswer}, **REFUSALS})
 async def explain_item(message: ExplainRequest, recommender: Ready) -> Response:
     """Why an item is in the list that POST /v1/recommend gives for the same fields, or why not; nothing is logged."""
-    told = explain(
-        recommender,
-        message.user_id,
-        message.item_id,
-        message.k,
-        history=message.history,
-        user_features=given(message.user_features),
-        context=given(message.context),
-        filter=message.filter,
-        include=message.include,
-        exclude=message.exclude,
-        exclude_seen=message.exclude_seen,
-        diversity=message.diversity,
-        rules=message.rules,
-    )
+    told = explain(recommender, message.asked(), message.item_id, message.k)
     return answer(asdict(told))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 
 from starlette.datastructures import Headers
@@ -10,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from enterprise_recsys.errors import RecsysError
-from enterprise_recsys.service.problems import KINDS, LARGEST_BODY_BYTES, problem
+from enterprise_recsys.service.problems import KINDS, LARGEST_BODY_BYTES, LONGEST_BODY_S, problem
 from enterprise_recsys.service.settings import API_KEYS, OPEN, Settings, is_loopback
 
 PUBLIC = frozenset({"/health/live", "/health/ready"})
@@ -57,11 +58,15 @@ class KeyGate:
 
 
 class BodyLimit:
-    """ASGI layer that refuses a body over a limit; bytes are counted as they come, whatever the header claims."""
+    """ASGI layer that refuses a body over a limit, or one that does not come.
 
-    def __init__(self, app: ASGIApp, limit: int = LARGEST_BODY_BYTES) -> None:
+    Bytes are counted as they come, whatever the header claims, and all of them must be there in time: a client that
+    sends one now and then would keep its connection for ever.
+    """
+
+    def __init__(self, app: ASGIApp, limit: int = LARGEST_BODY_BYTES, seconds: float = LONGEST_BODY_S) -> None:
         self.app = app
-        self.limit = limit
+        self.limit, self.seconds = limit, seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on with a counting `receive`, or answer 413 at once if its header already says too much."""
@@ -74,11 +79,20 @@ class BodyLimit:
             kind, hint = KINDS[413]
             await problem(413, kind, f"The body has {claimed[:19]} bytes.", hint)(scope, receive, send)
             return
-        count = 0
+        count, end = 0, asyncio.get_running_loop().time() + self.seconds
+        is_whole = False
 
         async def receive_counted() -> Message:
-            nonlocal count
-            message = await receive()
+            nonlocal count, is_whole
+            if is_whole:
+                return await receive()  # that the client has gone, which may never be
+            try:
+                async with asyncio.timeout_at(end):
+                    message = await receive()
+            except TimeoutError:
+                late = f"The body has not come whole within {self.seconds:g} seconds."
+                raise HTTPException(408, late, {"Connection": "close"}) from None
+            is_whole = not message.get("more_body", False)
             count += len(message.get("body", b""))
             if count > self.limit:
                 # FastAPI lets an HTTPException pass while it reads the body; the handler in problems.py answers.

@@ -27,12 +27,15 @@ class ModelAnswer(BaseModel):
     users: int
 
 
+# Some that watch ask by HEAD, to which the server sends no body.
+@router.head("/health/live", include_in_schema=False)
 @router.get("/health/live", response_model=None, responses={200: {"model": Health}})
 async def live() -> Response:
     """Whether the process answers; a container that fails this is to be restarted."""
     return answer({"status": "live"})
 
 
+@router.head("/health/ready", include_in_schema=False)
 @router.get("/health/ready", response_model=None, responses={200: {"model": Health}, **documented(503)})
 async def ready(recommender: Ready) -> Response:
     """Whether an artifact is loaded; a container that fails this is to get no traffic."""

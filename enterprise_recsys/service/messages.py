@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from enterprise_recsys.asking import Asked
 from enterprise_recsys.service.cursors import LONGEST
 
 MOST_ITEMS = 1_000
@@ -24,6 +27,10 @@ Text = Annotated[
 ]
 VALUE_TEXT = re.compile(rf"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{{1,{LONGEST_TEXT}}}")
 """`Text` in Python's `re`; here half a surrogate pair must be named, which pydantic refuses in a `str` by itself."""
+
+IGNORED = (
+    "Told features that the model can make nothing of: it does not know the name, or the value is of the wrong type."
+)
 
 Count = Annotated[int, Field(ge=1, le=MOST_ITEMS, description="Items wanted; a short catalogue gives fewer.")]
 Fields = Annotated[
@@ -77,6 +84,11 @@ Value = Annotated[bool | int | float | str | list[str] | None, BeforeValidator(c
 Values = Annotated[dict[Text, Value], Field(max_length=MOST_VALUES)]
 
 
+def _given(values: Mapping[str, Value] | None) -> dict[str, object] | None:
+    """Features without those that are null: null is JSON's way to leave a value out."""
+    return None if values is None else {name: value for name, value in values.items() if value is not None}
+
+
 class Strict(BaseModel):
     """A message with nothing in it that is not known."""
 
@@ -116,6 +128,17 @@ class Asking(Strict):
     context: Values | None = Field(None, description="Features of this moment: device, hour, place.")
     diversity: Dial | None = None
 
+    def asked(self, *exclude: str) -> Asked:
+        """The request as the recommender takes it; `exclude`: further items to leave out."""
+        return Asked(
+            user_id=self.user_id,
+            history=self.history,
+            user_features=_given(self.user_features),
+            context=_given(self.context),
+            exclude=exclude,
+            diversity=self.diversity,
+        )
+
 
 class Wanting(Asking):
     """And what the list must hold to."""
@@ -128,6 +151,16 @@ class Wanting(Asking):
     exclude: list[Text] = Field([], max_length=MOST_EVENTS, description="Item ids that must not appear.")
     exclude_seen: Annotated[bool, Field(strict=True)] = Field(True, description="Leave out the items of the history.")
     rules: list[Text] = Field([], max_length=MOST_VALUES, description="Names of configured rules to apply.")
+
+    def asked(self, *exclude: str) -> Asked:
+        """The request as the recommender takes it; `exclude`: further items to leave out."""
+        return replace(
+            super().asked(*self.exclude, *exclude),
+            filter=self.filter,
+            include=self.include,
+            exclude_seen=self.exclude_seen,
+            rules=self.rules,
+        )
 
 
 class RecommendRequest(Wanting):
@@ -221,6 +254,7 @@ class RecommendAnswer(ListAnswer):
     """A page of a list."""
 
     user_id: str | None
+    ignored: list[str] = Field(description=IGNORED)
     next_cursor: str | None = Field(description="Asks for the page after this one; null where the list ends.")
 
 
@@ -228,6 +262,7 @@ class RankAnswer(ListAnswer):
     """The given items in the order that suits the user."""
 
     user_id: str | None
+    ignored: list[str] = Field(description=IGNORED)
     unknown: list[str] = Field(description="Given ids that the catalogue does not hold.")
 
 

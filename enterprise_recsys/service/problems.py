@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 LARGEST_BODY_BYTES = 1 << 20
+LONGEST_BODY_S = 10.0
 
 SHAPE_HINT = "The shape of every request and its limits stand at /docs; send JSON as `Content-Type: application/json`."
 FILTER_HINT = (
@@ -33,6 +34,7 @@ KINDS: dict[int, tuple[str, str]] = {
     400: ("unreadable", "Send valid JSON in UTF-8, nested a few levels at most."),
     404: ("unknown-route", "The routes are listed at /docs; an id in a path is percent-encoded (`a%2Fb`)."),
     405: ("wrong-method", "The `Allow` header names the methods of this route; /docs lists all routes."),
+    408: ("too-slow", f"A body is read for {LONGEST_BODY_S:g} seconds at most; send it again."),
     413: ("too-large", f"A body holds at most {LARGEST_BODY_BYTES} bytes; send fewer or shorter values."),
     422: ("invalid", SHAPE_HINT),
     500: ("internal", "The fault is ours; the service's log has the details."),

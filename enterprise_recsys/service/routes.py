@@ -27,7 +27,6 @@ from enterprise_recsys.service.messages import (
     Strict,
     Text,
     TrendingQuery,
-    Value,
 )
 from enterprise_recsys.service.paths import in_path
 from enterprise_recsys.service.problems import documented
@@ -35,7 +34,7 @@ from enterprise_recsys.service.slates import Page, Shown
 
 # An answer is for one person: no cache between us and them may keep it.
 PRIVATE = {"Cache-Control": "no-store"}
-REFUSALS = documented(400, 401, 403, 413, 422, 500, 503)
+REFUSALS = documented(400, 401, 403, 408, 413, 422, 500, 503)
 
 _LOGGED = ("propensity", "sources")
 
@@ -99,39 +98,20 @@ async def recommend(message: RecommendRequest, living: Alive) -> Response:
         cursor=message.cursor,
         exclude_served=message.exclude_served,
     )
-    found = living.recommender.recommend(
-        message.user_id,
-        page.depth,
-        history=message.history,
-        user_features=given(message.user_features),
-        context=given(message.context),
-        filter=message.filter,
-        include=message.include,
-        exclude=[*message.exclude, *page.exclude],
-        exclude_seen=message.exclude_seen,
-        diversity=message.diversity,
-        rules=message.rules,
-        reasons=message.reasons,
-        fields=message.fields,
-    )
+    asked = message.asked(*page.exclude)
+    found = living.recommender.answer(asked, page.depth, reasons=message.reasons, fields=message.fields)
     shown = page.shown(found)
-    return answer({"user_id": message.user_id, **_told(found, shown), "next_cursor": shown.next_cursor})
+    told = {"user_id": message.user_id, "ignored": found.ignored, "next_cursor": shown.next_cursor}
+    return answer({**told, **_told(found, shown)})
 
 
 @router.post("/v1/rank", response_model=None, responses={200: {"model": RankAnswer}, **REFUSALS})
 async def rank(message: RankRequest, living: Alive) -> Response:
     """Given items in the order that suits a user; ids that the catalogue does not hold are told."""
-    found = living.recommender.rank(
-        message.user_id,
-        message.items,
-        history=message.history,
-        user_features=given(message.user_features),
-        context=given(message.context),
-        diversity=message.diversity,
-        fields=message.fields,
-    )
+    found = living.recommender.ranked(message.asked(), message.items, fields=message.fields)
     shown = Page(living, message.user_id, len(found), "rank", route="rank").shown(found)
-    return answer({"user_id": message.user_id, **_told(found, shown), "unknown": found.unknown})
+    told = {"user_id": message.user_id, "ignored": found.ignored, "unknown": found.unknown}
+    return answer({**told, **_told(found, shown)})
 
 
 @router.get("/v1/popular", response_model=None, responses={200: {"model": PopularAnswer}, **REFUSALS})
@@ -164,11 +144,6 @@ def answer(content: Mapping[str, object], headers: Mapping[str, str] | None = No
     """JSON; scores may be numpy numbers, which only orjson's option writes."""
     body = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
     return Response(body, headers={**PRIVATE, **(headers or {})}, media_type="application/json")
-
-
-def given(values: Mapping[str, Value] | None) -> dict[str, object] | None:
-    """Features without those that are null: null is JSON's way to leave a value out."""
-    return None if values is None else {name: value for name, value in values.items() if value is not None}
 
 
 def _told(found: Recommendations, shown: Shown) -> dict[str, object]:

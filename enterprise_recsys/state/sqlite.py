@@ -37,6 +37,7 @@ class SqliteStore:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = Lock(path.with_suffix(".lock"))
+            path.touch(mode=0o600)  # what people do, and the secret that seals cursors; SQLite would go by the umask
         except OSError as error:
             raise StoreError(f"{folder} cannot hold a store: {error.strerror}. Give a folder to write to.") from None
         self._reading = threading.Lock()

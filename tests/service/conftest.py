@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 import pytest
@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 from starlette.types import Message, Scope
 
+from enterprise_recsys.asking import Asked
 from enterprise_recsys.errors import ConfigError, UnknownItemError
 from enterprise_recsys.explaining import Explanation, explain
 from enterprise_recsys.recommender import Recommender
@@ -28,6 +29,7 @@ class FakeAnswers(list[dict[str, object]]):
         super().__init__(items)
         self.fallback_level = fallback_level
         self.unknown: list[str] = []
+        self.ignored: list[str] = []
         self.sources = [["two_tower"] for _ in items]
         self.took_ms = {"retrieve": 0.5, "total": 0.75}
         self.model_version = model_version
@@ -42,36 +44,24 @@ class FakeRecommender:
         self.n_users = 1
         self.calls: list[dict[str, object]] = []
 
-    def recommend(
-        self,
-        user_id: str | None,
-        k: int = 10,
-        *,
-        history: Sequence[str] | None = None,
-        user_features: Mapping[str, object] | None = None,
-        context: Mapping[str, object] | None = None,
-        filter: str | None = None,
-        include: Collection[str] = (),
-        exclude: Collection[str] = (),
-        exclude_seen: bool = True,
-        diversity: float | None = None,
-        rules: Sequence[str] = (),
-        reasons: bool = False,
-        fields: Sequence[str] = (),
-    ) -> FakeAnswers:
-        """The catalogue in order, without what is excluded."""
-        self.calls.append({name: value for name, value in locals().items() if name != "self"})
-        if user_id == "breaks":
-            raise RuntimeError("secret inside")
-        if filter is not None and "colour" in filter:
-            raise ConfigError("the filter is wrong at character 1, 'colour': the items have no field 'colour'.")
-        level = 0 if user_id == "42" else 1 if history or user_features else 2
-        return self._list([item for item in CATALOGUE if item not in exclude][:k], level, fields)
+    def recommend(self, user_id: str | None, k: int = 10, *, fields: Sequence[str] = ()) -> FakeAnswers:
+        """The same for a user of whom nothing else is told."""
+        return self.answer(Asked(user_id=user_id), k, fields=fields)
 
-    def rank(self, user_id: str | None, items: Sequence[str], **told: object) -> FakeAnswers:
+    def answer(self, asked: Asked, k: int, *, reasons: bool = False, fields: Sequence[str] = ()) -> FakeAnswers:
+        """The catalogue in order, without what is excluded."""
+        self.calls.append({**vars(asked), "k": k, "reasons": reasons, "fields": fields})
+        if asked.user_id == "breaks":
+            raise RuntimeError("secret inside")
+        if asked.filter is not None and "colour" in asked.filter:
+            raise ConfigError("the filter is wrong at character 1, 'colour': the items have no field 'colour'.")
+        level = 0 if asked.user_id == "42" else 1 if asked.history or asked.user_features else 2
+        return self._list([item for item in CATALOGUE if item not in asked.exclude][:k], level, fields)
+
+    def ranked(self, asked: Asked, items: Sequence[str], *, fields: Sequence[str] = ()) -> FakeAnswers:
         """The items that are known, in the order of the catalogue."""
-        self.calls.append({"user_id": user_id, "items": items, **told})
-        found = self._list([item for item in CATALOGUE if item in items], 0, cast(Sequence[str], told["fields"]))
+        self.calls.append({**vars(asked), "items": items, "fields": fields})
+        found = self._list([item for item in CATALOGUE if item in items], 0, fields)
         found.unknown = [item for item in items if item not in CATALOGUE]
         return found
 
@@ -135,11 +125,13 @@ def with_fake_changes(app: FastAPI) -> FastAPI:
 def explained(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fake recommender's lists are explained by what was asked; real ones as ever."""
 
-    def told(recommender: object, user_id: str | None, item_id: str, k: int = 10, **asked: object) -> Explanation:
+    def told(recommender: object, asked: Asked, item_id: str, k: int = 10) -> Explanation:
         if not isinstance(recommender, FakeRecommender):
-            return explain(cast(Recommender, recommender), user_id, item_id, k, **asked)  # type: ignore[arg-type]
-        asked = {name: value for name, value in {**asked, "k": k}.items() if value not in (None, [], True)}
-        return Explanation(item_id, "excluded", f"told of {asked}", 0, recommender.model_version)
+            return explain(cast(Recommender, recommender), asked, item_id, k)
+        plain = Asked(user_id=None)
+        named = {name: value for name, value in vars(asked).items() if name != "user_id"}
+        said = {name: value for name, value in named.items() if value not in (getattr(plain, name), [])}
+        return Explanation(item_id, "excluded", f"told of { {**said, 'k': k} }", 0, recommender.model_version)
 
     monkeypatch.setattr("enterprise_recsys.service.explain.explain", told)
 

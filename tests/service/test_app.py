@@ -25,6 +25,12 @@ from enterprise_recsys.service.settings import Settings
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.fixture(autouse=True)
+def logs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever serves sets up the logs of the whole process, which here is that of the tests."""
+    monkeypatch.setattr("logging.config.dictConfig", lambda config: None)
+
+
 @pytest.fixture
 def loaded(monkeypatch: pytest.MonkeyPatch, recommender: Recommender) -> list[Path]:
     """The folders that were loaded; every load gives the recommender with known answers."""
@@ -106,13 +112,27 @@ def test_serve_refuses_an_open_address_without_keys(loaded: list[Path], host: st
 def test_serve_loads_and_runs(
     loaded: list[Path], monkeypatch: pytest.MonkeyPatch, settings: Settings, host: str
 ) -> None:
-    started: list[tuple[object, dict[str, object]]] = []
-    monkeypatch.setattr(uvicorn, "run", lambda app, **dials: started.append((app, dials)))
+    ran: list[uvicorn.Config] = []
+
+    def run(server: uvicorn.Server) -> None:
+        ran.append(server.config)
+        server.started = True
+
+    monkeypatch.setattr(uvicorn.Server, "run", run)
     serve(settings, host, 8001)
-    ((app, dials),) = started
-    assert cast(FastAPI, app).state.recommender is not None
+    (config,) = ran
+    assert cast(FastAPI, config.app).state.recommender is not None
     assert loaded == [Path("artifact")]
-    assert (dials["host"], dials["port"], dials["access_log"], dials["proxy_headers"]) == (host, 8001, False, False)
+    assert (config.host, config.port, config.access_log, config.proxy_headers) == (host, 8001, False, False)
+
+
+def test_a_service_that_does_not_start_says_so_by_its_exit_code(
+    loaded: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uvicorn.Server, "run", lambda server: None)
+    with pytest.raises(SystemExit) as ended:
+        serve(Settings(is_open=True), "127.0.0.1", 8001)
+    assert ended.value.code not in (0, None)
 
 
 def test_serve_tells_the_caller_of_a_missing_artifact(tmp_path: Path) -> None:
@@ -126,7 +146,7 @@ def test_several_workers_need_a_folder_to_share(loaded: list[Path]) -> None:
 
 
 def test_several_workers_are_told_of_a_missing_artifact_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uvicorn, "run", lambda app, **dials: pytest.fail("started"))
+    monkeypatch.setattr("enterprise_recsys.service.app.Multiprocess", lambda *_, **__: pytest.fail("started"))
     monkeypatch.setattr(os, "environ", dict(os.environ))
     with pytest.raises(ArtifactError):
         serve(Settings(tmp_path / "absent", keeping=Keeping(tmp_path / "live")), "127.0.0.1", 0, workers=2)

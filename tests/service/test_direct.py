@@ -104,7 +104,7 @@ def test_an_endpoint_that_refuses_is_told_of_by_the_framework(
     def busy(*_: object, **__: object) -> None:
         raise BusyError("too much at once")
 
-    monkeypatch.setattr(app.state.living.recommender, "recommend", busy)
+    monkeypatch.setattr(app.state.living.recommender, "answer", busy)
     answer = client.post("/v1/recommend", json={})
     assert (answer.status_code, answer.json()["detail"]) == (503, "too much at once")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterable
 from importlib.util import find_spec
@@ -10,11 +11,12 @@ from typing import cast
 import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
+from starlette.types import Message
 from starlette.websockets import WebSocketDisconnect
 
 from enterprise_recsys.recommender import Recommender
 from enterprise_recsys.service.app import create_app
-from enterprise_recsys.service.gate import PUBLIC
+from enterprise_recsys.service.gate import PUBLIC, BodyLimit
 from enterprise_recsys.service.settings import Settings
 from tests.service.conftest import with_fake_changes
 
@@ -249,3 +251,27 @@ def test_the_key_is_asked_for_before_the_body_is_read(
     status, _, body = call(app, "/v1/recommend", method="POST", headers=[JSON, length], chunks=[])
     assert status == 401
     assert json.loads(body)["type"].endswith("no-key")
+
+
+@pytest.mark.parametrize("is_begun", [True, False])
+def test_a_body_that_does_not_come_is_given_up(app: FastAPI, is_problem: Check, is_begun: bool) -> None:
+    limited = BodyLimit(app.build_middleware_stack(), seconds=0.05)
+    told: list[Message] = []
+    sent: list[Message] = [{"type": "http.request", "body": b"{", "more_body": True}] if is_begun else []
+    headers = [JSON, (b"content-length", b"2")]
+
+    async def receive() -> Message:
+        if sent:
+            return sent.pop()
+        await asyncio.sleep(60)
+        raise AssertionError("waited to the end")
+
+    async def send(message: Message) -> None:
+        told.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/v1/recommend", "headers": headers, "query_string": b""}
+    asyncio.run(limited({**scope, "app": app, "server": ("127.0.0.1", 8000)}, receive, send))
+    start, body = told
+    media_type = dict(start["headers"])[b"content-type"].decode()
+    assert is_problem(media_type, body["body"], 408)["detail"] == "The body has not come whole within 0.05 seconds."
+    assert dict(start["headers"])[b"connection"] == b"close"

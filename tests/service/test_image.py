@@ -10,6 +10,7 @@ PINNED = [
     line for line in (ROOT / "app" / "requirements.txt").read_text().splitlines() if line and not line.startswith("#")
 ]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
+COMPOSE = (ROOT / "compose.yaml").read_text()
 
 
 def test_every_serving_requirement_is_pinned() -> None:
@@ -38,3 +39,16 @@ def test_the_container_is_nobody_and_knows_its_health() -> None:
     assert "USER 10001:10001" in last_stage
     assert "/health/live" in last_stage
     assert "RECSYS_OPEN=1" not in last_stage, "the image itself must not be open"
+
+
+def test_compose_asks_for_a_key_and_keeps_what_is_learnt() -> None:
+    assert "RECSYS_API_KEYS: ${RECSYS_API_KEYS:?" in COMPOSE and "RECSYS_OPEN" not in COMPOSE
+    (folder,) = re.findall(r"RECSYS_STATE: (\S+)", COMPOSE)
+    assert f"- state:{folder}\n" in COMPOSE and f"install -d -o recsys -g recsys -m 700 {folder}\n" in DOCKERFILE
+    assert "read_only: true" in COMPOSE and '"127.0.0.1:8000:8000"' in COMPOSE
+
+
+def test_compose_waits_longer_than_the_service_drains() -> None:
+    (grace,) = re.findall(r"stop_grace_period: (\d+)s", COMPOSE)
+    (drain,) = re.findall(r'"--timeout-graceful-shutdown", "(\d+)"', DOCKERFILE)
+    assert int(grace) > int(drain)

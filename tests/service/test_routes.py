@@ -79,7 +79,7 @@ def test_recommend_passes_on_every_field(client: TestClient, calls: list[dict[st
     }
     answer = client.post("/v1/recommend", json=message)
     assert answer.status_code == 200
-    assert calls == [{**message, "user_features": {"age": 30}}]
+    assert calls == [{**message, "user_features": {"age": 30}, "exclude": ("i1",)}]
     body = answer.json()
     assert body.pop("took_ms") == STAGES
     assert len(body.pop("recommendation_id")) == 24 and body.pop("next_cursor")
@@ -92,6 +92,7 @@ def test_recommend_passes_on_every_field(client: TestClient, calls: list[dict[st
         ],
         "fallback_level": 1,
         "model_version": "v7",
+        "ignored": [],
     }
     assert answer.headers["cache-control"] == "no-store"
 
@@ -125,9 +126,11 @@ def test_rank_orders_the_given_items_and_tells_the_unknown_ones(
         "fallback_level": 0,
         "model_version": "v7",
         "items": [{**item, **LOGGED} for item in FIRST_TWO],
+        "ignored": [],
         "unknown": ["zz"],
     }
-    assert calls == [{**message, "diversity": 0.5, "user_features": {"age": 3}, "fields": []}]
+    (call,) = calls
+    assert call == {**call, **message, "diversity": 0.5, "user_features": {"age": 3}, "fields": []}
 
 
 def test_popular_and_trending_pass_on_the_query(client: TestClient, calls: list[dict[str, object]]) -> None:
@@ -168,7 +171,7 @@ def test_explain_passes_on_the_message_and_tells_all_that_is_known(client: TestC
     assert body == {
         "item_id": "i1",
         "status": "excluded",
-        "sentence": "told of {'exclude': ['i1'], 'k': 3}",
+        "sentence": "told of {'exclude': ('i1',), 'k': 3}",
         "fallback_level": 0,
         "model_version": "v7",
         "rank": None,
@@ -194,6 +197,7 @@ def test_the_model_is_told(client: TestClient) -> None:
 
 def test_live_and_ready(client: TestClient) -> None:
     assert client.get("/health/live").json() == {"status": "live"}
+    assert client.head("/health/live").status_code == client.head("/health/ready").status_code == 200
     assert client.get("/health/ready").json() == {"status": "ready"}
 
 
@@ -217,7 +221,7 @@ def test_openapi_lists_the_endpoints_their_answers_and_the_keys(client: TestClie
     }
     answers = schema["paths"]["/v1/recommend"]["post"]["responses"]
     assert answers["200"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/RecommendAnswer"}
-    assert set(answers) == {"200", "400", "401", "403", "413", "422", "500", "503"}
+    assert set(answers) == {"200", "400", "401", "403", "408", "413", "422", "500", "503"}
     assert set(answers["422"]["content"]) == {"application/problem+json"}
     assert schema["components"]["securitySchemes"].keys() == {"key", "bearer"}
     assert [parameter["name"] for parameter in schema["paths"]["/recommend/{user_id}"]["get"]["parameters"]] == [
@@ -236,7 +240,7 @@ def test_the_docs_page_is_there(client: TestClient) -> None:
 def test_every_endpoint_runs_in_the_event_loop() -> None:
     routers = (router, explain, events, items, health)
     endpoints = [route.endpoint for one in routers for route in one.routes if isinstance(route, Route)]
-    assert len(endpoints) == 18
+    assert len(endpoints) == 20
     assert all(inspect.iscoroutinefunction(endpoint) for endpoint in endpoints)
 
 

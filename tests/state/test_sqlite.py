@@ -34,6 +34,14 @@ for begin in itertools.count(0, 3):
 """
 
 
+def test_only_the_owner_may_read_what_people_did(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path)
+    store.append([event(1)]).result()
+    readable = {path.name: path.stat().st_mode & 0o077 for path in tmp_path.iterdir()}
+    store.close()
+    assert len(readable) >= 3 and set(readable.values()) == {0}
+
+
 def test_what_was_kept_is_there_when_it_is_opened_again(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "deep" / "folder")
     secret = store.secret
