@@ -50,7 +50,12 @@ class Examples:
 
 
 class RankingNetwork(nn.Module):
-    """Embeddings, the network, and two linear heads: columns [R, ...] -> (CTR logit [R], rating [R])."""
+    """Embeddings, the network, and two linear heads: columns [R, ...] -> (CTR logit [R], rating [R]).
+
+    The CTR logit is what its head says and a multiple of what the sources say. At first the head says nothing and the
+    multiple is 1 for the towers and 0 for neighbours, so that lists begin in the order of the towers: the few weeks
+    that the ranker learns from teach it where to depart from that order, and need not teach the order.
+    """
 
     def __init__(self, processor: DataProcessor, config: ModelConfig, rating_mean: float, rating_std: float) -> None:
         super().__init__()
@@ -74,6 +79,9 @@ class RankingNetwork(nn.Module):
         self.network = network(self.embedding.width_out, shape_of(config))
         width = int(self.network.width_out)  # type: ignore[arg-type]
         self.heads = nn.Linear(width, 2)
+        with torch.no_grad():
+            self.heads.weight[0] = 0.0
+        self.lean = nn.Parameter(torch.tensor([1.0, 0.0]))
         self.register_buffer("rating_scale", torch.tensor([rating_mean, rating_std]))
         self.register_buffer("score_scale", torch.tensor([[0.0, 1.0]] * len(SCORES)))
 
@@ -86,7 +94,8 @@ class RankingNetwork(nn.Module):
 
     def forward(self, columns: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """See the class."""
-        return self.told(self.heads(self.network(self.embedding(self.scaled(columns)))))
+        scaled = self.scaled(columns)
+        return self.told(self.heads(self.network(self.embedding(scaled))), scaled)
 
     def scaled(self, columns: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The columns with the sources' scores centred and scaled."""
@@ -97,10 +106,12 @@ class RankingNetwork(nn.Module):
             scaled[name] = (columns[name] - centre) / spread
         return scaled
 
-    def told(self, out: Tensor) -> tuple[Tensor, Tensor]:
-        """What the heads say [R, 2] as CTR logits [R] and ratings [R]."""
+    def told(self, out: Tensor, scaled: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """What the heads say [R, 2], and what the sources do, as CTR logits [R] and ratings [R]."""
         mean, std = self.rating_scale.unbind()  # type: ignore[operator]
-        return out[:, 0], out[:, 1] * std + mean
+        by_towers, by_neighbours = (scaled[name].flatten() for name in SCORES)
+        logits = out[:, 0] + self.lean[0] * by_towers + self.lean[1] * by_neighbours
+        return logits, out[:, 1] * std + mean
 
 
 def shape_of(config: ModelConfig) -> Shape:
@@ -245,4 +256,5 @@ class _Score(nn.Module):
 
     def forward(self, first: Tensor, *rest: Tensor) -> tuple[Tensor, Tensor]:
         """See the class."""
-        return self.model.told(self.parted(self.model.scaled(dict(zip(self.names, (first, *rest), strict=True)))))
+        scaled = self.model.scaled(dict(zip(self.names, (first, *rest), strict=True)))
+        return self.model.told(self.parted(scaled), scaled)
