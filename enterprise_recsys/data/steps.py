@@ -25,7 +25,7 @@ PREPARE_S, PREPARE_LOOPS_S, PREPARE_DISK = 2.3e-6, 1.5e-6, 46
 `recsys prepare` took 2.3 s of CPU time for 1,000,000 made rows and 30 s for 20,000,000; what it holds, `needs` says.
 """
 
-RATES: Mapping[str, float] = {"mean": 15_000, "fold_in": 60_000, "transformer": 40_000}
+RATES: Mapping[str, float] = {"mean": 15_000, "fold_in": 57_000, "transformer": 40_000}
 """History part -> events that the retriever learns in a second of one quiet core, with vectors of `_WIDTH` numbers.
 
 `benchmarks/teaching.py` measures them; on a core that others share they are a half and less.
@@ -33,6 +33,9 @@ RATES: Mapping[str, float] = {"mean": 15_000, "fold_in": 60_000, "transformer": 
 
 CONTENDERS: Mapping[str, tuple[str, ...]] = {"auto": ("fold_in", "transformer")}
 """What `history` names -> the parts that are taught one after the other, of which one is kept."""
+
+VARIANTS: Mapping[str, int] = {"mean": 1, "fold_in": 2, "transformer": 1}
+"""History part -> how many temperatures are tried of it, where the dial `temperature` does not say."""
 
 RANKER_RATE = 65_000
 """Candidates that the ranker learns in a second of one core; ml-100k with the dials as they are gave 66,000."""
@@ -115,16 +118,17 @@ def _prepare(size: Size, config: ModelConfig) -> Step:
 def _retriever(size: Size, config: ModelConfig) -> Step:
     parts = parts_taught(config)
     rates = {part: RATES[part] * min(_WIDTH / config.embedding_dim, 1.0) for part in parts}
+    times = {part: VARIANTS[part] if config.temperature is None else 1 for part in parts}
 
     def seconds(epochs: int, tried: int) -> float:
         """Each part is tried for some epochs, and one is taught again: the slower one, to be safe."""
-        first = sum(0.8 * size.rows * tried / rate for rate in rates.values())
+        first = sum(0.8 * size.rows * tried * times[part] / rate for part, rate in rates.items())
         return first + (0.9 * size.rows * epochs / min(rates.values()) if config.refit else 0.0)
 
     weights = (size.users + size.items) * config.embedding_dim * _FLOAT * _COPIES
     scores = config.batch_size * (config.batch_size + config.negatives) * _FLOAT * 4
     usual = min(USUAL_EPOCHS, config.epochs)
-    told = " and ".join(f"{part} ({rate:,.0f}/s)" for part, rate in rates.items())
+    told = " and ".join(f"{part} ({rate:,.0f}/s{', twice' * (times[part] > 1)})" for part, rate in rates.items())
     again = f", one again of {0.9 * size.rows:,.0f}" if config.refit else ""
     return Step(
         "retriever",

@@ -15,7 +15,7 @@ from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.data import needs
 from enterprise_recsys.data.plan import Plan, measure, parsed_memory, plan
 from enterprise_recsys.data.quarantine import Reading
-from enterprise_recsys.data.steps import CONTENDERS, RATES, STEPS, TRANSFORMER_MB, Size, Step, parts_taught
+from enterprise_recsys.data.steps import CONTENDERS, RATES, STEPS, TRANSFORMER_MB, VARIANTS, Size, Step, parts_taught
 from enterprise_recsys.errors import ConfigError, DataError
 from enterprise_recsys.evaluation.results import newest, read
 
@@ -55,8 +55,10 @@ def test_the_dials_are_obeyed() -> None:
 def test_each_history_part_is_counted_at_its_own_rate_and_auto_teaches_two() -> None:
     once = {name: steps_of(LARGE, epochs=1, refit=False, history=name)["retriever"] for name in (*RATES, "auto")}
     for name, rate in RATES.items():
-        assert once[name].seconds == pytest.approx(160_000 / rate)
-        assert f"{name} ({rate:,.0f}/s)" in once[name].because
+        assert once[name].seconds == pytest.approx(160_000 * VARIANTS[name] / rate)
+        assert f"{name} ({rate:,.0f}/s{', twice' * (VARIANTS[name] == 2)})" in once[name].because
+    told = steps_of(LARGE, epochs=1, refit=False, history="fold_in", temperature=0.2)["retriever"]
+    assert told.seconds == pytest.approx(160_000 / RATES["fold_in"]), "a dial that is given leaves nothing to try"
     assert once["auto"].seconds == pytest.approx(once["fold_in"].seconds + once["transformer"].seconds)
     again = steps_of(LARGE, epochs=1, history="auto")["retriever"]
     assert again.seconds - once["auto"].seconds == pytest.approx(180_000 / min(RATES["fold_in"], RATES["transformer"]))
@@ -67,6 +69,7 @@ def test_each_history_part_is_counted_at_its_own_rate_and_auto_teaches_two() -> 
 def test_the_history_parts_are_those_that_are_taught() -> None:
     history = pytest.importorskip("enterprise_recsys.retrieval.history", reason="PyTorch is not installed")
     assert set(RATES) == set(history.HISTORIES)
+    assert dict(VARIANTS) == {name: len(found) for name, found in history.TEMPERATURES.items()}
     assert dict(CONTENDERS) == {history.AUTO: history.CONTENDERS}
 
 
