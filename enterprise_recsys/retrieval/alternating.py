@@ -20,6 +20,8 @@ _PASSES = 4
 _WIDER, _STEPS = 4, 8
 """Steps are this many times as large as `batch_size` says, while a pass has so many of them: with few users a step
 pushes all other items away from theirs alone."""
+_SCORES_AT_ONCE = 1 << 20
+"""Scores held at a time while users are found, as in the softmax: many users of few events are not held together."""
 
 
 class Alternating:
@@ -75,7 +77,10 @@ class Alternating:
             sums = torch.zeros(len(users), vectors.shape[1]).index_add(0, of, vectors[items])
             sizes = torch.bincount(of, minlength=len(users)).unsqueeze(1)
             crowd = Crowd(vectors[1:], None if log_share is None else -log_share[1:])
-            found = model.history.climb(begin, sums, sizes, crowd)
+            climb = model.history.climb
+            some = max(_SCORES_AT_ONCE // len(crowd.vectors), 32)
+            parts = [slice(first, first + some) for first in range(0, len(users), some)]
+            found = torch.cat([climb(begin[part], sums[part], sizes[part], crowd) for part in parts])
         queries = torch.where(hidden, begin, found)
         asking = queries / self.material.temperature
         sought = torch.from_numpy(np.flatnonzero(weights[places] > 0))
