@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ import torch
 import typer.core
 import typer.main
 from starlette.routing import compile_path
+from starlette.testclient import TestClient
 
 import enterprise_recsys
 from enterprise_recsys.baselines.table import SPACES
@@ -22,6 +25,7 @@ from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.worlds import make_world
 from enterprise_recsys.service.app import create_app
 from enterprise_recsys.service.settings import Settings
+from enterprise_recsys.trainer import ProductionTrainer
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -198,18 +202,57 @@ def test_the_newest_version_of_the_changelog_is_the_package() -> None:
 # Python blocks -----------------------------------------------------------------------------------------------------
 
 
-def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = blocks(TEXTS["README.md"], "python")
-    assert found
-    monkeypatch.chdir(tmp_path)
-    torch.set_num_threads(1)  # the README takes the default of two, which wait for each other on a busy machine
-    monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)
-    log = make_world(users=60, items=40, days=60, events_per_user=12, seed=1).interactions
-    prepared.write(DataProcessor().prepare(log), Path("processed_data.pkl"))
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    """The names that the README's Python leaves behind, on a world as `make demo` makes it, but smaller."""
     namespace: dict[str, object] = {"__name__": "readme"}
-    for line, code in found:
-        # Blank lines before it, so that a traceback names the README's own line.
-        exec(compile("\n" * (line - 1) + code, str(README), "exec"), namespace)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("readme"))
+        torch.set_num_threads(1)  # the README takes the default of two, which wait for each other on a busy machine
+        patch.setattr(torch, "set_num_threads", lambda threads: None)
+        log = make_world(users=60, items=40, days=60, events_per_user=12, seed=1).interactions
+        prepared.write(DataProcessor().prepare(log), Path("processed_data.pkl"))
+        for line, code in blocks(TEXTS["README.md"], "python"):
+            # Blank lines before it, so that a traceback names the README's own line.
+            exec(compile("\n" * (line - 1) + code, str(README), "exec"), namespace)
+    return namespace
+
+
+def test_the_python_of_the_readme_runs(ran: dict[str, object]) -> None:
+    assert isinstance(ran["trainer"], ProductionTrainer)
+
+
+# Calls -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Call:
+    """What a line of curl asks: `-X`, the path with its query, `-d`; curl's -H says no more than that it is JSON."""
+
+    method: str
+    path: str
+    body: str | None
+
+    @classmethod
+    def of(cls, line: str) -> Call:
+        words = shlex.split(line, comments=True)[1:]
+        options = {word: value for word, value in pairwise(words) if word in ("-X", "-H", "-d")}
+        (address,) = [word for word in words if word.removeprefix("http://").startswith("localhost:8000/")]
+        return cls(options.get("-X", "GET"), address.removeprefix("localhost:8000"), options.get("-d"))
+
+
+def test_the_calls_of_the_readme_are_answered(ran: dict[str, object]) -> None:
+    calls = [Call.of(line) for line in code_lines(TEXTS["README.md"]) if line.startswith("curl ")]
+    assert len({call.path for call in calls}) >= 4
+    trainer = ran["trainer"]
+    assert isinstance(trainer, ProductionTrainer)
+    door = TestClient(create_app(Settings(is_open=True), trainer.recommender))
+    headers = {"content-type": "application/json"}
+    for call in calls:
+        answer = door.request(call.method, call.path, content=call.body, headers=headers)
+        assert answer.status_code == 200, f"{call}: {answer.text}"
+        told = answer.json()
+        assert told.get("recommendations") or told.get("items") or told.get("stored"), f"{call}: {answer.text}"
 
 
 # The test itself ---------------------------------------------------------------------------------------------------

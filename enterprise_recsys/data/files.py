@@ -14,15 +14,14 @@ from enterprise_recsys.data.aliases import is_id, stays_text
 from enterprise_recsys.data.delimited import Loaded
 from enterprise_recsys.data.lines import no_faults
 from enterprise_recsys.data.plaintext import unpacked
+from enterprise_recsys.data.schema import holds_lists
 from enterprise_recsys.data.spelling import Compact
 from enterprise_recsys.data.times import ISO
 from enterprise_recsys.errors import DataError
 
 # A damaged file can make polars panic, which is no PolarsError and no Exception either; found by mutating Arrow files.
 _POLARS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
-# One cell of a list column: two or more parts, or one; a bar with blanks around it belongs to a sentence.
 _STRETCH = 1 << 20
-_LIST_CELL = r"^[^|\s]([^|]*[^|\s])?(\|[^|\s]([^|]*[^|\s])?)*$"
 
 
 def load(
@@ -122,9 +121,7 @@ def table(path: Path, columns: Mapping[str, str] | None = None, *, encoding: str
     lists = [
         column.name
         for column in frame.select(pl.col(pl.String)).iter_columns()
-        if not stays_text(column.name, columns or {})
-        and column.str.contains("|", literal=True).any()
-        and column.str.contains(_LIST_CELL).all()
+        if not stays_text(column.name, columns or {}) and holds_lists(column)
     ]
     return frame.with_columns(pl.col(lists).str.split("|"))
 

@@ -53,6 +53,8 @@ _ROLES: Mapping[str, str] = {
 
 _FEW = 50
 _MOST_DISTINCT = 0.5
+# One cell of a list column: two or more parts, or one; a bar with blanks around it belongs to a sentence.
+_LIST_CELL = r"^[^|\s]([^|]*[^|\s])?(\|[^|\s]([^|]*[^|\s])?)*$"
 
 
 @dataclass(frozen=True)
@@ -202,6 +204,15 @@ def inferred(column: pl.Series) -> str:
         distinct = column.drop_nulls().n_unique()
         return "category" if distinct <= max(_FEW, _MOST_DISTINCT * len(column)) else "text"
     return "skip"
+
+
+def holds_lists(column: pl.Series) -> bool:
+    """Whether strings are lists as text files write them, `a|b|c`: one holds a bar, and each reads as parts.
+
+    >>> holds_lists(pl.Series(["Drama|War", "Comedy", None])), holds_lists(pl.Series(["Up | Down", "Up"]))
+    (True, False)
+    """
+    return bool(column.str.contains("|", literal=True).any() and column.str.contains(_LIST_CELL).all())
 
 
 def _fits(kind: pl.DataType, wanted: str) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from enterprise_recsys.choice import known
+from enterprise_recsys.data.schema import holds_lists
 from enterprise_recsys.data.vocabulary import Vocabulary
 from enterprise_recsys.engine.grammar import Both, Comparison, Not, Tree, Value, parse, wrong
 from enterprise_recsys.engine.indexes import Allowed
@@ -145,14 +146,19 @@ def _held_by(column: pl.Series, one: Comparison) -> pl.Series:
 
 
 def _contains(column: pl.Series, one: Comparison) -> pl.Series:
+    """Of several values one equals the text; in a single text it stands somewhere, in capitals or not."""
     value = one.values[0]
     if not isinstance(value, str):
         raise _Mismatch(f"contains texts, got {value!r}; write it in quotes")
     if column.dtype == pl.String:
-        column = column.str.split("|")
-    if not isinstance(column.dtype, pl.List):
+        if holds_lists(column.filter(column != "")):
+            found = column.str.split("|").list.contains(value)
+        else:
+            found = column.str.contains(f"(?i){pl.escape_regex(value)}")
+    elif isinstance(column.dtype, pl.List):
+        found = column.list.contains(value)
+    else:
         raise _Mismatch("holds one value: ask with = or in")
-    found = column.list.contains(value)
     return ~found if one.operator == "not contains" else found
 
 

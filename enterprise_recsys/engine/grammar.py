@@ -12,6 +12,7 @@
     value      := 'text' | "text" | number | true | false
     field      := a word, or `any text` in backquotes
 
+`contains` asks a field of several values for one of them, and a text for a part, in capitals or not.
 Keywords may be written in capitals. In a text a backslash goes before a quote or a backslash.
 """
 

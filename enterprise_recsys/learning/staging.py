@@ -28,6 +28,7 @@ from enterprise_recsys.retrieval.lessons import Learnt as Lesson
 from enterprise_recsys.retrieval.retriever import Retriever
 
 _MOST_NEIGHBOURED = 100_000
+"""Items of a catalogue, without row 0."""
 _FOLDS = 4
 _JUDGES = 600
 
@@ -132,7 +133,7 @@ def relearn(
 def nearest(processor: DataProcessor, dataset: Dataset) -> Neighbours:
     """Each item's nearest by the users who took both; none where the catalogue is too large to look through."""
     config, n_items = processor.config, dataset.n_items
-    if config.neighbour_candidates == 0 or n_items > _MOST_NEIGHBOURED:
+    if config.neighbour_candidates == 0 or n_items - 1 > _MOST_NEIGHBOURED:
         return Neighbours.none(n_items)
     width = min(config.neighbours, max(n_items - 1, 1))
     return Neighbours.of(*ItemKNN(dataset.events, dataset.n_users, n_items, neighbours=width).table())
