@@ -13,6 +13,8 @@ from enterprise_recsys.engine.calibration import Calibration
 from enterprise_recsys.errors import ArtifactError
 from enterprise_recsys.records import Bools, Columns, Floats, Ints
 
+onnxruntime.disable_telemetry_events()  # what is asked of a service is nobody else's affair
+
 
 def _mapped(path: Path) -> bytes | mmap.mmap:
     """A file's bytes for whoever saves it again: mapped, so that they take no memory until then, even if it is gone."""
