@@ -98,6 +98,7 @@ def train(items: int, folder: Path, *, history: str = "fold_in", candidates: int
         refit=False,
         threads=1,
         history=history,
+        temperature=0.12,
         candidates=candidates - OTHERS,
         batch_size=batch,
         ranker_slice=share,

@@ -119,7 +119,9 @@ class Service:
     def __init__(self) -> None:
         ours = Recommender.load(FOLDER)
         processor, state = ours.engine.processor, ours.state
-        self.tower = UserTower(weights("encoder"), temperature=0.12)
+        if processor.config.temperature is None:
+            raise SystemExit("the plain service needs to be told the temperature; train with --set temperature=0.12.")
+        self.tower = UserTower(weights("encoder"), processor.config.temperature)
         self.vectors = ours.engine.vectors
         self.index = faiss.IndexFlatIP(self.vectors.shape[1])
         self.index.add(self.vectors[1:])
