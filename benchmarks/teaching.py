@@ -25,7 +25,7 @@ from enterprise_recsys.records import Interactions  # noqa: E402
 from enterprise_recsys.retrieval.history import HISTORIES, variants  # noqa: E402
 from enterprise_recsys.retrieval.retriever import Retriever  # noqa: E402
 
-LOADING = {"mean": ("histories.last",), "fold_in": ("lessons.draw",), "transformer": ("lessons.places",)}
+LOADING = {"mean": ("histories.last",), "fold_in": ("lessons.events_of",), "transformer": ("lessons.places",)}
 """History part -> what a step does to get its batch, beside what `steps` does: looking events up in the log."""
 MASKING = {"mean": ("lessons.hits",), "fold_in": (), "transformer": ()}
 """History part -> what tells the negatives that their user took, which the loss leaves out."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from enterprise_recsys.layers import bfloat16_pays
 from enterprise_recsys.records import Ints
 from enterprise_recsys.retrieval.fold_in import Crowd, FoldIn
-from enterprise_recsys.retrieval.lessons import Learnt, Material, Step, step_size
+from enterprise_recsys.retrieval.lessons import Learnt, Material, Step, by_user, step_size
 from enterprise_recsys.retrieval.losses import Hits, exact_softmax, is_exact
 
 _PASSES = 4
@@ -36,9 +36,7 @@ class Alternating:
     def __init__(self, material: Material) -> None:
         self.material = material
         events = material.dataset.events
-        known = np.flatnonzero((events.users > 0) & (events.items > 0))
-        self._order = known[np.argsort(events.users[known], kind="stable")]
-        self._starts = np.searchsorted(events.users[self._order], np.arange(material.dataset.n_users + 1))
+        self._order, self._starts = by_user(material.dataset)
         self._items = events.items[self._order]
         self._weights = np.where(events.relevant, events.weights, 0.0)[self._order].astype(np.float32)
         self._is_half = bfloat16_pays()
@@ -64,7 +62,7 @@ class Alternating:
         """The mean loss of some users, each found from what they took, or by nothing."""
         model, weights = self.material.model, self._weights
         assert isinstance(model.history, FoldIn)
-        owners, places = self.draw(users)
+        owners, places = self.events_of(users)
         hidden = torch.from_numpy(generator.random(len(users)) < self.material.config.history_dropout).unsqueeze(1)
         rows, log_share = self._rows(self._items[places])
         vectors = self.material.vectors(rows)
@@ -93,7 +91,7 @@ class Alternating:
         loss = exact_softmax(asking, vectors[1:], hits, is_half=self._is_half)
         return Learnt(loss, self._order[places[sought.numpy()]], queries[of[sought]])
 
-    def draw(self, users: Ints) -> tuple[Ints, Ints]:
+    def events_of(self, users: Ints) -> tuple[Ints, Ints]:
         """The events of users: whose each is [E], and their grouped places [E]."""
         counts = np.diff(self._starts)[users]
         owners = np.repeat(np.arange(len(users)), counts)

@@ -90,6 +90,17 @@ def step_size(events: int, most: int, *, steps: int) -> int:
     return min(most, max(events // steps, 64))
 
 
+def by_user(dataset: Dataset) -> tuple[Ints, Ints]:
+    """Places of the events of known users and items, a user's together and in their order [E]; user u's begin and end.
+
+    The second is [U+1]: user u owns the grouped places starts[u] to starts[u+1].
+    """
+    events = dataset.events
+    known = np.flatnonzero((events.users > 0) & (events.items > 0))
+    order = known[np.argsort(events.users[known], kind="stable")]
+    return order, np.searchsorted(events.users[order], np.arange(dataset.n_users + 1))
+
+
 def tensors(columns: Columns) -> dict[str, Tensor]:
     """Columns as tensors that share their memory."""
     return {name: torch.from_numpy(np.ascontiguousarray(column)) for name, column in columns.items()}

@@ -14,7 +14,7 @@ from torch.nn import functional
 from enterprise_recsys.choice import pick
 from enterprise_recsys.layers import bfloat16_pays
 from enterprise_recsys.records import Ints
-from enterprise_recsys.retrieval.lessons import Learnt, Material, Step, step_size
+from enterprise_recsys.retrieval.lessons import Learnt, Material, Step, by_user, step_size
 from enterprise_recsys.retrieval.losses import Hits, exact_softmax, is_exact, softmax
 from enterprise_recsys.retrieval.negatives import SAMPLERS, Negatives
 from enterprise_recsys.retrieval.transformer import Transformer
@@ -72,9 +72,7 @@ class Sequences:
         assert isinstance(material.model.history, Transformer)
         self.material, self._history = material, material.model.history
         config, events = material.config, material.dataset.events
-        known = np.flatnonzero((events.users > 0) & (events.items > 0))
-        self._order = known[np.argsort(events.users[known], kind="stable")]
-        self._starts = np.searchsorted(events.users[self._order], np.arange(material.dataset.n_users + 1))
+        self._order, self._starts = by_user(material.dataset)
         self._items = torch.from_numpy(events.items[self._order])
         self._users = torch.from_numpy(events.users[self._order])
         weights = np.where(events.relevant, events.weights, 0.0).astype(np.float32)
