@@ -31,7 +31,7 @@ class Asked:
         filter: what the items must be, such as `"year >= 1990 and genres contains 'Drama'"`; see `engine/grammar.py`.
         include: item ids that must be in the list, seen or not, as far as filter and exclude allow them.
         exclude: item ids to leave out.
-        exclude_seen: leave out what the user has had.
+        exclude_seen: leave out what the user has had; None = unless the model is one of `ModelConfig.repeats`.
         diversity: 0..1, see `ModelConfig.diversity`; None = as the config has it.
         rules: names in `ModelConfig.rules`.
     """
@@ -43,7 +43,7 @@ class Asked:
     filter: str | None = None
     include: Collection[str] = ()
     exclude: Collection[str] = ()
-    exclude_seen: bool = True
+    exclude_seen: bool | None = None
     diversity: float | None = None
     rules: Sequence[str] = ()
 

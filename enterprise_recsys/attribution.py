@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from enterprise_recsys.data.live import Requests, source_columns
+from enterprise_recsys.data.live import Requests, candidate_columns
+from enterprise_recsys.data.repeats import REPEATS
 from enterprise_recsys.engine.gathering import Candidates
 from enterprise_recsys.engine.shapley import shapley, walked, walks
 from enterprise_recsys.finding import Finder
@@ -84,6 +85,7 @@ def groups_of(finder: Finder, columns: Columns) -> dict[str, list[str]]:
     """
     processor, seen = finder.engine.processor, set(finder.engine.scorer.inputs) & set(columns)
     groups = {SOURCES[name]: [name] for name in SOURCES if name in seen}
+    groups |= {"taken before": list(REPEATS)} if set(REPEATS) <= seen else {}
     counted = [one.name for one in processor.of("statistic") if one.name.startswith("item_") and one.name in seen]
     groups |= {"popularity": counted} if counted else {}
     groups |= {"the item itself": [ITEM_ID]} if ITEM_ID in seen else {}
@@ -153,7 +155,7 @@ def _past(finder: Finder, requests: Requests, rows: Ints, columns: Columns) -> t
     given = _with_past(finder, requests, pasts, rows)
     size = len(pasts)
     many = {name: np.tile(columns[name], (size, *[1] * (columns[name].ndim - 1))) for name in engine.scorer.inputs}
-    changed = source_columns(given)
+    changed = candidate_columns(engine.processor, pasts, given)
     logits = engine.scorer.calibration.logits(engine.scorer.logits({**many, **changed})[0]).reshape(size, -1)
     shares = walked(orders, np.split(logits, len(orders)), len(history))
     return shares[places], ids

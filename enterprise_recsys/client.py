@@ -125,7 +125,7 @@ class Client:
         filter: str | None = None,
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
-        exclude_seen: bool = True,
+        exclude_seen: bool | None = None,
         diversity: float | None = None,
         rules: Sequence[str] = (),
         reasons: bool = False,
@@ -186,7 +186,7 @@ class Client:
         filter: str | None = None,
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
-        exclude_seen: bool = True,
+        exclude_seen: bool | None = None,
         diversity: float | None = None,
         rules: Sequence[str] = (),
     ) -> dict[str, object]:
@@ -301,7 +301,7 @@ def _wanting(
     filter: str | None,
     include: Sequence[str],
     exclude: Sequence[str],
-    exclude_seen: bool,
+    exclude_seen: bool | None,
     rules: Sequence[str],
 ) -> dict[str, object]:
     return {

@@ -197,6 +197,15 @@ class ModelConfig(BaseModel):
     trending_candidates: int = Field(
         40, ge=0, le=100_000, description="Items that the ranker is handed besides: the most taken of the last week."
     )
+    repeats: bool = Field(
+        False,
+        description="What a user has had may be listed again, as songs, apps and groceries are: it stands among the "
+        "candidates, the ranker sees how often and how lately it was taken, and taking it again counts as a hit. A "
+        "request can still ask for `exclude_seen`.",
+    )
+    repeat_candidates: int = Field(
+        50, ge=0, le=100_000, description="With `repeats`: items of the user's own past that the ranker is handed."
+    )
     neighbours: int = Field(50, ge=1, le=1000, description="Nearest items that are kept of each item.")
     index: str = Field(
         "auto",

@@ -83,7 +83,7 @@ class Recommender:
         filter: str | None = None,
         include: Collection[str] = (),
         exclude: Collection[str] = (),
-        exclude_seen: bool = True,
+        exclude_seen: bool | None = None,
         diversity: float | None = None,
         rules: Sequence[str] = (),
         reasons: bool = False,

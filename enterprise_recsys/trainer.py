@@ -205,13 +205,14 @@ class ProductionTrainer:
         """What `evaluate` measures, and what a report draws; `depth` is the longest list in its curves, 0 = none."""
         log, processor = _log(test, None, None), self.recommender.engine.processor
         parts = {"what is learnt": self.recommender.log, "test": log}
+        beside = (*QUICK, *(["repeats"] if processor.config.repeats else []))
         watch(parts, leaks=leaks, processor=processor, positive_rating=self.config.positive_rating)
         return examine(
             self.recommender,
             log,
             ks=[k] if isinstance(k, int) else list(k),
             extra={name: lists_of(given, name) for name, given in (extra or {}).items()},
-            baselines={name: BASELINES[name] for name in QUICK} if baselines else {},
+            baselines={name: BASELINES[name] for name in beside} if baselines else {},
             seed=self.config.seed,
             depth=depth,
             slices=slices,
@@ -228,7 +229,7 @@ class ProductionTrainer:
         filter: str | None = None,
         include: Collection[str] = (),
         exclude: Collection[str] = (),
-        exclude_seen: bool = True,
+        exclude_seen: bool | None = None,
         diversity: float | None = None,
         rules: Sequence[str] = (),
         reasons: bool = False,

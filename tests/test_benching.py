@@ -16,10 +16,11 @@ from enterprise_recsys import benching
 from enterprise_recsys.benching import Order, bench, published_lines
 from enterprise_recsys.cli import app
 from enterprise_recsys.commands.options import dials_of
-from enterprise_recsys.errors import ConfigError, DataError
+from enterprise_recsys.errors import ConfigError
+from enterprise_recsys.evaluation.protocol import measure
 from enterprise_recsys.evaluation.results import read, summarise
 from enterprise_recsys.protocols.table import PROTOCOLS
-from enterprise_recsys.protocols.tasks import Dials, ListTask, Predictions, Protocol, Published, RowTask
+from enterprise_recsys.protocols.tasks import Dials, Encoded, ListTask, Predictions, Protocol, Published, RowTask
 from enterprise_recsys.systems import SYSTEMS, ours
 from tests.protocols.worlds import blocks_task, stars_task
 
@@ -180,21 +181,30 @@ def test_faults_are_told() -> None:
         list(bench(Order("stars", "bias", dials={"ridge_users": True})))
     with pytest.raises(ConfigError, match="lightgbm has no dial 'depth'; it has: leaves, learning_rate, rounds, least"):
         list(bench(Order("stars", "lightgbm", dials={"depth": 3})))
-    with pytest.raises(DataError, match="ours goes by time, and the data of this protocol has none"):
-        ours(blocks_task(has_times=False), metric="HR@1", seed=0, trials=0, dials={})
+
+
+FAST = {
+    "epochs": 30,
+    "patience": 10,
+    "ranker_epochs": 2,
+    "embedding_dim": 16,
+    "candidates": 10,
+    "learning_rate": 0.01,
+    "threads": 1,
+}
+
+
+def test_ours_answers_where_the_data_has_no_times() -> None:
+    task = blocks_task(has_times=False)
+    stages = ours(task, metric="HR@1", seed=0, trials=0, dials=FAST).stages
+    truth = Encoded.of(task.judge, task.catalogue).truth
+    hits = {name: measure(system, truth, n_items=len(task.catalogue) + 1, ks=(1,)) for name, system in stages.items()}
+    assert hits["retrieval"].means()["HR@1"] > 0.5, "nearly all users' one item that is left of their half"
+    assert set(stages) == {"retrieval", "two_stage"}
 
 
 def test_ours_answers_by_both_stages_in_rows_of_the_catalogue() -> None:
-    fast = {
-        "epochs": 30,
-        "patience": 10,
-        "ranker_epochs": 2,
-        "embedding_dim": 16,
-        "candidates": 10,
-        "learning_rate": 0.01,
-        "threads": 1,
-    }
-    lines = list(bench(Order("made", "ours", trials=0, dials=fast)))
+    lines = list(bench(Order("made", "ours", trials=0, dials=FAST)))
     told = next(line for line in lines if line.startswith("ours (retrieval)"))
     assert any(line.startswith("ours (two_stage)") for line in lines)
     assert float(told.split()[2]) > 0.5, "nearly all users' one item that is left of their half"

@@ -27,7 +27,7 @@ NEEDS_TIMES = ("recent_popularity",)
 """Those that mean nothing where timestamps are no moments."""
 
 QUICK = ("popularity", "item_knn")
-"""Those that every evaluation shows: seconds, and no further package."""
+"""Those that every evaluation shows: seconds, and no further package. Where repeats count, `Repeats` as well."""
 
 SEEDED = ("ials", "bpr")
 """Those whose result depends on a seed; they take it as the dial `seed`."""

@@ -15,6 +15,7 @@ from enterprise_recsys.data.histories import Histories
 from enterprise_recsys.data.moving import Moving
 from enterprise_recsys.data.overlay import Overlay
 from enterprise_recsys.data.processor import DataProcessor
+from enterprise_recsys.data.repeats import repeat_columns
 from enterprise_recsys.data.vocabulary import Vocabulary
 from enterprise_recsys.records import Columns, Floats, Interactions, Ints
 
@@ -133,18 +134,16 @@ class State:
 
     def of_users(self, slots: Ints, times: Ints, context: Columns | None = None) -> Requests:
         """The requests of users in this state (slot 0 = nobody) at some moments [B]."""
-        settled = np.where(slots < self.overlay.users, slots, 0)  # the log has nothing of a later one
-        starts, ends = self.histories.starts[settled], self.histories.starts[settled + 1]
-        ends = np.where(settled > 0, ends, starts)
-        history = self.histories.last(settled, ends, self.length)
-        history, offsets, seen = self.overlay.histories(
-            slots, history, *self.histories.before(settled, ends), self._known_items
-        )
+        history, offsets, seen = self.past(slots)
+        if self.processor.config.repeats:
+            offsets, seen = np.zeros_like(offsets), seen[:0]
         # A log that ends long before the request would show every item as untaken of late: time stands still with it.
         # How long the user was away is known none the less. `Moments` reads past requests by the same two clocks.
         as_of = self.overlay.now(times)
         return Requests(
-            columns=self.overlay.columns({name: column[settled] for name, column in self._columns.items()}, slots),
+            columns=self.overlay.columns(
+                {name: column[self._settled(slots)] for name, column in self._columns.items()}, slots
+            ),
             history=history,
             context={**self._context(len(slots)), **(context or {}), **time_columns(times)},
             statistics=self._user_statistics.read(slots, as_of, now=self.overlay.clock(times)),
@@ -152,6 +151,19 @@ class State:
             offsets=offsets,
             seen=seen,
         )
+
+    def past(self, slots: Ints) -> tuple[Ints, Ints, Ints]:
+        """The newest items [B, L] of users, oldest first, 0 = none, and all of them as (offsets [B+1], rows)."""
+        settled = self._settled(slots)
+        starts, ends = self.histories.starts[settled], self.histories.starts[settled + 1]
+        ends = np.where(settled > 0, ends, starts)
+        history = self.histories.last(settled, ends, self.length)
+        before = self.histories.before(settled, ends)
+        return self.overlay.histories(slots, history, *before, self._known_items)
+
+    def _settled(self, slots: Ints) -> Ints:
+        """[B] the slots as the log has them: it has nothing of a later one."""
+        return np.where(slots < self.overlay.users, slots, 0)
 
     def of_one(
         self,
@@ -162,9 +174,14 @@ class State:
         features: Mapping[str, object] | None = None,
         context: Mapping[str, object] | None = None,
         exclude: Collection[str] = (),
-        exclude_seen: bool = True,
+        exclude_seen: bool | None = None,
     ) -> Requests:
-        """One request; what it brings itself (history, features) goes over what the state knows."""
+        """One request; what it brings itself (history, features) goes over what the state knows.
+
+        `exclude_seen=None` leaves out what the user had unless the model is one of `repeats`.
+        """
+        repeats = self.processor.config.repeats
+        exclude_seen = not repeats if exclude_seen is None else exclude_seen
         slot = self.users.row(user_id) if user_id is not None else 0
         request = self.of_users(np.array([slot]), np.array([time]))
         columns = dict(request.columns)
@@ -176,6 +193,8 @@ class State:
             if context and feature.name in context:
                 told[feature.name] = feature.encode_one(context[feature.name])
         newest, seen, statistics = request.history, request.seen, request.statistics
+        if repeats and exclude_seen:
+            seen = self.past(np.array([slot]))[2]
         if history is not None:
             seen = self.processor.items.rows(history)
             seen = seen[seen > 0]
@@ -236,13 +255,14 @@ def halves(
     return users, {
         **{name: np.take(column, flat, axis=0) for name, column in items.items()},
         **moving,
-        **source_columns(pairs),
+        **candidate_columns(processor, requests.history, pairs),
     }
 
 
-def source_columns(pairs: Pairs) -> Columns:
-    """What the sources say of candidates, as the ranker sees it: two columns [B*K]."""
+def candidate_columns(processor: DataProcessor, history: Ints, pairs: Pairs) -> Columns:
+    """What sources and histories [B, L] say of candidates, as the ranker sees it: columns [B*K]."""
     return {
+        **(repeat_columns(history, pairs.rows) if processor.config.repeats else {}),
         "retrieval_score": _logits(pairs.scores),
         "neighbour_score": np.log1p(pairs.said).astype(np.float32).ravel(),
     }

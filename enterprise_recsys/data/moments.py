@@ -38,6 +38,8 @@ class Moments:
         as_of = self._as_of(times)
         ends = self.histories.ends(slots, times)
         offsets, seen = self.histories.before(slots, ends)
+        if self.processor.config.repeats:
+            offsets, seen = np.zeros_like(offsets), seen[:0]
         return Requests(
             columns={name: column[slots] for name, column in self._columns.items()},
             history=self.histories.last(slots, ends, self.processor.config.history_length),

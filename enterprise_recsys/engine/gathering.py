@@ -1,17 +1,18 @@
-"""Candidates of several sources in one list: the towers, items that the same users take, what is taken of late."""
+"""Candidates of several sources in one list: the towers, neighbours of the past, what is new, what is taken again."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from enterprise_recsys.config import ModelConfig
+from enterprise_recsys.data.repeats import taken_again
 from enterprise_recsys.engine.neighbours import Neighbours, Said
 from enterprise_recsys.records import Bools, Floats, Ints, Ranked
 
-SOURCES = ("two_tower", "neighbours", "trending")
+SOURCES = ("two_tower", "neighbours", "trending", "repeats")
 """Names of the sources, in the order that they are asked; a candidate is tagged with the first that gives it."""
 
 _MASKED = 8_000_000
@@ -28,15 +29,16 @@ class Quotas:
     two_tower: int
     neighbours: int
     trending: int
+    repeats: int = 0
 
     @property
     def depth(self) -> int:
         """Places of a list."""
-        return self.two_tower + self.neighbours + self.trending
+        return self.two_tower + self.neighbours + self.trending + self.repeats
 
     def at_least(self, k: int) -> Quotas:
         """The same, with enough places of the towers alone to fill a list of k."""
-        return Quotas(max(self.two_tower, k), self.neighbours, self.trending)
+        return replace(self, two_tower=max(self.two_tower, k))
 
 
 def quotas(config: ModelConfig, n_items: int) -> Quotas:
@@ -44,7 +46,8 @@ def quotas(config: ModelConfig, n_items: int) -> Quotas:
     left, parts = max(n_items - 1, 1), []
     # Joint training lets neighbours say nothing, so that they have nothing to add.
     near = config.neighbour_candidates if config.training == "staged" else 0
-    for wanted in (config.candidates, near, config.trending_candidates):
+    own = config.repeat_candidates if config.repeats else 0
+    for wanted in (config.candidates, near, config.trending_candidates, own):
         parts.append(min(wanted, left))
         left -= parts[-1]
     return Quotas(*parts)
@@ -122,8 +125,13 @@ def gather(
     taken.add((first[:, None] + near)[near > 0])
     late = _first(asked.trending, np.arange(size), taken, asked.allowed, n_items, quotas.trending)
     taken.add((first[:, None] + late)[late > 0])
-    further = np.concatenate([near, late], axis=1)
-    told = np.repeat([1, 2], [near.shape[1], late.shape[1]])
+    own = np.zeros((size, 0), dtype=np.int64)
+    if quotas.repeats:
+        had = Said(*taken_again(asked.history, n_items), n_items)
+        own = _best_said(had, taken, asked.allowed, size, quotas.repeats)
+        taken.add((first[:, None] + own)[own > 0])
+    further = np.concatenate([near, late, own], axis=1)
+    told = np.repeat([1, 2, 3], [near.shape[1], late.shape[1], own.shape[1]])
     tags = np.where(further > 0, told, 0)
     # Who is near to nothing, as a user without a past, is owed as many candidates: the towers give them.
     short = np.flatnonzero((further == 0).any(axis=1) & (below > 0).any(axis=1))

@@ -47,7 +47,8 @@ class Exam:
         test: as it came.
         user_ids: [U] outside ids, in the order of the truth.
         events, owners: the test events [R] in order of time, and the place of each one's user in the truth [R].
-        truth: what they took and had not had before; an item that the catalogue lacks counts and cannot be hit.
+        truth: what they took and had not had before (with `repeats`, before or not); an item that the catalogue lacks
+            counts and cannot be hit.
         slices: name -> [U]: users without history, the others by how much they have, and by features.
         item_groups: name -> [I]: items from head to tail, new ones, and by features.
     """
@@ -64,7 +65,9 @@ class Exam:
         # Ids outside the catalogue get rows past its end: they stay in the denominators.
         strangers = frame["item_id"].rank("dense").to_numpy().astype(np.int64) + self.n_items
         items = np.where(events.items > 0, events.items, strangers)
-        keep = events.relevant & ~self._had(events)
+        keep = events.relevant
+        if not processor.config.repeats:
+            keep = keep & ~self._had(events)
         if not keep.any():
             raise DataError(
                 "the test log holds no relevant event that its user had not had before; "
@@ -124,8 +127,9 @@ class Exam:
         """A simple method as something that can be measured."""
 
         def rows(at: Ints, k: int) -> Ints:
-            request = self.state.of_users(self.slots[at], self.times[at])
-            queries = Queries(Ragged(request.offsets, request.seen), users=self.slots[at])
+            _, offsets, past = self.state.past(self.slots[at])
+            exclude = Ragged(np.zeros_like(offsets), past[:0]) if self.processor.config.repeats else None
+            queries = Queries(Ragged(offsets, past), exclude, self.slots[at])
             return source.candidates(queries, k).rows
 
         return rows

@@ -35,7 +35,13 @@ class Trained:
 
 
 def chosen_retriever(
-    processor: DataProcessor, early: Interactions, late: Interactions, folder: Path | None, report: Report | None
+    processor: DataProcessor,
+    early: Interactions,
+    late: Interactions,
+    folder: Path | None,
+    report: Report | None,
+    *,
+    judge: Callable[[Retriever], float] | None = None,
 ) -> Trained:
     """Learn from `early`, and let `late` choose the epochs and, where the dials leave it open, the variant.
 
@@ -44,10 +50,10 @@ def chosen_retriever(
         early, late: train and validation.
         folder: for checkpoints; None: none.
         report: told of the progress.
+        judge: what is as high as a retriever is good; None: see `judge_of`.
     """
     config, dataset = processor.config, processor.dataset(early)
     tried = variants(config)
-    judge: Callable[[Retriever], float] | None = None
     best: Trained | None = None
     for variant in tried:
         retriever = of_variant(processor, variant, dataset)

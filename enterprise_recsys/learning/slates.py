@@ -66,9 +66,10 @@ def slates(
 ) -> Slates:
     """Ask all sources at the visits of each user in the later slice, and label what they find by what was taken.
 
-    A list is asked for when somebody comes, and judged by all that they go on to take. So a moment is the opening of a
-    visit and not any event: in the middle of a long sitting the newest events tell what the sitting is about, which no
-    request at its start can know, and a ranker taught there leans on it in vain. Each user weighs the same.
+    A list is asked for when somebody comes, and judged by all that they go on to take; with `repeats`, by what they
+    take in this visit, since the next may be shown the same again. So a moment is the opening of a visit and not any
+    event: in the middle of a long sitting the newest events tell what the sitting is about, which no request at its
+    start can know, and a ranker taught there leans on it in vain. Each user weighs the same.
 
     Args:
         processor: as the retriever knows it.
@@ -105,7 +106,7 @@ def slates(
         Asked(requests.history, requests.offsets, requests.seen, moments.trending(requests.times)),
     )
     columns = moments.pair_columns(requests, moments.processor.item_columns(), found)
-    clicks, ratings = _labels(moments, late, users, found.rows)
+    clicks, ratings = _labels(moments, late, asked, found.rows)
     weights = np.repeat(1.0 / np.bincount(users)[users], depth).astype(np.float32)
     return Slates(Examples(columns, clicks, ratings, weights, depth), users)
 
@@ -118,30 +119,48 @@ def visits(events: Events, places: Ints, generator: np.random.Generator) -> Ints
         places: which of them are looked at, rising.
         generator: draws the others.
     """
-    places = places[np.argsort(events.users[places], kind="stable")]
-    users, times = events.users[places], events.times[places]
-    first, later = np.ones(len(places), dtype=bool), np.ones(len(places), dtype=bool)
-    first[1:] = users[1:] != users[:-1]
-    later[1:] = times[1:] - times[:-1] > VISIT_GAP_S * 1_000_000
-    opens = first | later
-    places, users, lots = places[opens], users[opens], np.where(first, -1.0, generator.random(len(first)))[opens]
+    places, first, opens = _opening(events, places)
+    users, lots = events.users[places], np.where(first, -1.0, generator.random(len(first)))
+    places, users, lots = places[opens], users[opens], lots[opens]
     order = np.lexsort((lots, users))
     turn = np.arange(len(users)) - np.searchsorted(users[order], users[order])
     return np.sort(places[order][turn < _VISITS_PER_USER])
 
 
-def _labels(moments: Moments, late: Ints, slots: Ints, rows: Ints) -> tuple[np.ndarray, np.ndarray]:
-    """Clicks and ratings [Q*K] of candidates: what their user took in the later slice (what lay before is left out)."""
+def _opening(events: Events, places: Ints) -> tuple[Ints, Bools, Bools]:
+    """The places by user, and which of them are a user's first, and which open a visit."""
+    places = places[np.argsort(events.users[places], kind="stable")]
+    users, times = events.users[places], events.times[places]
+    first, later = np.ones(len(places), dtype=bool), np.ones(len(places), dtype=bool)
+    first[1:] = users[1:] != users[:-1]
+    later[1:] = times[1:] - times[:-1] > VISIT_GAP_S * 1_000_000
+    return places, first, first | later
+
+
+def _labels(moments: Moments, late: Ints, asked: Ints, rows: Ints) -> tuple[np.ndarray, np.ndarray]:
+    """Clicks and ratings [Q*K] of candidates: what was taken in the later slice (what lay before is left out).
+
+    Args:
+        moments: over both logs.
+        late: places of the later events.
+        asked: [Q] places of the events that lists are asked for at.
+        rows: [Q, K] the candidates.
+    """
     config, events = moments.processor.config, moments.events
     n_items = len(moments.processor.items)
-    keys = events.users[late] * n_items + events.items[late]
+    late, first, opens = _opening(events, late)
+    # A list answers for a user's whole slice, or for one visit.
+    part = np.cumsum(opens if config.repeats else first) - 1
+    place = np.empty(len(events.users), dtype=np.int64)
+    place[late] = part
+    keys = part * n_items + events.items[late]
     order = np.argsort(keys, kind="stable")
     keys, late = keys[order], late[order]
-    wanted = (slots[:, None] * n_items + rows).ravel()
-    place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    taken = (keys[place] == wanted) & (rows.ravel() > 0)
-    ratings = np.where(taken, events.ratings[late[place]], np.nan).astype(np.float32)
-    clicks = (taken & events.relevant[late[place]]).astype(np.float32)
+    wanted = (place[asked][:, None] * n_items + rows).ravel()
+    at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    taken = (keys[at] == wanted) & (rows.ravel() > 0)
+    ratings = np.where(taken, events.ratings[late[at]], np.nan).astype(np.float32)
+    clicks = (taken & events.relevant[late[at]]).astype(np.float32)
     if config.ctr_positive_rating is not None:
         clicks = np.where(~np.isnan(ratings), ratings >= config.ctr_positive_rating, clicks).astype(np.float32)
     clicks[rows.ravel() == 0] = np.nan

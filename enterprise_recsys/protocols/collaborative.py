@@ -70,6 +70,7 @@ def lastfm_random80(data: Path | None, seed: int) -> ListTask:
     """
     folder = protocol_files.located("hetrec-lastfm-2k", ["user_artists.dat"], data)
     log = protocol_files.last_fm(folder / "user_artists.dat")
+    log = log.with_events(log.events.drop("weight"))
     generator = np.random.default_rng(seed)
     train, test = _cut(log.events, 0.8, generator)
     early, val = _cut(train, 0.9, generator)

@@ -14,6 +14,7 @@ from enterprise_recsys.choice import pick
 from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.data.features import TIME_SIZES, Feature
 from enterprise_recsys.data.processor import DataProcessor
+from enterprise_recsys.data.repeats import REPEATS
 from enterprise_recsys.layers import FeatureEmbedding, export_onnx
 from enterprise_recsys.loop import Fit, Plan, run
 from enterprise_recsys.ranking.losses import LOSSES
@@ -68,7 +69,7 @@ class RankingNetwork(nn.Module):
         self.embedding = FeatureEmbedding(
             {**ids, **categories, **TIME_SIZES},
             {one.name: one.size for one in declared if one.kind in ("multi_value", "text")},
-            [*numbers, *SCORES],
+            [*numbers, *SCORES, *_own(config)],
             config.ranking_dim,
             vectors={one.name: one.width for one in declared if one.kind in ("vector", "time")},
             dropped=list(ids),
@@ -141,6 +142,7 @@ class Ranker:
         torch.manual_seed(config.seed + 2)
         self._std = std
         self.items = [ITEM_ID, *(one.name for one in processor.features if _is_of_items(one)), *SCORES]
+        self.items += _own(config)
         self.model = RankingNetwork(processor, config, mean, std)
 
     def fit(self, examples: Examples, plan: Plan, *, validate: Callable[[], float] | None = None) -> Fit:
@@ -240,6 +242,10 @@ def fit_together(
     models = nn.ModuleList(ranker.model for ranker in rankers)
     total = sum(len(own) * part.depth for part, own in zip(examples, places, strict=True))
     return run(models, steps, total, plan, validate=validate)
+
+
+def _own(config: ModelConfig) -> list[str]:
+    return list(REPEATS) if config.repeats else []
 
 
 def _is_of_items(feature: Feature) -> bool:

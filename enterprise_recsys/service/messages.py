@@ -149,7 +149,9 @@ class Wanting(Asking):
         [], max_length=MOST_VALUES, description="Item ids that must appear, as far as filter and exclude allow them."
     )
     exclude: list[Text] = Field([], max_length=MOST_EVENTS, description="Item ids that must not appear.")
-    exclude_seen: Annotated[bool, Field(strict=True)] = Field(True, description="Leave out the items of the history.")
+    exclude_seen: Annotated[bool, Field(strict=True)] | None = Field(
+        None, description="Leave out the items of the history; by default unless the model is one of repeats."
+    )
     rules: list[Text] = Field([], max_length=MOST_VALUES, description="Names of configured rules to apply.")
 
     def asked(self, *exclude: str) -> Asked:

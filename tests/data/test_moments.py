@@ -32,9 +32,12 @@ def at(log: Interactions, share: float) -> pl.DataFrame:
     return events.filter(pl.col("timestamp") == events["timestamp"][int(share * len(events))])
 
 
+@pytest.mark.parametrize("repeats", [False, True])
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.7, 0.999])
-def test_every_number_of_the_ranker_is_the_same_then_and_at_the_request(share: float, log: Interactions) -> None:
-    processor = DataProcessor(ModelConfig(recency=True)).fit(log)
+def test_every_number_of_the_ranker_is_the_same_then_and_at_the_request(
+    share: float, repeats: bool, log: Interactions
+) -> None:
+    processor = DataProcessor(ModelConfig(recency=True, repeats=repeats)).fit(log)
     moments = Moments(processor, log)
     now = at(log, share)
     moment = np.array([now["timestamp"].to_physical()[0]])
@@ -47,6 +50,7 @@ def test_every_number_of_the_ranker_is_the_same_then_and_at_the_request(share: f
             one, other = getattr(then.statistics, field.name), getattr(asked.statistics, field.name)
             assert np.array_equal(one, other, equal_nan=True), field.name
         assert then.history.tolist() == asked.history.tolist() and then.times.tolist() == asked.times.tolist()
+        assert then.seen.tolist() == asked.seen.tolist() and (len(then.seen) == 0) >= repeats
         items = processor.item_columns()
         told, live = moments.pair_columns(then, items, pairs(rows)), state.pair_columns(asked, items, pairs(rows))
         assert {"user_since_last_s", "user_age_s", "item_since_last_s"} <= set(told)

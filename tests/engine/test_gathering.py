@@ -72,6 +72,13 @@ def test_each_source_adds_its_best_that_none_before_has_given() -> None:
     assert rows == [2, 3, 4, 6, 5] and sources == [0, 1, 0, 2, 2]
 
 
+def test_what_the_user_had_is_a_source_where_repeats_are_wanted() -> None:
+    rows, sources = _gathered([4, 6, 4], [], [5], Quotas(1, 0, 1, 2))
+    assert rows == [1, 5, 4, 6] and sources == [0, 2, 3, 3]
+    rows, sources = _gathered([4, 6, 4], [4], [5], Quotas(1, 0, 1, 2))
+    assert rows == [1, 5, 6, 2] and sources == [0, 2, 3, 0]
+
+
 def test_what_is_left_out_comes_from_no_source() -> None:
     rows, sources = _gathered([1, 2], [1, 2, 3, 4], [3, 4, 5], Quotas(1, 2, 2))
     assert rows == [6, 0, 0, 5, 0] and sources == [0, 0, 0, 2, 0]
@@ -129,6 +136,10 @@ def test_no_item_stands_twice_and_none_is_left_out_by_chance() -> None:
 def test_quotas_are_cut_to_the_catalogue_from_the_end(n_items: int, expected: Quotas) -> None:
     assert quotas(ModelConfig(), n_items) == expected
     assert expected.depth == min(300, n_items - 1)
+
+
+def test_there_are_places_for_what_the_user_had_where_repeats_are_wanted() -> None:
+    assert quotas(ModelConfig(repeats=True), 1000) == Quotas(200, 60, 40, 50)
 
 
 def test_joint_training_has_no_neighbours() -> None:

@@ -20,7 +20,7 @@ def test_an_empty_request_is_a_stranger_who_wants_ten() -> None:
         "filter": None,
         "include": [],
         "exclude": [],
-        "exclude_seen": True,
+        "exclude_seen": None,
         "diversity": None,
         "rules": [],
         "reasons": False,

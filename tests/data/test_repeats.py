@@ -1,0 +1,48 @@
+"""Repeats: what a history says of its own items."""
+
+import numpy as np
+import pytest
+
+from enterprise_recsys.baselines.popular import Repeats
+from enterprise_recsys.data import repeats
+from enterprise_recsys.data.repeats import repeat_columns, taken_again
+from enterprise_recsys.records import Events, Queries, Ragged
+
+HISTORY = np.array([[0, 3, 5, 3], [0, 0, 0, 7]])
+
+
+def test_how_often_and_how_long_ago_by_hand() -> None:
+    told = repeat_columns(HISTORY, np.array([[3, 5, 7, 0], [7, 3, 0, 0]]))
+    assert np.allclose(told["own_count"], [np.log(3), np.log(2), 0, 0, np.log(2), 0, 0, 0])
+    # 3 is the newest event, 5 the one before it.
+    assert np.allclose(told["own_age"], [1, 1 / np.sqrt(2), 0, 0, 1, 0, 0, 0])
+
+
+def test_columns_do_not_depend_on_how_many_are_looked_at_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(0)
+    history, rows = generator.integers(0, 9, (20, 6)), generator.integers(0, 9, (20, 5))
+    together = repeat_columns(history, rows)
+    monkeypatch.setattr(repeats, "_CELLS", 70)  # two histories at a time
+    apart = repeat_columns(history, rows)
+    assert all(np.array_equal(together[name], apart[name]) for name in repeats.REPEATS)
+
+
+def test_what_is_taken_again_is_what_the_baseline_of_this_name_says() -> None:
+    generator = np.random.default_rng(1)
+    history = generator.integers(0, 12, (30, 8))
+    keys, sums = taken_again(history, 12)
+    assert (np.diff(keys) > 0).all() and (sums > 0).all()
+    past = [line[line > 0] for line in history]
+    offsets = np.concatenate([[0], np.cumsum([len(line) for line in past])]).astype(np.int64)
+    nothing = Ragged(np.zeros(31, dtype=np.int64), np.zeros(0, dtype=np.int64))
+    events = Events(*[np.zeros(0, dtype=np.int64)] * 3, *[np.zeros(0, np.float32)] * 2, np.zeros(0, dtype=bool))
+    # A history stands at the right end, so holes among its events make the same event older: the order stays.
+    close = np.stack([np.pad(line, (8 - len(line), 0)) for line in past])
+    keys, sums = taken_again(close, 12)
+    said = Repeats(events, 1, 12).candidates(Queries(Ragged(offsets, np.concatenate(past)), exclude=nothing), 12)
+    for place in range(30):
+        mine = keys // 12 == place
+        order = np.argsort(-sums[mine], kind="stable")
+        held = said.rows[place] > 0
+        assert np.allclose(said.scores[place][held], sums[mine][order])
+        assert set(said.rows[place][held]) == set(keys[mine] % 12)
