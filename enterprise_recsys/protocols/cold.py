@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from enterprise_recsys.data.holdouts import checksum_of_pairs, ordered, share_of_each_user
+from enterprise_recsys.data.holdouts import checksum_of_pairs, ordered
 from enterprise_recsys.data.sources import read
 from enterprise_recsys.protocols.tasks import ListTask, Protocol, Trial
-from enterprise_recsys.records import ITEM_ID, USER_ID
+from enterprise_recsys.records import ITEM_ID, USER_ID, Interactions
 
 HELD = 0.2
 """Share of the items whose events are hidden."""
@@ -20,24 +20,23 @@ def ml1m_cold_items(data: Path | None, seed: int) -> ListTask:
     """MovieLens 1M, ours: a fifth of the films, drawn by `seed`, is new; whoever rated some is asked for them.
 
     Learnt from: the ratings of the other films, and the features of all. Ranked: the new films alone. Dials are chosen
-    on a tenth of each user's ratings of the other films, among those, and it is given back after the choice.
+    on a fifth of the other films, which are as new in that round, and are given back after the choice.
     """
     log = read("ml-1m", folder=data)
     generator = np.random.default_rng(seed)
-    films = log.events[ITEM_ID].unique().sort()
-    new = films.filter(pl.Series(generator.random(len(films)) < HELD))
-    known = log.events.filter(~pl.col(ITEM_ID).is_in(new.implode()))
-    targets = log.events.filter(pl.col(ITEM_ID).is_in(new.implode()))
-    kept = share_of_each_user(known, 0.9, generator)
-    early, val = known.filter(kept), known.filter(~kept)
+    known, judge = _without(log, log.events, generator)
+    _, choose = _without(log, known, generator)
+    return ListTask(known[ITEM_ID].unique().sort(), choose, judge, checksum_of_pairs(judge.targets), has_times=True)
+
+
+def _without(log: Interactions, events: pl.DataFrame, generator: np.random.Generator) -> tuple[pl.DataFrame, Trial]:
+    """The events of all items but a drawn fifth, and a round that asks for those."""
+    items = events[ITEM_ID].unique().sort()
+    new = items.filter(pl.Series(generator.random(len(items)) < HELD))
+    known = events.filter(~pl.col(ITEM_ID).is_in(new.implode()))
+    targets = events.filter(pl.col(ITEM_ID).is_in(new.implode()))
     past = known.join(targets.select(USER_ID).unique(), on=USER_ID, how="semi", maintain_order="left")
-    return ListTask(
-        known[ITEM_ID].unique().sort(),
-        Trial(log.with_events(early), ordered(early), val),
-        Trial(log.with_events(known), ordered(past), targets, listed=new),
-        checksum_of_pairs(targets),
-        has_times=True,
-    )
+    return known, Trial(log.with_events(known), ordered(past), targets, listed=new)
 
 
 def ml1m_cold_users(data: Path | None, seed: int) -> ListTask:
