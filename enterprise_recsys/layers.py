@@ -23,7 +23,8 @@ class FeatureEmbedding(nn.Module):
         vectors: name -> numbers of each; column float32 [R, W]; a linear layer takes it to the width.
         width: width of each embedding; `widths` overrides it by name.
         id_dropout: share of the ids in `dropped` replaced by row 0 while training.
-        id_scale: deviation of the first embeddings of the ids in `dropped`; 0: one never trained says nothing.
+        id_scale: deviation of the first embeddings of the ids in `dropped`; 0: one that is hidden, or was never
+            trained, says nothing.
     """
 
     def __init__(
@@ -46,7 +47,8 @@ class FeatureEmbedding(nn.Module):
         self.numbers, self.dropped, self.id_dropout = list(numbers), set(dropped), id_dropout
         self.tables = nn.ModuleDict()
         for name, rows in {**categories, **lists}.items():
-            table = nn.Embedding(rows, widths.get(name, width))
+            is_silent = name in self.dropped and id_scale == 0.0
+            table = nn.Embedding(rows, widths.get(name, width), padding_idx=0 if is_silent else None)
             nn.init.normal_(table.weight, std=id_scale if name in self.dropped else 0.1)
             self.tables[name] = table
         self.lists = set(lists)

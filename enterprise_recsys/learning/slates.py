@@ -19,7 +19,7 @@ from enterprise_recsys.retrieval.retriever import Retriever
 VISIT_GAP_S = 1800
 """An event more than this after the user's one before opens a new visit: half an hour, as in web analytics."""
 _VISITS_PER_USER = 4
-_ROWS_AT_MOST = 2_000_000
+_ROWS_AT_MOST = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,15 @@ class Slates:
             self.users[places],
         )
 
+    def beside(self, others: Slates) -> Slates:
+        """These, and others after them."""
+        one, other = self.examples, others.examples
+        columns = {name: np.concatenate([column, other.columns[name]]) for name, column in one.columns.items()}
+        clicks, ratings, weights = (np.concatenate(pair) for pair in zip(one.labels, other.labels, strict=True))
+        return Slates(
+            Examples(columns, clicks, ratings, weights, one.depth), np.concatenate([self.users, others.users])
+        )
+
     def ndcg(self, scores: np.ndarray, *, k: int = 10) -> Doubles:
         """[Q] NDCG of the first k candidates when ordered by scores [Q*K]; NaN where nothing was taken."""
         taken = np.nan_to_num(self.examples.clicks).reshape(len(self.users), -1)
@@ -62,7 +71,12 @@ class Slates:
 
 
 def slates(
-    processor: DataProcessor, moments: Moments, retriever: Retriever, neighbours: Neighbours, start: int
+    processor: DataProcessor,
+    moments: Moments,
+    retriever: Retriever,
+    neighbours: Neighbours,
+    start: int,
+    end: int | None = None,
 ) -> Slates:
     """Ask all sources at the visits of each user in the later slice, and label what they find by what was taken.
 
@@ -76,12 +90,13 @@ def slates(
         moments: over the earlier and the later log.
         retriever, neighbours: taught by the earlier log.
         start: first moment of the later slice, in microseconds since 1970.
+        end: the slice ends before it; None: with the log.
 
     Raises:
         DataError: the later log holds no relevant event.
     """
     config, events = processor.config, moments.events
-    late = np.flatnonzero(events.times >= start)
+    late = np.flatnonzero((events.times >= start) & (end is None or events.times < end))
     asked = visits(events, late[events.relevant[late]], np.random.default_rng(config.seed))
     if len(asked) == 0:
         raise DataError(
@@ -89,8 +104,7 @@ def slates(
             "positive_rating and positive_event_types."
         )
     depth = quotas(config, len(processor.items)).depth
-    if len(asked) * depth > _ROWS_AT_MOST:
-        asked = np.sort(np.random.default_rng(config.seed).permutation(asked)[: max(_ROWS_AT_MOST // depth, 1)])
+    asked = np.sort(np.random.default_rng(config.seed).permutation(asked)[: max(_ROWS_AT_MOST // depth, 1)])
     users = events.users[asked]
     requests = moments.requests(
         users, events.times[asked], {name: column[asked] for name, column in events.context.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,19 +17,18 @@ from enterprise_recsys.engine.calibration import Calibration
 from enterprise_recsys.engine.gathering import Candidates
 from enterprise_recsys.engine.neighbours import Neighbours
 from enterprise_recsys.learning.calibrating import calibrated
-from enterprise_recsys.learning.retrieving import chosen_retriever, judge_of, of_variant, plan
-from enterprise_recsys.learning.slates import Slates, slates
+from enterprise_recsys.learning.ranking import taught_ranker
+from enterprise_recsys.learning.retrieving import Trained, chosen_retriever, judge_of, of_variant, plan
+from enterprise_recsys.learning.slates import VISIT_GAP_S, Slates, slates
 from enterprise_recsys.loop import Fit, Plan, Report, run
-from enterprise_recsys.ranking.ranker import Examples, Ranker, fit_together
-from enterprise_recsys.records import Columns, Dataset, Floats, Interactions, Ints
+from enterprise_recsys.ranking.ranker import Examples, Ranker
+from enterprise_recsys.records import Columns, Dataset, Interactions, Ints
 from enterprise_recsys.retrieval.history import Variant, one_variant
 from enterprise_recsys.retrieval.lessons import Learnt as Lesson
 from enterprise_recsys.retrieval.retriever import Retriever
 
 _MOST_NEIGHBOURED = 100_000
 """Items of a catalogue, without row 0."""
-_FOLDS = 4
-_JUDGES = 600
 
 
 @dataclass(frozen=True)
@@ -101,11 +99,43 @@ def choose(
     retriever, fit = trained.retriever, trained.fit
     neighbours = nearest(limited, retriever.dataset)
     later = slates(limited, moments, retriever, neighbours, start)
-    epochs, judged, said = _ranker_epochs(processor, moments, later, folder, report)
-    ranker.fit(later.examples, plan(config, "ranker", epochs, folder, report))
-    calibration = calibrated(judged, said, [ranker.predict(part.examples.columns)[0] for part in judged])
-    learnt = Learnt(limited, retriever, ranker, neighbours, later.examples.columns, calibration)
-    return Chosen(fit.epoch, epochs, fit.scores, trained.variant), learnt
+    earlier = _earlier(processor, early, late, moments, trained, folder, report)
+    taught = taught_ranker(processor, moments, later, earlier, folder, report)
+    learnt = Learnt(limited, retriever, taught.ranker, neighbours, later.examples.columns, taught.calibration)
+    return Chosen(fit.epoch, taught.epochs, fit.scores, trained.variant), learnt
+
+
+def _earlier(
+    processor: DataProcessor,
+    early: Interactions,
+    late: Interactions,
+    moments: Moments,
+    trained: Trained,
+    folder: Path | None,
+    report: Report | None,
+) -> Slates | None:
+    """Lists of the slice of time before `late`, by a retriever that has not learnt it; None where there is no such.
+
+    The slice has as many events as `late` and leaves at least twice as many to learn from. There is none in a log that
+    is shorter than a visit, as one without true times.
+    """
+    config, times = processor.config, early.events["timestamp"].to_physical()
+    end = int(late.events["timestamp"].to_physical().min())  # type: ignore[arg-type]
+    before = times.filter(times < end).sort()
+    if len(before) < 3 * len(late.events) or int(before[-1]) - int(before[0]) < VISIT_GAP_S * 1_000_000:
+        return None
+    start = int(before[len(before) - len(late.events)])
+    part = early.with_events(early.events.filter(times < start))
+    if not len(part.events):
+        return None  # nearly all have one time
+    asked = moments.events.relevant & (moments.events.times >= start) & (moments.events.times < end)
+    limited = processor.limited_to(part)
+    dataset = limited.dataset(part)
+    if not asked.any() or not dataset.events.relevant.any():
+        return None
+    retriever = of_variant(limited, trained.variant, dataset)
+    retriever.fit(plan(config, "retriever, earlier data", trained.fit.epoch, folder, report))
+    return slates(limited, moments, retriever, nearest(limited, dataset), start, end)
 
 
 def relearn(
@@ -137,36 +167,6 @@ def nearest(processor: DataProcessor, dataset: Dataset) -> Neighbours:
         return Neighbours.none(n_items)
     width = min(config.neighbours, max(n_items - 1, 1))
     return Neighbours.of(*ItemKNN(dataset.events, dataset.n_users, n_items, neighbours=width).table())
-
-
-def _ranker_epochs(
-    processor: DataProcessor, moments: Moments, later: Slates, folder: Path | None, report: Report | None
-) -> tuple[int, list[Slates], list[Floats]]:
-    """How many epochs serve users whom the ranker did not learn from; their lists, and what is then said of these.
-
-    Epochs go by the mean NDCG@10 of re-ranked candidates. With few users one part set aside would choose by luck: then
-    several rankers learn side by side, each without another part, and are judged together on all of the parts.
-    """
-    config = processor.config
-    everyone = np.random.default_rng(config.seed + 1).permutation(np.unique(later.users))
-    folds = min(_FOLDS, math.ceil(_JUDGES * _FOLDS / len(everyone)))
-    judges = np.array_split(everyone, _FOLDS)[:folds]
-    parts = [np.isin(later.users, part) for part in judges]
-    if any(part.all() or not part.any() for part in parts):
-        return config.ranker_epochs, [], []
-    trials = [Ranker(processor, config, moments.events.ratings) for _ in parts]
-    taught, judged = [np.flatnonzero(~part) for part in parts], [later.take(part) for part in parts]
-
-    def validate() -> float:
-        scores = [
-            part.ndcg(trial.predict(part.examples.columns)[0]) for trial, part in zip(trials, judged, strict=True)
-        ]
-        return float(np.nan_to_num(np.nanmean(np.concatenate(scores))))
-
-    trial_plan = plan(config, "ranker, trial", config.ranker_epochs, folder, report)
-    fit = fit_together(trials, [later.examples] * len(trials), trial_plan, lists=taught, validate=validate)
-    said = [trial.predict(part.examples.columns)[0] for trial, part in zip(trials, judged, strict=True)]
-    return fit.epoch, judged, said
 
 
 class _Joint:

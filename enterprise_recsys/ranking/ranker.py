@@ -46,6 +46,11 @@ class Examples:
     weights: Floats
     depth: int
 
+    @property
+    def labels(self) -> tuple[Floats, Floats, Floats]:
+        """Clicks, ratings and weights."""
+        return self.clicks, self.ratings, self.weights
+
     def __len__(self) -> int:
         return len(self.clicks)
 
@@ -152,7 +157,7 @@ class Ranker:
     def steps(self, examples: Examples, lists: Ints) -> Iterator[tuple[int, Callable[[], Tensor]]]:
         """One epoch's steps: the whole lists at some places, in a random order, to `ranker_batch_size` rows a step."""
         table = {name: torch.from_numpy(np.ascontiguousarray(column)) for name, column in examples.columns.items()}
-        labels = [torch.from_numpy(one) for one in (examples.clicks, examples.ratings, examples.weights)]
+        labels = [torch.from_numpy(one) for one in examples.labels]
         depth = examples.depth
         order = torch.from_numpy(lists)[torch.randperm(len(lists))]
         most = min(self.config.ranker_batch_size, len(lists) * depth // _STEPS)

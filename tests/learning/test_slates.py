@@ -55,3 +55,10 @@ def test_some_lists_are_taken_whole() -> None:
     part = _slates().take(np.array([True, False, True]))
     assert part.users.tolist() == [7, 9] and part.examples.depth == 3
     assert part.examples.columns["retrieval_score"].tolist() == [0, 1, 2, 6, 7, 8]
+
+
+def test_lists_are_put_beside_one_another() -> None:
+    both = _slates().take(np.array([0])).beside(_slates())
+    assert both.users.tolist() == [7, 7, 8, 9] and len(both.examples) == 12
+    assert both.examples.columns["retrieval_score"].tolist() == [0, 1, 2, *range(9)]
+    assert np.array_equal(both.examples.clicks[3:], _slates().examples.clicks, equal_nan=True)

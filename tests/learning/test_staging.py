@@ -1,12 +1,16 @@
 """Up to which catalogue each item's nearest are counted."""
 
+import numpy as np
 import polars as pl
 import pytest
 
 from enterprise_recsys import ModelConfig
 from enterprise_recsys.data.frames import to_interactions
+from enterprise_recsys.data.moments import Moments
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.learning import staging
+from enterprise_recsys.learning.retrieving import chosen_retriever
+from enterprise_recsys.records import Interactions
 
 
 @pytest.mark.parametrize(("most", "are_counted"), [(3, True), (2, False)])
@@ -19,3 +23,42 @@ def test_a_catalogue_of_just_the_most_items_has_neighbours(
     processor = DataProcessor(ModelConfig()).fit(log := to_interactions(events))
     found = staging.nearest(processor, processor.dataset(log))
     assert bool(len(found.said(processor.items.rows(["b"])[None]).keys)) == are_counted
+
+
+def _days(events_a_day: list[int]) -> Interactions:
+    """Users a to j in turn, one of five items each time."""
+    days = [day for day, events in enumerate(events_a_day) for _ in range(events)]
+    place = range(len(days))
+    frame = pl.DataFrame(
+        {
+            "user_id": ["abcdefghij"[one % 10] for one in place],
+            "item_id": [f"i{one * 7 % 5}" for one in place],
+            "timestamp": [86_400 * (11_000 + day) + one for day, one in zip(days, place, strict=True)],
+        }
+    )
+    return to_interactions(frame)
+
+
+@pytest.mark.parametrize(
+    ("events_a_day", "is_slice"),
+    [
+        ([10, 10, 10, 10], True),  # as many events as the last day, and twice as many before them
+        ([10, 9, 10, 10], False),  # one too few
+        ([40, 10], False),  # all that came before is shorter than a visit
+    ],
+)
+def test_the_slice_before_the_last_is_answered_by_who_has_not_learnt_it(
+    events_a_day: list[int], is_slice: bool
+) -> None:
+    log = _days(events_a_day)
+    last = pl.col("timestamp") >= log.events["timestamp"].max() - pl.duration(hours=12)
+    early, late = log.with_events(log.events.filter(~last)), log.with_events(log.events.filter(last))
+    config = ModelConfig(history="mean", candidates=3, negatives=8, epochs=1, item_tower_dims=[8], user_tower_dims=[8])
+    processor = DataProcessor(config).fit(log)
+    trained = chosen_retriever(processor.limited_to(early), early, late, None, None)
+    found = staging._earlier(processor, early, late, Moments(processor, log), trained, None, None)
+    assert (found is not None) == is_slice
+    if found is not None:
+        # Ten users came once in the slice, which lies after two of the days; all their successes were in it.
+        assert len(found.users) == 10
+        assert np.nansum(found.examples.clicks) <= 10
