@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -40,8 +39,8 @@ VARIANTS: Mapping[str, int] = {"mean": 1, "fold_in": 2, "transformer": 1}
 RANKER_RATE = 65_000
 """Candidates that the ranker learns in a second of one core; ml-100k with the dials as they are gave 66,000."""
 
-USUAL_EPOCHS, USUAL_RANKER_EPOCHS = 5, 2
-"""Passes after which validation is best, as a rule: 2 to 9 and 1 to 2 on MovieLens 100K and 1M and the made world."""
+USUAL_EPOCHS, USUAL_RANKER_EPOCHS = 5, 3
+"""Passes after which validation is best, as a rule: 2 to 9 and 2 to 8 on MovieLens 100K and 1M and the made world."""
 
 RANKER_ROWS, MOMENTS_A_USER, USUAL_MOMENTS = 2_000_000, 4, 0.6
 """Candidates that the ranker learns from, moments of one user at which it asks for them, at most; and as a rule.
@@ -123,13 +122,15 @@ def _retriever(size: Size, config: ModelConfig) -> Step:
     def seconds(epochs: int, tried: int) -> float:
         """Each part is tried for some epochs, and one is taught again: the slower one, to be safe."""
         first = sum(0.8 * size.rows * tried * times[part] / rate for part, rate in rates.items())
-        return first + (0.9 * size.rows * epochs / min(rates.values()) if config.refit else 0.0)
+        again = (0.9 if config.refit else 0.0) + (0.7 if config.training == "staged" else 0.0)
+        return first + again * size.rows * epochs / min(rates.values())
 
     weights = (size.users + size.items) * config.embedding_dim * _FLOAT * _COPIES
     scores = config.batch_size * (config.batch_size + config.negatives) * _FLOAT * 4
     usual = min(USUAL_EPOCHS, config.epochs)
     told = " and ".join(f"{part} ({rate:,.0f}/s{', twice' * (times[part] > 1)})" for part, rate in rates.items())
     again = f", one again of {0.9 * size.rows:,.0f}" if config.refit else ""
+    again += f" and of {0.7 * size.rows:,.0f}" if config.training == "staged" else ""
     return Step(
         "retriever",
         _learning_mb(config) + (weights + scores + _EVENT_BYTES * size.rows) / _MB,
@@ -156,11 +157,10 @@ def parts_taught(config: ModelConfig) -> tuple[str, ...]:
 
 def _ranker(size: Size, config: ModelConfig) -> Step:
     depth = min(config.candidates + config.neighbour_candidates + config.trending_candidates, size.items)
-    most = min(MOMENTS_A_USER * size.users, config.ranker_slice * 0.9 * size.rows) * depth
-    usual = min(USUAL_MOMENTS * size.users * depth, most, RANKER_ROWS)
-    most = min(most, RANKER_ROWS)
-    # With few users several rankers learn side by side, each without a quarter of the lists.
-    trial = 0.75 * min(4, math.ceil(1200 / max(0.3 * size.users, 1.0)))
+    # Two slices of time, and as many rows as may be: what one of them teaches is judged on the other.
+    most = 2 * min(MOMENTS_A_USER * size.users, config.ranker_slice * 0.9 * size.rows) * depth
+    usual = min(2 * USUAL_MOMENTS * size.users * depth, most, RANKER_ROWS)
+    most, trial = min(most, RANKER_ROWS), 0.5
     epochs = min(USUAL_RANKER_EPOCHS, config.ranker_epochs)
     tried = min(epochs + config.patience, config.ranker_epochs)
     return Step(

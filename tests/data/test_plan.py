@@ -43,7 +43,7 @@ def steps_of(size: Size, **dials: object) -> dict[str, Step]:
 def test_the_dials_are_obeyed() -> None:
     usual = steps_of(LARGE)
     short = steps_of(LARGE, epochs=1, refit=False, candidates=20, history="mean")
-    assert short["retriever"].seconds == short["retriever"].most_s == 200_000 * 0.8 / RATES["mean"]  # one pass
+    assert short["retriever"].seconds == short["retriever"].most_s == 200_000 * (0.8 + 0.7) / RATES["mean"]  # one pass, twice
     assert short["ranker"].memory_mb < usual["ranker"].memory_mb
     plain, wide = steps_of(LARGE, history="mean"), steps_of(LARGE, history="mean", embedding_dim=512)
     grown = (2_000 + 4_000) * (512 - 64) * 4 * 4 / 2**20  # weights, gradients and two moments of 32 bits
@@ -55,11 +55,13 @@ def test_the_dials_are_obeyed() -> None:
 def test_each_history_part_is_counted_at_its_own_rate_and_auto_teaches_two() -> None:
     once = {name: steps_of(LARGE, epochs=1, refit=False, history=name)["retriever"] for name in (*RATES, "auto")}
     for name, rate in RATES.items():
-        assert once[name].seconds == pytest.approx(160_000 * VARIANTS[name] / rate)
+        # Once more on an earlier part, for the lists that teach the ranker.
+        assert once[name].seconds == pytest.approx((160_000 * VARIANTS[name] + 140_000) / rate)
         assert f"{name} ({rate:,.0f}/s{', twice' * (VARIANTS[name] == 2)})" in once[name].because
     told = steps_of(LARGE, epochs=1, refit=False, history="fold_in", temperature=0.2)["retriever"]
-    assert told.seconds == pytest.approx(160_000 / RATES["fold_in"]), "a dial that is given leaves nothing to try"
-    assert once["auto"].seconds == pytest.approx(once["fold_in"].seconds + once["transformer"].seconds)
+    assert told.seconds == pytest.approx(300_000 / RATES["fold_in"]), "a dial that is given leaves nothing to try"
+    faster = 140_000 / max(RATES["fold_in"], RATES["transformer"])
+    assert once["auto"].seconds == pytest.approx(once["fold_in"].seconds + once["transformer"].seconds - faster)
     again = steps_of(LARGE, epochs=1, history="auto")["retriever"]
     assert again.seconds - once["auto"].seconds == pytest.approx(180_000 / min(RATES["fold_in"], RATES["transformer"]))
     joint = ModelConfig(training="joint")
