@@ -137,8 +137,9 @@ class ModelConfig(BaseModel):
         0.9,
         ge=0.0,
         lt=1.0,
-        description="Share of the item ids hidden from the ranker in training. It learns from a few weeks: what "
-        "was taken then, learnt by heart, misleads it later, so that an id may only add to what the features tell.",
+        description="Share of the item ids hidden from the ranker in training, and one that is hidden says nothing. It "
+        "learns from a few weeks: what was taken then, learnt by heart, misleads it later, so that an id may only add "
+        "to what the features tell.",
     )
     ranking_dim: int = Field(16, ge=1, le=1024, description="Embedding width of each feature in the ranker.")
     ctr_weight: float = Field(1.0, ge=0.0, description="β in L = L_retrieval + α·L_rating + β·L_ctr.")

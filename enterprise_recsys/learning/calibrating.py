@@ -24,7 +24,7 @@ def calibrated(judged: Sequence[Slates], logits: Sequence[Floats], served: Seque
     ECE .018 to .058 untouched, .011 to .042 without the move, .008 to .024 with it.)
 
     Args:
-        judged: lists of users whom the ranker that answered has not learnt from.
+        judged: lists of a time, or of users, that the ranker that answered has not learnt from.
         logits: [Q*K] what it said, for each.
         served: [Q*K] what the ranker that will serve says, for each; it may have learnt from them.
     """
