@@ -43,7 +43,8 @@ def steps_of(size: Size, **dials: object) -> dict[str, Step]:
 def test_the_dials_are_obeyed() -> None:
     usual = steps_of(LARGE)
     short = steps_of(LARGE, epochs=1, refit=False, candidates=20, history="mean")
-    assert short["retriever"].seconds == short["retriever"].most_s == 200_000 * (0.8 + 0.7) / RATES["mean"]  # one pass, twice
+    once = 200_000 * (0.8 + 0.7) / RATES["mean"]  # one pass over train and one over its older part
+    assert short["retriever"].seconds == short["retriever"].most_s == once
     assert short["ranker"].memory_mb < usual["ranker"].memory_mb
     plain, wide = steps_of(LARGE, history="mean"), steps_of(LARGE, history="mean", embedding_dim=512)
     grown = (2_000 + 4_000) * (512 - 64) * 4 * 4 / 2**20  # weights, gradients and two moments of 32 bits
