@@ -27,6 +27,8 @@ _CROWD = 20
 
 FEW_EVENTS, LEAST_EVENTS = 1_000, 10
 FEW_A_USER = 3
+REPEATED_SHARE, _ASKED_USERS = 0.2, 20_000
+"""Share of the newest events that repeat older ones, from which on it is told; users that are looked at, at most."""
 COLD_SHARE = 0.5
 _BARE_SHARE = 0.05
 _GLIMPSE = 1000
@@ -283,11 +285,8 @@ def event_types(evidence: Evidence) -> Iterator[Finding]:
 
 def cold(evidence: Evidence) -> Iterator[Finding]:
     """How many of the newest events are of users or items that the older ones do not know."""
-    events = evidence.events
-    times = events[TIMESTAMP].to_physical()
-    oldest = int(0.8 * (len(times) - 1))
-    edge = int(np.partition(times.to_numpy(), oldest)[oldest])
-    late = int((times > edge).sum())
+    edge = _edge(evidence)
+    late = int((evidence.events[TIMESTAMP].to_physical() > edge).sum())
     for what, known in (("users", evidence.users), ("items", evidence.items)):
         unknown = known.filter(pl.col("first").to_physical() > edge)
         share = int(unknown["count"].sum()) / max(late, 1)
@@ -299,6 +298,32 @@ def cold(evidence: Evidence) -> Iterator[Finding]:
             len(unknown),
             f"{share:.0%} of the newest fifth of events are of {what} without a past ({len(unknown):,} {what})",
             f"give features of {what}: they are all that is known there" if share > COLD_SHARE else "",
+        )
+
+
+def _edge(evidence: Evidence) -> int:
+    """The time, in microseconds since 1970, that the newest fifth of the events comes after."""
+    times = evidence.events[TIMESTAMP].to_physical().to_numpy()
+    oldest = int(0.8 * (len(times) - 1))
+    return int(np.partition(times, oldest)[oldest])
+
+
+def repeats(evidence: Evidence) -> Iterator[Finding]:
+    """Whether people take again what they had: then lists that leave it out miss what is wanted."""
+    is_late = pl.col(TIMESTAMP).to_physical() > _edge(evidence)
+    some = evidence.users["id"].head(_ASKED_USERS).implode()
+    events = evidence.events.lazy().filter(pl.col(USER_ID).is_in(some)).select(USER_ID, ITEM_ID, late=is_late).collect()
+    late = events.filter("late")
+    again = late.join(events.filter(~pl.col("late")), on=[USER_ID, ITEM_ID], how="semi")
+    share = len(again) / max(len(late), 1)
+    if share > REPEATED_SHARE:
+        yield Finding(
+            "repeats",
+            "info",
+            len(again),
+            f"{share:.0%} of the newest fifth of events are of items that their user had before",
+            "lists leave out what a user had, and count it as no hit; if people want things again, as with songs, apps "
+            "and groceries, train with --set repeats=true",
         )
 
 
@@ -356,6 +381,7 @@ CHECKS: Mapping[str, Callable[[Evidence], Iterator[Finding]]] = {
     "ratings": ratings,
     "event types": event_types,
     "cold": cold,
+    "repeats": repeats,
     "features": features,
     "leaks": leaks,
 }

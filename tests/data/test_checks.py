@@ -268,3 +268,12 @@ def test_the_quarantine_is_a_file(tmp_path: Path, ending: str) -> None:
 def test_a_missing_table_is_refused_before_anything_is_read(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=re.escape(f"{tmp_path / 'gone.csv'} does not exist")):
         validate(good(), users=tmp_path / "gone.csv")
+
+
+def test_what_is_taken_again_is_told_and_what_helps() -> None:
+    # Forty users in turn; 40 % of the newest 400 take the one item that they took before, the others a new one.
+    items = [f"own{n % 40}" if n < 1600 or n % 5 < 2 else f"new{n}" for n in range(ROWS)]
+    (finding,) = CHECKS["repeats"](evidence(good(item_id=items)))
+    assert finding.message == "40% of the newest fifth of events are of items that their user had before"
+    assert finding.severity == "info" and finding.count == 160 and "--set repeats=true" in finding.advice
+    assert list(CHECKS["repeats"](evidence(good(item_id=[f"i{n}" for n in range(ROWS)])))) == []
