@@ -96,6 +96,8 @@ def test_a_comparison_says_which_is_better(measured_in: Path) -> None:
         (["compare", "model", "nowhere.csv", "--data", "log"], "nowhere.csv does not exist"),
         (["compare", "model", "empty.csv", "--data", "log"], "empty.csv is empty"),
         (["backtest", "--data", "log.csv", "--date", "2030-01-01"], "the part test holds no event"),
+        (["evaluate", "model", "--data", "log.csv", "--column", "item_id=thing"], "thing"),
+        (["evaluate", "model", "--data", "log", "--column", "a=item_id"], "leave --column and"),
     ],
 )
 def test_a_measurement_that_cannot_be_made_is_refused_in_a_sentence(

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from enterprise_recsys.commands.options import (
+    Columns,
     Data,
     Dials,
     Download,
@@ -21,11 +22,13 @@ from enterprise_recsys.commands.options import (
     Length,
     Plots,
     ReportFile,
+    RowOrder,
     Slices,
     Users,
     check_report,
     config_of,
     dials_of,
+    pairs_of,
     parts_of,
     typed,
     write_report_of,
@@ -38,6 +41,8 @@ def evaluate(
     data: Data,
     users: Users = None,
     items: Items = None,
+    column: Columns = None,
+    row_order_as_time: RowOrder = False,
     k: Length = 10,
     lists: Annotated[
         list[Path] | None,
@@ -56,7 +61,8 @@ def evaluate(
     from enterprise_recsys.examining.examine import DEPTH, TITLE, provenance_of
     from enterprise_recsys.trainer import ProductionTrainer
 
-    trainer, test = ProductionTrainer.load(folder), parts_of(data, users, items, download).test
+    parts = parts_of(data, users, items, download, column=column, row_order_as_time=row_order_as_time)
+    trainer, test = ProductionTrainer.load(folder), parts.test
     further = opened(lists or [])
     depth = DEPTH if report else 0
     detail = trainer.examine(test, k=k, extra=further, depth=depth, leaks=leaks, slices=slices or ())
@@ -73,6 +79,8 @@ def compare(
     data: Data,
     users: Users = None,
     items: Items = None,
+    column: Columns = None,
+    row_order_as_time: RowOrder = False,
     k: Length = 10,
     seed: Annotated[int, typer.Option(min=0, help="Draws the users of the intervals.")] = 0,
     slices: Slices = None,
@@ -86,7 +94,8 @@ def compare(
     from enterprise_recsys.examining import comparing
     from enterprise_recsys.examining.examine import DEPTH
 
-    given, parts = comparing.opened(systems), parts_of(data, users, items, download)
+    parts = parts_of(data, users, items, download, column=column, row_order_as_time=row_order_as_time)
+    given = comparing.opened(systems)
     depth = DEPTH if report else 0
     detail = comparing.compare(given, parts, ks=[k], seed=seed, depth=depth, slices=slices or ())
     if report is not None:
@@ -104,6 +113,7 @@ def backtest(
     seeds: Annotated[int, typer.Option(min=1, help="Trainings at each moment.")] = 1,
     users: Users = None,
     items: Items = None,
+    column: Columns = None,
     k: Length = 10,
     config: Annotated[Path | None, typer.Option(help="A JSON file with dials of ModelConfig.")] = None,
     dials: Dials = None,
@@ -118,7 +128,7 @@ def backtest(
     def told(run: rolling.Run) -> None:
         print(f"{run.start:%Y-%m-%d} to {run.end:%Y-%m-%d}, seed {run.seed}: measured", file=sys.stderr)
 
-    log = read(data, users=users, items=items, download=download)
+    log = read(data, users=users, items=items, download=download, columns=pairs_of(column))
     dialled, dates = config_of(dials, config), date or ()
     result = rolling.backtest(dialled, log, folds=folds, dates=dates, seeds=seeds, k=k, told=told, leaks=leaks)
     print(json.dumps(result.to_json()) if as_json else result)

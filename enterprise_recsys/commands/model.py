@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from enterprise_recsys.commands.options import (
+    Columns,
     Data,
     Dials,
     Download,
@@ -16,6 +17,7 @@ from enterprise_recsys.commands.options import (
     Items,
     Json,
     LeaksSaid,
+    RowOrder,
     Users,
     config_of,
     parts_of,
@@ -41,6 +43,8 @@ def train(
     out: Annotated[Path, typer.Option(help="The folder for the trained model.")] = Path("artifact"),
     users: Users = None,
     items: Items = None,
+    column: Columns = None,
+    row_order_as_time: RowOrder = False,
     config: Annotated[Path | None, typer.Option(help="A JSON file with dials of ModelConfig.")] = None,
     dials: Dials = None,
     checkpoint: Annotated[Path | None, typer.Option(help="A folder; run again after an interruption to go on.")] = None,
@@ -57,7 +61,7 @@ def train(
     from enterprise_recsys.trainer import ProductionTrainer, joined
 
     trainer = ProductionTrainer(config_of(dials, config))
-    parts = parts_of(data, users, items, download)
+    parts = parts_of(data, users, items, download, column=column, row_order_as_time=row_order_as_time)
     early, late = (joined(parts.train, parts.val), parts.test) if everything else (parts.train, parts.val)
     trainer.fit(early, late, checkpoint=checkpoint, leaks=leaks)
     trainer.save(out)

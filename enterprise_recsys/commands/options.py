@@ -132,15 +132,29 @@ def pairs_of(words: list[str] | None) -> dict[str, str]:
     return parsed(words or [])
 
 
-def parts_of(data: str, users: Path | None, items: Path | None, download: bool) -> Split:
+def parts_of(
+    data: str,
+    users: Path | None,
+    items: Path | None,
+    download: bool,
+    *,
+    column: list[str] | None = None,
+    row_order_as_time: bool = False,
+) -> Split:
     """The parts of a prepared folder, or of a log cut by time; rows that cannot be used are set aside and told."""
     from enterprise_recsys.data import prepared
-    from enterprise_recsys.data.quarantine import admit
+    from enterprise_recsys.data.quarantine import Reading, admit
     from enterprise_recsys.data.splits import SPLITS
 
     if prepared.is_prepared(Path(data)):
+        if column or row_order_as_time:
+            raise ConfigError(
+                f"{data} is a prepared folder: its columns and times were told to recsys prepare; leave --column and "
+                "--row-order-as-time away, or prepare it anew."
+            )
         return prepared.read(Path(data))
-    admitted = admit(data, users=users, items=items, download=download)
+    reading = Reading(columns=pairs_of(column), row_order_as_time=row_order_as_time)
+    admitted = admit(data, users=users, items=items, reading=reading, download=download)
     for reason, count, line, _ in admitted.sifted.counts():
         print(f"set aside: {reason}: {count:,}, first at line {line:,}", file=sys.stderr)
     return SPLITS["global_time"](admitted.log)

@@ -34,10 +34,12 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     ITEM_ID: (
         *("itemId", "itemID", "item", "iid", "movieId", "movie", "product_id", "product", "book_id", "asin"),
         *("article_id", "artist_id", "track_id", "song_id", "game_id", "video_id", "content_id", "sku", "ITEM_ID"),
+        *("app_id", "news_id", "recipe_id", "anime_id", "course_id", "business_id", "venue_id", "location_id"),
+        *("poi_id", "place_id", "hotel_id", "listing_id"),
     ),
     TIMESTAMP: (
         *("datetime", "time", "ts", "created_at", "event_timestamp", "event_time", "date", "unixtime"),
-        *("unixReviewTime", "occurred_at", "TIMESTAMP"),
+        *("unixReviewTime", "occurred_at", "check-in time", "TIMESTAMP"),
     ),
     RATING: ("score", "stars", "overall"),
     EVENT_TYPE: ("event", "eventType", "FeedbackType", "action"),
