@@ -162,6 +162,12 @@ class ModelConfig(BaseModel):
         description="After validation has chosen the epochs, learn again on train and validation, so that the "
         "newest events count.",
     )
+    horizon: Literal["later", "visit", "next"] | None = Field(
+        None,
+        description="What a list is for; the ranker and the choice of the epochs go by it. 'later': all that a user "
+        "goes on to take, asked when a visit opens; 'visit': what they take in that visit, which half an hour without "
+        "an event ends; 'next': the next event alone, asked at any moment. None: 'visit' with `repeats`, else 'later'.",
+    )
     ranker_slice: float = Field(
         0.2, gt=0.0, lt=1.0, description="Share of the training events, the newest, that teaches the ranker (staged)."
     )
@@ -249,6 +255,11 @@ class ModelConfig(BaseModel):
         if len(names) != len(set(names)):
             twice = next(name for name in names if names.count(name) > 1)
             raise ConfigError(f"rules: the name {twice!r} is given twice; each rule needs a name of its own.")
+
+    @property
+    def aim(self) -> str:
+        """The horizon that holds."""
+        return self.horizon or ("visit" if self.repeats else "later")
 
 
 def _sentence(error: ValidationError) -> str:

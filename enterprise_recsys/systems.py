@@ -39,7 +39,8 @@ def ours(task: ListTask, *, metric: str, seed: int, trials: int, dials: Dials) -
 
     task = task if task.has_times else timed(task)
     train, val, refit = _parts(task)
-    config = ModelConfig(**{"seed": seed, "refit": refit, "repeats": task.repeats, **dials})
+    horizon = {"horizon": "next"} if task.is_next else {}
+    config = ModelConfig(**{"seed": seed, "refit": refit, "repeats": task.repeats, **horizon, **dials})
     trainer = ProductionTrainer(config, progress=False)
     # run_lists has looked for targets in the log; that users' parts overlap in time is how many a protocol is.
     trainer.fit(train, val, leaks="allow")

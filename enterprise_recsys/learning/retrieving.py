@@ -10,17 +10,24 @@ from pathlib import Path
 import numpy as np
 
 from enterprise_recsys.config import ModelConfig
-from enterprise_recsys.data.live import State
+from enterprise_recsys.data.joining import joined
+from enterprise_recsys.data.live import Requests, State
+from enterprise_recsys.data.moments import Moments
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.engine.indexes import exact
 from enterprise_recsys.errors import DataError
 from enterprise_recsys.evaluation.protocol import measure
 from enterprise_recsys.evaluation.truth import Truth
+from enterprise_recsys.learning.slates import visits
 from enterprise_recsys.loop import Fit, Plan, Report
-from enterprise_recsys.records import Dataset, Interactions
+from enterprise_recsys.records import TIMESTAMP, USER_ID, Dataset, Interactions
 from enterprise_recsys.retrieval.history import Variant, variants
 from enterprise_recsys.retrieval.retriever import Retriever
 
+_NOBODY = (
+    "no user of the validation log is known, by events or by features; validation must hold later events of the same "
+    "community as the training log."
+)
 _JUDGES = 10_000
 """Users of the validation log that are asked after each epoch, at most; drawn by the seed."""
 
@@ -82,28 +89,53 @@ def plan(config: ModelConfig, stage: str, epochs: int, folder: Path | None, repo
 
 
 def judge_of(processor: DataProcessor, early: Interactions, late: Interactions) -> Callable[[Retriever], float]:
-    """NDCG@10 of a retriever's lists for the users of `late`, from their history in `early`."""
+    """NDCG@10 of a retriever's lists for the users of `late`.
+
+    They are asked for all of `late` from their history in `early`, or, where the horizon is 'next', for some of their
+    events there from all that came before.
+    """
+    requests, truth = (
+        _next(processor, early, late) if processor.config.aim == "next" else _later(processor, early, late)
+    )
+    n_items = len(processor.items)
+
+    def judge(retriever: Retriever) -> float:
+        queries = retriever.encode(requests.columns, requests.history)
+        rows = exact(retriever.item_vectors()).search(queries, 10, requests.offsets, requests.seen).rows
+        return measure(lambda at, k: rows[at, :k], truth, n_items=n_items).means()["NDCG@10"]
+
+    return judge
+
+
+def _next(processor: DataProcessor, early: Interactions, late: Interactions) -> tuple[Requests, Truth]:
+    """Requests just before some of each user's events in `late`, and the item of each."""
+    moments = Moments(processor, joined(early, late))
+    events, generator = moments.events, np.random.default_rng(processor.config.seed)
+    start = int(late.events[TIMESTAMP].to_physical().min())  # type: ignore[arg-type]
+    places = np.flatnonzero(events.relevant & (events.items > 0) & (events.times >= start))
+    asked = visits(events, places, generator, is_any_moment=True)
+    if len(asked) == 0:
+        raise DataError(_NOBODY)
+    asked = np.sort(generator.permutation(asked)[:_JUDGES])
+    context = {name: column[asked] for name, column in events.context.items()}
+    requests = moments.requests(events.users[asked], events.times[asked], context)
+    columns = {**requests.columns, USER_ID: processor.learnt_users[requests.columns[USER_ID]]}
+    truth = Truth.of(np.arange(len(asked)), events.items[asked], n_users=len(asked))
+    return replace(requests, columns=columns), truth
+
+
+def _later(processor: DataProcessor, early: Interactions, late: Interactions) -> tuple[Requests, Truth]:
     users = late.users if late.users is not None else early.users
     state = State(processor, Interactions(early.events, users))
     events = processor.events(late, state.users)
     keep = events.relevant & (events.items > 0) & (events.users > 0)
     slots, first, owner = np.unique(events.users[keep], return_index=True, return_inverse=True)
     if len(slots) == 0:
-        raise DataError(
-            "no user of the validation log is known, by events or by features; validation must hold later "
-            "events of the same community as the training log."
-        )
+        raise DataError(_NOBODY)
     # With so many users the score has a standard error of about 0.003; more of them would cost more than they tell.
     asked = np.sort(np.random.default_rng(processor.config.seed).permutation(len(slots))[:_JUDGES])
     place = np.full(len(slots), -1)
     place[asked] = np.arange(len(asked))
     mine = place[owner] >= 0
     requests = state.of_users(slots[asked], events.times[keep][first][asked])
-    truth = Truth.of(place[owner][mine], events.items[keep][mine], n_users=len(asked))
-
-    def judge(retriever: Retriever) -> float:
-        queries = retriever.encode(requests.columns, requests.history)
-        rows = exact(retriever.item_vectors()).search(queries, 10, requests.offsets, requests.seen).rows
-        return measure(lambda at, k: rows[at, :k], truth, n_items=len(processor.items)).means()["NDCG@10"]
-
-    return judge
+    return requests, Truth.of(place[owner][mine], events.items[keep][mine], n_users=len(asked))

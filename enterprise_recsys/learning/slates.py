@@ -80,10 +80,11 @@ def slates(
 ) -> Slates:
     """Ask all sources at the visits of each user in the later slice, and label what they find by what was taken.
 
-    A list is asked for when somebody comes, and judged by all that they go on to take; with `repeats`, by what they
-    take in this visit, since the next may be shown the same again. So a moment is the opening of a visit and not any
-    event: in the middle of a long sitting the newest events tell what the sitting is about, which no request at its
-    start can know, and a ranker taught there leans on it in vain. Each user weighs the same.
+    A list is asked for when somebody comes, and judged by all that they go on to take. So a moment is the opening of a
+    visit and not any event: in the middle of a long sitting the newest events tell what the sitting is about, which no
+    request at its start can know, and a ranker taught there leans on it in vain. Each user weighs the same. For other
+    lists see `ModelConfig.horizon`: those of a visit are judged by it alone, as the next visit may be shown the same
+    again; those of the next event are asked for at any moment.
 
     Args:
         processor: as the retriever knows it.
@@ -97,7 +98,8 @@ def slates(
     """
     config, events = processor.config, moments.events
     late = np.flatnonzero((events.times >= start) & (end is None or events.times < end))
-    asked = visits(events, late[events.relevant[late]], np.random.default_rng(config.seed))
+    relevant, generator = late[events.relevant[late]], np.random.default_rng(config.seed)
+    asked = visits(events, relevant, generator, is_any_moment=config.aim == "next")
     if len(asked) == 0:
         raise DataError(
             "the validation log holds no relevant event, so the ranker has nothing to learn from; see "
@@ -125,17 +127,21 @@ def slates(
     return Slates(Examples(columns, clicks, ratings, weights, depth), users)
 
 
-def visits(events: Events, places: Ints, generator: np.random.Generator) -> Ints:
+def visits(events: Events, places: Ints, generator: np.random.Generator, *, is_any_moment: bool = False) -> Ints:
     """Places of the events that open a visit: each user's first, and up to three of the others, drawn by lot.
 
     Args:
         events: in the order of time.
         places: which of them are looked at, rising.
         generator: draws the others.
+        is_any_moment: draw from all events instead, up to four of each user.
     """
     places, first, opens = _opening(events, places)
-    users, lots = events.users[places], np.where(first, -1.0, generator.random(len(first)))
-    places, users, lots = places[opens], users[opens], lots[opens]
+    lots = generator.random(len(places))
+    if not is_any_moment:
+        lots = np.where(first, -1.0, lots)[opens]
+        places = places[opens]
+    users = events.users[places]
     order = np.lexsort((lots, users))
     turn = np.arange(len(users)) - np.searchsorted(users[order], users[order])
     return np.sort(places[order][turn < _VISITS_PER_USER])
@@ -163,8 +169,8 @@ def _labels(moments: Moments, late: Ints, asked: Ints, rows: Ints) -> tuple[np.n
     config, events = moments.processor.config, moments.events
     n_items = len(moments.processor.items)
     late, first, opens = _opening(events, late)
-    # A list answers for a user's whole slice, or for one visit.
-    part = np.cumsum(opens if config.repeats else first) - 1
+    # A list answers for a user's whole slice, for one visit, or for one event.
+    part = np.arange(len(late)) if config.aim == "next" else np.cumsum(opens if config.aim == "visit" else first) - 1
     place = np.empty(len(events.users), dtype=np.int64)
     place[late] = part
     keys = part * n_items + events.items[late]

@@ -70,6 +70,7 @@ def ml1m_temporal90(data: Path | None, seed: int) -> ListTask:
         Trial(log.with_events(train), past, last),
         checksum_of_pairs(last),
         has_times=True,
+        is_next=True,
     )
 
 
@@ -87,6 +88,7 @@ def _leave_last(log: Interactions, least: int = 3) -> ListTask:
         Trial(log.with_events(early), log.events.filter(cut & (place > 0)), test),
         checksum_of_pairs(test),
         has_times=log.users is not None,  # the tables of users come with the times, see _with_movielens
+        is_next=True,
     )
 
 

@@ -102,6 +102,7 @@ class ListTask:
         checksum: of the targets of judge.
         has_times: whether timestamps are moments; else they tell at most the order within a user.
         repeats: whether what a user had before may be listed and asked for again.
+        is_next: whether the one target of each user is the next item, asked for at any moment.
     """
 
     catalogue: pl.Series
@@ -110,6 +111,7 @@ class ListTask:
     checksum: str
     has_times: bool
     repeats: bool = False
+    is_next: bool = False
 
     def listed(self, trial: Trial) -> pl.Series:
         """Ids of the items that may be listed in a round."""

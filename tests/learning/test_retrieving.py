@@ -33,6 +33,20 @@ def test_where_order_tells_validation_prefers_the_transformer() -> None:
     assert max(best.fit.scores) > 0.7
 
 
+def test_where_the_next_event_is_wanted_a_retriever_is_asked_for_it_at_any_moment() -> None:
+    frame = markov(users=50, length=10)
+    early, late = (to_interactions(frame.filter(part)) for part in (pl.col("timestamp") < 6, pl.col("timestamp") >= 6))
+    best = {}
+    for horizon in ("later", "next"):
+        config = ModelConfig(
+            **DIALS, history="transformer", horizon=horizon, epochs=4, patience=4, batch_size=64, learning_rate=1e-2
+        )
+        processor = DataProcessor(config).fit(joined(early, late))
+        best[horizon] = max(chosen_retriever(processor.limited_to(early), early, late, None, None).fit.scores)
+    # Each item tells the next one, which is all that is asked for then; further on more is possible.
+    assert best["next"] > 0.7 > best["later"]
+
+
 def test_what_the_dials_leave_open_is_left_to_validation_and_what_they_say_is_not() -> None:
     assert [str(one) for one in variants(ModelConfig())] == [
         "fold_in at temperature 0.12",

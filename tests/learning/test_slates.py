@@ -1,8 +1,14 @@
 """Visits, the lists at them, and how an order of them is judged."""
 
 import numpy as np
+import polars as pl
+import pytest
 
-from enterprise_recsys.learning.slates import Slates, visits
+from enterprise_recsys import ModelConfig
+from enterprise_recsys.data.frames import to_interactions
+from enterprise_recsys.data.moments import Moments
+from enterprise_recsys.data.processor import DataProcessor
+from enterprise_recsys.learning.slates import Slates, _labels, visits
 from enterprise_recsys.ranking.ranker import Examples
 from enterprise_recsys.records import Events
 
@@ -33,6 +39,36 @@ def test_a_user_of_many_visits_keeps_the_first_and_three_drawn_ones() -> None:
     events = _events([1] * 20, list(range(0, 2000, 100)))
     drawn = [tuple(visits(events, np.arange(20), np.random.default_rng(seed))) for seed in range(8)]
     assert all(len(one) == 4 and one[0] == 0 for one in drawn) and len(set(drawn)) > 1
+
+
+def test_any_moment_may_be_drawn_where_the_next_event_is_wanted() -> None:
+    events = _events([1] * 3 + [2] * 20, list(range(23)))
+    drawn = [visits(events, np.arange(23), np.random.default_rng(seed), is_any_moment=True) for seed in range(8)]
+    assert all(one.tolist()[:3] == [0, 1, 2] and len(one) == 7 for one in drawn)
+    assert len({tuple(one) for one in drawn}) > 1
+
+
+@pytest.mark.parametrize(
+    ("horizon", "expected"),
+    [
+        ("later", [1, 1, 1]),  # all that the user takes in the slice
+        ("visit", [1, 1, 0]),  # c comes an hour later
+        ("next", [1, 0, 0]),
+    ],
+)
+def test_a_list_is_judged_by_what_lies_within_its_horizon(horizon: str, expected: list[int]) -> None:
+    rows = [("u", "d", 0), ("v", "c", 1), ("u", "a", 200), ("u", "b", 210), ("u", "c", 270)]
+    frame = pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp"], orient="row")
+    log = to_interactions(frame.with_columns(pl.col("timestamp") * 60 + 10**9))
+    processor = DataProcessor(ModelConfig(horizon=horizon)).fit(log)
+    found = processor.items.rows(["a", "b", "c"])[None, :]
+    clicks, _ = _labels(Moments(processor, log), np.array([2, 3, 4]), np.array([2]), found)
+    assert clicks.tolist() == expected
+
+
+def test_what_is_taken_again_is_asked_for_visit_by_visit_unless_told_otherwise() -> None:
+    assert [ModelConfig().aim, ModelConfig(repeats=True).aim] == ["later", "visit"]
+    assert ModelConfig(repeats=True, horizon="later").aim == "later"
 
 
 def _slates() -> Slates:
