@@ -15,7 +15,7 @@ from enterprise_recsys.data.histories import Histories
 from enterprise_recsys.data.moving import Moving
 from enterprise_recsys.data.overlay import Overlay
 from enterprise_recsys.data.processor import DataProcessor
-from enterprise_recsys.data.repeats import repeat_columns
+from enterprise_recsys.data.repeats import left_out, repeat_columns
 from enterprise_recsys.data.vocabulary import Vocabulary
 from enterprise_recsys.records import Columns, Floats, Interactions, Ints
 
@@ -134,9 +134,8 @@ class State:
 
     def of_users(self, slots: Ints, times: Ints, context: Columns | None = None) -> Requests:
         """The requests of users in this state (slot 0 = nobody) at some moments [B]."""
-        history, offsets, seen = self.past(slots)
-        if self.processor.config.repeats:
-            offsets, seen = np.zeros_like(offsets), seen[:0]
+        history, *had = self.past(slots)
+        offsets, seen = left_out(*had, repeats=self.processor.config.repeats)
         # A log that ends long before the request would show every item as untaken of late: time stands still with it.
         # How long the user was away is known none the less. `Moments` reads past requests by the same two clocks.
         as_of = self.overlay.now(times)

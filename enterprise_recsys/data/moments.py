@@ -9,6 +9,7 @@ from enterprise_recsys.data.features import time_columns
 from enterprise_recsys.data.histories import Histories
 from enterprise_recsys.data.live import Pairs, Requests, most_taken, ranker_columns
 from enterprise_recsys.data.processor import DataProcessor
+from enterprise_recsys.data.repeats import left_out
 from enterprise_recsys.data.vocabulary import Vocabulary
 from enterprise_recsys.records import Columns, Interactions, Ints
 
@@ -37,9 +38,7 @@ class Moments:
         """The requests of users [B] at moments [B], from events strictly before them."""
         as_of = self._as_of(times)
         ends = self.histories.ends(slots, times)
-        offsets, seen = self.histories.before(slots, ends)
-        if self.processor.config.repeats:
-            offsets, seen = np.zeros_like(offsets), seen[:0]
+        offsets, seen = left_out(*self.histories.before(slots, ends), repeats=self.processor.config.repeats)
         return Requests(
             columns={name: column[slots] for name, column in self._columns.items()},
             history=self.histories.last(slots, ends, self.processor.config.history_length),

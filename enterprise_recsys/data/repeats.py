@@ -14,6 +14,11 @@ _CELLS = 8_000_000
 """Places of candidates and histories that are compared at a time."""
 
 
+def left_out(offsets: Ints, past: Ints, *, repeats: bool) -> tuple[Ints, Ints]:
+    """What lists leave out of what users had, as (offsets [B+1], rows): all of it, or with `repeats` nothing."""
+    return (np.zeros_like(offsets), past[:0]) if repeats else (offsets, past)
+
+
 def repeat_columns(history: Ints, rows: Ints) -> Columns:
     """What the histories [B, L] (newest last, 0 = empty) say of candidates [B, K] themselves: REPEATS, each [B*K].
 

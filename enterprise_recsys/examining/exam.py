@@ -10,6 +10,7 @@ import polars as pl
 from enterprise_recsys.baselines.sources import Source
 from enterprise_recsys.data.live import Requests, State
 from enterprise_recsys.data.processor import DataProcessor
+from enterprise_recsys.data.repeats import left_out
 from enterprise_recsys.errors import DataError
 from enterprise_recsys.evaluation.metrics import Catalogue
 from enterprise_recsys.evaluation.protocol import System
@@ -128,7 +129,7 @@ class Exam:
 
         def rows(at: Ints, k: int) -> Ints:
             _, offsets, past = self.state.past(self.slots[at])
-            exclude = Ragged(np.zeros_like(offsets), past[:0]) if self.processor.config.repeats else None
+            exclude = Ragged(*left_out(offsets, past, repeats=self.processor.config.repeats))
             queries = Queries(Ragged(offsets, past), exclude, self.slots[at])
             return source.candidates(queries, k).rows
 

@@ -20,6 +20,7 @@ VISIT_GAP_S = 1800
 """An event more than this after the user's one before opens a new visit: half an hour, as in web analytics."""
 _VISITS_PER_USER = 4
 _ROWS_AT_MOST = 1_000_000
+"""Candidates of one slice of time."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ def _opening(events: Events, places: Ints) -> tuple[Ints, Bools, Bools]:
 
 
 def _labels(moments: Moments, late: Ints, asked: Ints, rows: Ints) -> tuple[np.ndarray, np.ndarray]:
-    """Clicks and ratings [Q*K] of candidates: what was taken in the later slice (what lay before is left out).
+    """Clicks and ratings [Q*K] of candidates: what was taken in the later slice, from the moment of asking on.
 
     Args:
         moments: over both logs.
@@ -176,9 +177,11 @@ def _labels(moments: Moments, late: Ints, asked: Ints, rows: Ints) -> tuple[np.n
     keys = part * n_items + events.items[late]
     order = np.argsort(keys, kind="stable")
     keys, late = keys[order], late[order]
-    wanted = (place[asked][:, None] * n_items + rows).ravel()
+    wanted, since = (place[asked][:, None] * n_items + rows).ravel(), np.repeat(asked, rows.shape[1])
     at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    taken = (keys[at] == wanted) & (rows.ravel() > 0)
+    # What may be listed again may have been taken before the moment and after it: then the last time counts.
+    at = np.where(late[at] < since, np.maximum(np.searchsorted(keys, wanted, side="right") - 1, 0), at)
+    taken = (keys[at] == wanted) & (late[at] >= since) & (rows.ravel() > 0)
     ratings = np.where(taken, events.ratings[late[at]], np.nan).astype(np.float32)
     clicks = (taken & events.relevant[late[at]]).astype(np.float32)
     if config.ctr_positive_rating is not None:

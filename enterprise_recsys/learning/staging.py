@@ -84,9 +84,9 @@ def choose(
     """
     config = processor.config
     limited = processor.limited_to(early)
-    ranker = Ranker(processor, config, moments.events.ratings)
     start = int(late.events["timestamp"].to_physical().min())  # type: ignore[arg-type]
     if config.training == "joint":
+        ranker = Ranker(processor, config, moments.events.ratings)
         together = of_variant(limited, one_variant(config), limited.dataset(early))
         pair = _Joint(together, ranker, Moments(limited, early))
         judge = judge_of(limited, early, late)

@@ -66,6 +66,19 @@ def test_a_list_is_judged_by_what_lies_within_its_horizon(horizon: str, expected
     assert clicks.tolist() == expected
 
 
+@pytest.mark.parametrize("horizon", ["later", "visit"])
+def test_what_was_taken_before_the_moment_alone_is_no_hit(horizon: str) -> None:
+    # One visit; the list is asked for at b, when a was taken and will not be, and c was and will be again.
+    rows = [("u", "a", 0, 1.0), ("u", "c", 1, 2.0), ("u", "b", 5, 3.0), ("u", "c", 9, 4.0)]
+    frame = pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp", "rating"], orient="row")
+    log = to_interactions(frame.with_columns(pl.col("timestamp") * 60 + 10**9))
+    processor = DataProcessor(ModelConfig(repeats=True, horizon=horizon, positive_rating=None)).fit(log)
+    found = processor.items.rows(["a", "b", "c"])[None, :]
+    clicks, ratings = _labels(Moments(processor, log), np.arange(4), np.array([2]), found)
+    assert clicks.tolist() == [0, 1, 1]
+    assert np.isnan(ratings[0]) and ratings.tolist()[1:] == [3.0, 4.0]
+
+
 def test_what_is_taken_again_is_asked_for_visit_by_visit_unless_told_otherwise() -> None:
     assert [ModelConfig().aim, ModelConfig(repeats=True).aim] == ["later", "visit"]
     assert ModelConfig(repeats=True, horizon="later").aim == "later"
