@@ -40,6 +40,7 @@ def test_the_steps_are_those_of_the_formula() -> None:
 
 
 def test_what_was_taken_becomes_likelier_and_nothing_taken_leaves_the_beginning() -> None:
+    torch.manual_seed(0)  # where the search begins; by luck that may lie near the taken items already
     vectors, part = catalogue(200), FoldIn(8, CONFIG)
     begin = part.begin(None, 1)
     taken = torch.argsort(-(vectors @ vectors[7]))[:6].tolist()
