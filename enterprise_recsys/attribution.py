@@ -12,7 +12,7 @@ from enterprise_recsys.data.repeats import REPEATS
 from enterprise_recsys.engine.gathering import Candidates
 from enterprise_recsys.engine.shapley import shapley, walked, walks
 from enterprise_recsys.finding import Finder
-from enterprise_recsys.records import ITEM_ID, Bools, Columns, Doubles, Ints
+from enterprise_recsys.records import HISTORY_AGE, ITEM_ID, Bools, Columns, Doubles, Ints
 
 BACKGROUND = 4
 """Candidates of the request that stand for all: from the best to the last, at equal distances."""
@@ -152,7 +152,8 @@ def _past(finder: Finder, requests: Requests, rows: Ints, columns: Columns) -> t
         return np.zeros((0, len(rows))), ids
     orders = walks(places, np.random.default_rng(0))
     pasts = np.concatenate([_growing(history, order) for order in orders])  # [W, L]
-    given = _with_past(finder, requests, pasts, rows)
+    ages = np.concatenate([_growing(requests.ages[0], order) for order in orders])
+    given = _with_past(finder, requests, pasts, ages, rows)
     size = len(pasts)
     many = {name: np.tile(columns[name], (size, *[1] * (columns[name].ndim - 1))) for name in engine.scorer.inputs}
     changed = candidate_columns(engine.processor, pasts, given)
@@ -177,11 +178,11 @@ def _growing(history: Ints, order: Ints) -> Ints:
     return out
 
 
-def _with_past(finder: Finder, requests: Requests, pasts: Ints, rows: Ints) -> Candidates:
-    """The items [K] as the sources score them after each of the pasts [W, L]."""
+def _with_past(finder: Finder, requests: Requests, pasts: Ints, ages: Ints, rows: Ints) -> Candidates:
+    """The items [K] as the sources score them after each of the pasts [W, L], so many seconds ago [W, L]."""
     engine = finder.engine
     user = {name: np.repeat(column, len(pasts), axis=0) for name, column in requests.columns.items()}
-    queries = engine.encoder.encode(user, pasts)
+    queries = engine.encoder.encode({**user, HISTORY_AGE: ages}, pasts)
     rows = np.repeat(rows[None, :], len(pasts), axis=0)
     scores = np.einsum("wd,wkd->wk", queries, engine.vectors[rows]).astype(np.float32)
     said = engine.neighbours.said(pasts, len(engine.vectors)).of(rows)

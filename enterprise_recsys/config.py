@@ -70,6 +70,11 @@ class ModelConfig(BaseModel):
     history_length: int = Field(
         200, ge=1, le=10_000, description="Past events that the user tower sees, the newest ones."
     )
+    history_times: bool = Field(
+        True,
+        description="The parts that go by order also see how long it was from each past item to the next one, and to "
+        "the request.",
+    )
     blocks: int = Field(2, ge=1, le=16, description="Blocks of the Transformer over a history.")
     heads: int = Field(1, ge=1, le=16, description="Attention heads of each block; the shared width is a multiple.")
     dropout: float = Field(0.1, ge=0.0, lt=1.0, description="Dropout in the towers and the ranker, while training.")

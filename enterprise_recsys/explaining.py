@@ -156,7 +156,7 @@ class _Place:
         if self._question.level == POPULAR:
             return None
         request = self._question.request
-        likeness = self._engine.vectors[1:] @ self._engine.encoder.encode(request.columns, request.history)[0]
+        likeness = self._engine.vectors[1:] @ self._engine.encoder.encode(request.query, request.history)[0]
         return int((likeness > likeness[self._row - 1]).sum()) + 1
 
 

@@ -114,7 +114,7 @@ class Finder:
         trending = self.state.trending(len(requests.history))
         may = self._may(None if allowed is None else allowed.mask)
         return gather(
-            engine.encoder.encode(requests.columns, requests.history),
+            engine.encoder.encode(requests.query, requests.history),
             engine.vectors,
             search,
             engine.neighbours,
@@ -159,7 +159,7 @@ class Finder:
 
     def given(self, requests: Requests, rows: Ints) -> Candidates:
         """Given items [B, P] as the sources would score them."""
-        queries = self.engine.encoder.encode(requests.columns, requests.history)
+        queries = self.engine.encoder.encode(requests.query, requests.history)
         near = np.einsum("bd,bpd->bp", queries, self.engine.vectors[rows])
         scores = np.where(rows > 0, near, -np.inf).astype(np.float32)
         said = self.engine.neighbours.said(requests.history, len(self.engine.vectors)).of(rows)

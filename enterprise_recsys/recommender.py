@@ -271,7 +271,7 @@ class Recommender:
 
     def retrieve(self, requests: Requests, k: int) -> Ranked:
         """The first stage alone: the k nearest items [B, k] by cosine, with no rules."""
-        queries = self.engine.encoder.encode(requests.columns, requests.history)
+        queries = self.engine.encoder.encode(requests.query, requests.history)
         return self.engine.index.search(queries, min(k, self.n_items), requests.offsets, requests.seen)
 
     def two_stage(self, requests: Requests, k: int, wish: Wish | None = None) -> Ranked:

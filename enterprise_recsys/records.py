@@ -35,6 +35,7 @@ COUNT_COLUMNS = tuple(
     for name in ("user_count", "item_popularity")
     for window in ("", *(f"_{days}d" for days in WINDOWS_DAYS))
 )
+HISTORY_AGE = "history_age_s"
 RECENCY_COLUMNS = ("user_since_last_s", "user_age_s", "item_since_last_s", "item_age_s")
 AGGREGATE_COLUMNS = (*COUNT_COLUMNS, *RECENCY_COLUMNS, "user_mean_rating", "user_std_rating", "item_mean_rating")
 DERIVED = TIME_COLUMNS + AGGREGATE_COLUMNS + tuple(f"{name}_scaled" for name in AGGREGATE_COLUMNS)

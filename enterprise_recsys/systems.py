@@ -141,7 +141,7 @@ class _Round:
         index = exact(vectors[held])
 
         def find(requests: Requests, k: int) -> Ranked:
-            queries = retriever.encode(requests.columns, requests.history)
+            queries = retriever.encode(requests.query, requests.history)
             found = index.search(queries, k, requests.offsets, own[requests.seen])
             return Ranked(held[found.rows], found.scores)
 

@@ -13,15 +13,19 @@ class Histories:
     Args:
         users: [R] user rows or slots, in the order of (time, source row).
         items: [R] item rows.
-        times: [R] microseconds, not falling; None: nobody will ask for `ends`, and 16 bytes an event are saved.
+        times: [R] microseconds, not falling.
         n_users: rows of users.
+        is_cut: whether somebody will ask for `ends`, which takes 16 bytes an event.
     """
 
-    def __init__(self, users: Ints, items: Ints, times: Ints | None, n_users: int) -> None:
+    def __init__(self, users: Ints, items: Ints, times: Ints, n_users: int, *, is_cut: bool = True) -> None:
         order = np.argsort(users, kind="stable")
         self.items = items[order]
         self.starts = np.searchsorted(users[order], np.arange(n_users + 1))
-        if times is not None:
+        self._origin = int(times[0]) // 1_000_000 if len(times) else 0
+        # Whole seconds in 4 bytes hold 136 years of a log.
+        self._seconds = (times[order] // 1_000_000 - self._origin).astype(np.uint32)
+        if is_cut:
             self._moments = np.unique(times)
             self._keys = users[order] * (len(self._moments) + 1) + np.searchsorted(self._moments, times[order])
 
@@ -37,6 +41,14 @@ class Histories:
         if len(self.items) == 0:
             return np.zeros(places.shape, dtype=np.int64)
         return np.where(inside, self.items[np.maximum(places, 0)], 0)
+
+    def ages(self, users: Ints, ends: Ints, length: int, now: Ints) -> Ints:
+        """[B, L] whole seconds from each of what `last` gives to the moments `now` [B]; 0 where there is none."""
+        places = ends[:, None] + np.arange(-length, 0)[None, :]
+        if len(self.items) == 0:
+            return np.zeros(places.shape, dtype=np.int64)
+        seconds = (now // 1_000_000 - self._origin)[:, None] - self._seconds[np.maximum(places, 0)].astype(np.int64)
+        return np.where(places >= self.starts[users][:, None], np.maximum(seconds, 0), 0)
 
     def before(self, users: Ints, ends: Ints) -> tuple[Ints, Ints]:
         """Every item row before the ends, as (offsets [B+1], rows): what a list leaves out."""

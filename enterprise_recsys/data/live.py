@@ -17,7 +17,7 @@ from enterprise_recsys.data.overlay import Overlay
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.repeats import left_out, repeat_columns
 from enterprise_recsys.data.vocabulary import Vocabulary
-from enterprise_recsys.records import Columns, Floats, Interactions, Ints
+from enterprise_recsys.records import HISTORY_AGE, Columns, Floats, Interactions, Ints
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Requests:
     Attributes:
         columns: static user columns [B, ...].
         history: [B, L] newest item rows, oldest first, 0 = none, on the left.
+        ages: [B, L] seconds from each of these to the request.
         context: columns [B, ...] of the moment, with hour, day of week, weekend.
         statistics: of the users, [B].
         times: [B] microseconds since 1970 UTC that statistics are taken as of: just after the newest event that is
@@ -36,11 +37,17 @@ class Requests:
 
     columns: Columns
     history: Ints
+    ages: Ints
     context: Columns
     statistics: Statistics
     times: Ints
     offsets: Ints
     seen: Ints
+
+    @property
+    def query(self) -> Columns:
+        """What the user tower sees beside the history: the static columns, and how long ago its items were taken."""
+        return {**self.columns, HISTORY_AGE: self.ages}
 
 
 class Pairs(Protocol):
@@ -73,7 +80,7 @@ class State:
         self.users = Vocabulary.of(*named)
         events = processor.events(log, self.users)
         self.length = processor.config.history_length
-        self.histories = Histories(events.users, events.items, None, len(self.users))
+        self.histories = Histories(events.users, events.items, events.times, len(self.users), is_cut=False)
         self.item_counts = np.bincount(events.items, minlength=len(processor.items)).astype(np.float64)
         self.item_counts[0] = 0.0
         self.overlay = Overlay(len(self.users), int(events.times[-1]) if len(events) else 0)
@@ -139,11 +146,12 @@ class State:
         # A log that ends long before the request would show every item as untaken of late: time stands still with it.
         # How long the user was away is known none the less. `Moments` reads past requests by the same two clocks.
         as_of = self.overlay.now(times)
+        settled = self._settled(slots)
+        columns = self.overlay.columns({name: column[settled] for name, column in self._columns.items()}, slots)
         return Requests(
-            columns=self.overlay.columns(
-                {name: column[self._settled(slots)] for name, column in self._columns.items()}, slots
-            ),
+            columns=columns,
             history=history,
+            ages=self._ages(slots, times),
             context={**self._context(len(slots)), **(context or {}), **time_columns(times)},
             statistics=self._user_statistics.read(slots, as_of, now=self.overlay.clock(times)),
             times=as_of,
@@ -151,11 +159,18 @@ class State:
             seen=seen,
         )
 
+    def _ages(self, slots: Ints, times: Ints) -> Ints:
+        settled = self._settled(slots)
+        ages = self.histories.ages(settled, self._ends(settled), self.length, self.overlay.clock(times))
+        return self.overlay.ages(slots, ages, times, self._known_items)
+
+    def _ends(self, settled: Ints) -> Ints:
+        return np.where(settled > 0, self.histories.starts[settled + 1], self.histories.starts[settled])
+
     def past(self, slots: Ints) -> tuple[Ints, Ints, Ints]:
         """The newest items [B, L] of users, oldest first, 0 = none, and all of them as (offsets [B+1], rows)."""
         settled = self._settled(slots)
-        starts, ends = self.histories.starts[settled], self.histories.starts[settled + 1]
-        ends = np.where(settled > 0, ends, starts)
+        ends = self._ends(settled)
         history = self.histories.last(settled, ends, self.length)
         before = self.histories.before(settled, ends)
         return self.overlay.histories(slots, history, *before, self._known_items)
@@ -191,7 +206,7 @@ class State:
         for feature in self.processor.of("context"):
             if context and feature.name in context:
                 told[feature.name] = feature.encode_one(context[feature.name])
-        newest, seen, statistics = request.history, request.seen, request.statistics
+        newest, ages, seen, statistics = request.history, request.ages, request.seen, request.statistics
         if repeats and exclude_seen:
             seen = self.past(np.array([slot]))[2]
         if history is not None:
@@ -202,10 +217,11 @@ class State:
             if len(past):
                 newest[0, -min(len(past), self.length) :] = past[-self.length :]
             # Of a history that comes with the request no times are told: it counts as what has just happened.
+            ages = np.zeros_like(newest)
             statistics = Statistics.just_happened(len(seen))
         left_out = self.processor.items.rows(list(exclude))
         seen = np.concatenate([seen if exclude_seen else seen[:0], left_out[left_out > 0]])
-        return Requests(columns, newest, told, statistics, request.times, np.array([0, len(seen)]), seen)
+        return Requests(columns, newest, ages, told, statistics, request.times, np.array([0, len(seen)]), seen)
 
     def _context(self, size: int) -> Columns:
         if size == 1:

@@ -39,9 +39,11 @@ class Moments:
         as_of = self._as_of(times)
         ends = self.histories.ends(slots, times)
         offsets, seen = left_out(*self.histories.before(slots, ends), repeats=self.processor.config.repeats)
+        length = self.processor.config.history_length
         return Requests(
             columns={name: column[slots] for name, column in self._columns.items()},
-            history=self.histories.last(slots, ends, self.processor.config.history_length),
+            history=self.histories.last(slots, ends, length),
+            ages=self.histories.ages(slots, ends, length, times),
             context={**context, **time_columns(times)},
             statistics=self._user_timeline.read(slots, as_of, now=times),
             times=as_of,

@@ -72,6 +72,24 @@ class Overlay:
                 columns[name][place] = value[0]
         return columns
 
+    def ages(self, slots: Ints, ages: Ints, times: Ints, known: int) -> Ints:
+        """[B, L] seconds from the items of `histories` to the moments of requests [B].
+
+        Args:
+            slots: [B].
+            ages: of the log's items alone.
+            times: [B] of the requests, by the world's clock.
+            known: see `histories`.
+        """
+        length = ages.shape[1]
+        for place, slot in enumerate(slots.tolist()):
+            further = [time for time, _, row in self._items.get(slot, ()) if row < known]
+            if further:
+                seconds = np.maximum(times[place] // 1_000_000 - np.array(further) // 1_000_000, 0)
+                newest = np.concatenate([ages[place], seconds])
+                ages[place] = newest[len(newest) - length :]
+        return ages
+
     def histories(self, slots: Ints, history: Ints, offsets: Ints, seen: Ints, known: int) -> tuple[Ints, Ints, Ints]:
         """History [B, L], offsets [B+1] and seen rows with the further items of each user at the end.
 

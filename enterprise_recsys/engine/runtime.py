@@ -11,7 +11,7 @@ import onnxruntime
 
 from enterprise_recsys.engine.calibration import Calibration
 from enterprise_recsys.errors import ArtifactError
-from enterprise_recsys.records import Bools, Columns, Floats, Ints
+from enterprise_recsys.records import HISTORY_AGE, Bools, Columns, Floats, Ints
 
 onnxruntime.disable_telemetry_events()  # what is asked of a service is nobody else's affair
 
@@ -96,22 +96,25 @@ class Encoder:
         history alone, so that nobody's vector depends on whom he is asked together with.
         """
         if not self._may_be_short or not len(history):
-            return self._encoded(columns, history)
+            return self._encoded(columns, history, history.shape[1])
         widths = [_width(line) for line in history > 0]
         if len(set(widths)) == 1:
-            return self._encoded(columns, history[:, -widths[0] :])
+            return self._encoded(columns, history, widths[0])
         vectors: Floats | None = None
         for width in sorted(set(widths)):
             own = np.flatnonzero(np.array(widths) == width)
-            part = self._encoded({name: column[own] for name, column in columns.items()}, history[own, -width:])
+            part = self._encoded({name: column[own] for name, column in columns.items()}, history[own], width)
             vectors = np.empty((len(history), part.shape[1]), dtype=part.dtype) if vectors is None else vectors
             vectors[own] = part
         assert vectors is not None
         return vectors
 
-    def _encoded(self, columns: Columns, history: Ints) -> Floats:
-        rows = max(PLACES_AT_ONCE // max(history.shape[1], 1), 1)
-        return self._network.run({**columns, "history": history}, chunk=rows)[0]
+    def _encoded(self, columns: Columns, history: Ints, width: int) -> Floats:
+        rows = max(PLACES_AT_ONCE // max(width, 1), 1)
+        past: Columns = {"history": history[:, history.shape[1] - width :]}
+        if HISTORY_AGE in self._network.inputs:
+            past[HISTORY_AGE] = columns[HISTORY_AGE][:, history.shape[1] - width :]
+        return self._network.run({**columns, **past}, chunk=rows)[0]
 
 
 def _width(held: Bools) -> int:

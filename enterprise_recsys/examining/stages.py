@@ -107,7 +107,7 @@ def index_recall(recommender: Recommender, exam: Exam, *, seed: int) -> dict[str
     shares = []
     for begin in range(0, len(users), CHUNK):
         requests = exam.requests(users[begin : begin + CHUNK])
-        queries = recommender.engine.encoder.encode(requests.columns, requests.history)
+        queries = recommender.engine.encoder.encode(requests.query, requests.history)
         best = flat.search(queries, depth, requests.offsets, requests.seen)
         found = recommender.engine.index.search(queries, depth, requests.offsets, requests.seen).rows
         scores = np.einsum("bd,bkd->bk", queries, vectors[found])
@@ -212,7 +212,7 @@ def _ratings(recommender: Recommender, exam: Exam, generator: np.random.Generato
         slots, times, rows = events.users[part], events.times[part], events.items[part]
         context = {name: column[part] for name, column in events.context.items()}
         requests = moments.requests(slots, times, context)
-        queries: Floats = engine.encoder.encode(requests.columns, requests.history)
+        queries: Floats = engine.encoder.encode(requests.query, requests.history)
         scores = np.einsum("bd,bd->b", queries, engine.vectors[rows])
         said_of = engine.neighbours.said(requests.history).of(rows[:, None])
         pairs = Candidates(rows[:, None], scores[:, None], said_of, np.zeros((len(part), 1), dtype=np.int64))

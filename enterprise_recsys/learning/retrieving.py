@@ -100,7 +100,7 @@ def judge_of(processor: DataProcessor, early: Interactions, late: Interactions) 
     n_items = len(processor.items)
 
     def judge(retriever: Retriever) -> float:
-        queries = retriever.encode(requests.columns, requests.history)
+        queries = retriever.encode(requests.query, requests.history)
         rows = exact(retriever.item_vectors()).search(queries, 10, requests.offsets, requests.seen).rows
         return measure(lambda at, k: rows[at, :k], truth, n_items=n_items).means()["NDCG@10"]
 

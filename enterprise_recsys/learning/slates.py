@@ -112,7 +112,7 @@ def slates(
     requests = moments.requests(
         users, events.times[asked], {name: column[asked] for name, column in events.context.items()}
     )
-    known = {**requests.columns, "user_id": processor.learnt_users[requests.columns["user_id"]]}
+    known = {**requests.query, "user_id": processor.learnt_users[requests.columns["user_id"]]}
     vectors = retriever.item_vectors()
     found = gather(
         retriever.encode(known, requests.history),

@@ -15,7 +15,7 @@ from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.errors import DataError
 from enterprise_recsys.layers import export_onnx
 from enterprise_recsys.loop import Fit, Plan, run
-from enterprise_recsys.records import Columns, Dataset, Floats, Ints
+from enterprise_recsys.records import HISTORY_AGE, Columns, Dataset, Floats, Ints
 from enterprise_recsys.retrieval.alternating import Alternating
 from enterprise_recsys.retrieval.fold_in import FoldIn
 from enterprise_recsys.retrieval.history import TEMPERATURES
@@ -95,7 +95,10 @@ class Retriever:
             for begin in range(0, len(history), chunk):
                 index = order[begin : begin + chunk]
                 part = {name: column[index] for name, column in columns.items()}
-                past = torch.from_numpy(history[index, -max(int(lengths[index].max()), 1) :])
+                width = max(int(lengths[index].max()), 1)
+                past = torch.from_numpy(history[index, -width:])
+                if HISTORY_AGE in part:
+                    part[HISTORY_AGE] = part[HISTORY_AGE][:, -width:]
                 out[index] = self.model.meet(self.model.users(tensors(part), past, table)).numpy()
         return out
 
@@ -123,14 +126,18 @@ class Retriever:
     def export(self, path: Path) -> None:
         """Write the query encoder as ONNX: inputs `history` [B, L] and the user columns, output `vectors` [B, D].
 
+        Where the tower is timed, the column `history_age_s` [B, L] is among these.
+
         Any L is taken, so that a short past costs little.
         """
         names = self.model.user_names
         history = torch.zeros((2, self.config.history_length), dtype=torch.int64)
         columns = {name: self._material.users[name][:1].repeat_interleave(2, 0) for name in names}
         inputs = {"history": history, **columns}
+        if self.model.is_timed:
+            names, inputs[HISTORY_AGE] = [*names, HISTORY_AGE], torch.zeros_like(history)
         # The exporter takes a size of 1 for a constant.
-        free = {"history": "past"} if self.config.history_length > 1 else None
+        free = {name: "past" for name in ("history", HISTORY_AGE) if name in inputs and history.shape[1] > 1}
         export_onnx(_Query(self.model, names, self._table()), inputs, ["vectors"], path, second=free)
 
     def export_items(self, path: Path) -> None:

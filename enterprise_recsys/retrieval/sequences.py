@@ -75,6 +75,7 @@ class Sequences:
         self._order, self._starts = by_user(material.dataset)
         self._items = torch.from_numpy(events.items[self._order])
         self._users = torch.from_numpy(events.users[self._order])
+        self._seconds = torch.from_numpy(events.times[self._order] // 1_000_000)
         weights = np.where(events.relevant, events.weights, 0.0).astype(np.float32)
         self._weights = torch.from_numpy(weights[self._order])
         self._sample = pick(SAMPLERS, config.negative_sampling_strategy, what="negative_sampling_strategy")
@@ -117,7 +118,10 @@ class Sequences:
         place = torch.full((self.material.dataset.n_items,), 0, dtype=torch.int64)
         place[rows] = torch.arange(len(rows))
         self.material.model.note(vectors)
-        queries = self._states(functional.embedding(place[self._items[looked_at]], vectors), part, learnt)
+        past = functional.embedding(place[self._items[looked_at]], vectors)
+        if self.material.model.gaps is not None:
+            past = past + self.material.model.gaps(self._gaps(part, looked_at))
+        queries = self._states(past, part, learnt)
         weights = weights[learnt] / weights[learnt].sum()
         if negatives is None:
             hits = Hits(torch.arange(len(targets)), targets - 1, weights)
@@ -142,6 +146,12 @@ class Sequences:
         looked_at = looked_for[:, :-1]
         looked_for = torch.cat([torch.from_numpy(drawn).unsqueeze(1), looked_for[:, 1:]], dim=1)
         return looked_at, looked_for, self._weights[looked_for] * inside
+
+    def _gaps(self, part: Windows, looked_at: Tensor) -> Tensor:
+        """[W, T] seconds from what is looked at to what came next; 0 in holes."""
+        inside = looked_at < torch.from_numpy(part.ends).unsqueeze(1)
+        after = torch.where(inside, looked_at + 1, looked_at)
+        return (self._seconds[after] - self._seconds[looked_at]).clamp(min=0)
 
     def _rows(self, items: Tensor, targets: Tensor) -> tuple[Tensor, Negatives | None]:
         """The items whose vectors a step needs, row 0 first, and the drawn ones where not all are needed."""

@@ -13,8 +13,9 @@ from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.data.features import Feature
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.layers import FeatureEmbedding, mlp
-from enterprise_recsys.records import ITEM_ID, USER_ID
+from enterprise_recsys.records import HISTORY_AGE, ITEM_ID, USER_ID
 from enterprise_recsys.retrieval.fold_in import FoldIn
+from enterprise_recsys.retrieval.gaps import Gaps
 from enterprise_recsys.retrieval.history import HISTORIES, Mean
 from enterprise_recsys.retrieval.transformer import Transformer
 
@@ -88,6 +89,7 @@ class TwoTower(nn.Module):
         build = pick(HISTORIES, config.history, what="history")
         items = {ITEM_ID: len(processor.items)}
         self.is_joined, self.is_lifted = build is Mean, build is Transformer
+        self.gaps: Gaps | None = None
         if self.is_joined:
             users = {USER_ID: len(processor.users)}
             self.user_embedding = embedding_of(told, users, config, id_dropout=config.id_dropout)
@@ -102,6 +104,7 @@ class TwoTower(nn.Module):
         self.user_sum = Sum(told, {}, config.user_tower_dims, config) if told else None
         if self.is_lifted:
             self.final = nn.LayerNorm(width)
+            self.gaps = Gaps(width) if config.history_times else None
             self.register_buffer("longest", torch.ones(()))
         # Without features an item whose id is dropped is any item: it would teach nothing.
         dropped = config.id_dropout if things else 0.0
@@ -111,6 +114,11 @@ class TwoTower(nn.Module):
     def width_out(self) -> int:
         """Entries of the unit vectors that `meet` and `lift` give."""
         return self._width + self.is_lifted
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether it counts when past items were taken: `users` looks at the column `history_age_s` [B, L]."""
+        return self.gaps is not None
 
     @property
     def user_names(self) -> list[str]:
@@ -128,7 +136,7 @@ class TwoTower(nn.Module):
         """User columns [B, ...] and history rows [B, L] -> vectors [B, D].
 
         Args:
-            columns: of the users.
+            columns: of the users; where `is_timed` also the seconds from each past item to the request.
             history: rows of items, the newest last, 0 = none, on the left.
             table: [I, W] what stands for each item in a history; see `item_table`.
         """
@@ -138,6 +146,8 @@ class TwoTower(nn.Module):
                 self.begin(columns, history.shape[0]), vectors, history, self.history.crowd(table)
             )
             return found
+        if self.gaps is not None:
+            vectors = vectors + self.gaps.of_ages(columns[HISTORY_AGE])
         past = self.history(vectors, history)
         if self.is_joined:
             return unit(self.user_tower(torch.cat([self.user_embedding(columns), past], dim=1)))

@@ -49,7 +49,8 @@ def test_every_number_of_the_ranker_is_the_same_then_and_at_the_request(
         for field in fields(Statistics):
             one, other = getattr(then.statistics, field.name), getattr(asked.statistics, field.name)
             assert np.array_equal(one, other, equal_nan=True), field.name
-        assert then.history.tolist() == asked.history.tolist() and then.times.tolist() == asked.times.tolist()
+        assert then.history.tolist() == asked.history.tolist() and then.ages.tolist() == asked.ages.tolist()
+        assert then.times.tolist() == asked.times.tolist()
         assert then.seen.tolist() == asked.seen.tolist() and (len(then.seen) == 0) >= repeats
         items = processor.item_columns()
         told, live = moments.pair_columns(then, items, pairs(rows)), state.pair_columns(asked, items, pairs(rows))
@@ -91,9 +92,24 @@ def test_a_history_is_in_the_order_of_time_and_of_the_source_within_a_moment() -
     processor = DataProcessor().fit(log)
     state, moments = State(processor, log), Moments(processor, log)
     now = np.array([(10**9 + 31) * 1_000_000])
-    for request in (
-        state.of_users(state.users.rows(["u"]), now),
-        moments.requests(moments.users.rows(["u"]), now, {}),
+    # The first of the ages is a hole's. A state has no requests before its newest event, which is at 40.
+    for request, ages in (
+        (state.of_users(state.users.rows(["u"]), now), [0, 30, 20, 20, 10]),
+        (moments.requests(moments.users.rows(["u"]), now, {}), [0, 21, 11, 11, 1]),
     ):
         told = [processor.items.id(row) for row in request.history[0] if row]
         assert told == ["first", "b", "a", "late"]
+        assert request.ages[0, -5:].tolist() == ages
+
+
+def test_what_came_after_the_log_has_its_own_age_and_a_history_told_with_the_request_has_none() -> None:
+    rows = [("u", "a", 10), ("u", "b", 20), ("v", "a", 30)]
+    log = to_interactions(pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp"], orient="row"))
+    processor = DataProcessor().fit(log)
+    state = State(processor, log)
+    state.update(["u", "u", "new"], ["a", "unheard of", "b"], np.array([40, 41, 42]) * 1_000_000, np.full(3, np.nan))
+    request = state.of_users(state.users.rows(["u", "new", "v"]), np.full(3, 100_000_000))
+    assert request.ages[:, -4:].tolist() == [[0, 90, 80, 60], [0, 0, 0, 58], [0, 0, 0, 70]]
+    assert ((request.history > 0) == (request.ages > 0)).all()
+    asked = state.of_one("u", 100_000_000, history=["a", "b"])
+    assert (asked.history[0, -2:] > 0).all() and not asked.ages.any()

@@ -51,6 +51,8 @@ def test_the_exported_tower_says_what_torch_says_of_long_and_short_histories(
         rows[place, :holes] = 0
     rows[0, 5:9] = 0  # a hole in the middle, as an item that the towers never knew leaves one
     columns = {name: column[[1, 2, 3, 4, 5, 6, 0]] for name, column in retriever.dataset.users.items()}
+    columns["history_age_s"] = np.sort(np.random.default_rng(0).integers(0, 10**8, rows.shape), axis=1)[:, ::-1].copy()
+    columns["history_age_s"][:, -8:] = [16, 12, 9, 6, 4, 2, 1, 0][-length:]  # at the bounds of the shortest gaps
     vectors, encoder = retriever.encode(columns, rows), Encoder(tmp_path / "encoder.onnx", threads=1)
     together = encoder.encode(columns, rows)
     assert np.abs(together - vectors).max() < 1e-5
@@ -60,6 +62,9 @@ def test_the_exported_tower_says_what_torch_says_of_long_and_short_histories(
         assert np.abs(alone - together[place]).max() < 1e-6, "nobody's vector depends on the others' histories"
     if history == "transformer":
         assert np.abs(vectors[5] - vectors[6]).max() > 1e-4, "without a past, features tell users apart"
+        later = {**columns, "history_age_s": columns["history_age_s"] + 86_400}
+        changed = np.abs(retriever.encode(later, rows) - vectors).max(axis=1)
+        assert (changed[:5] > 1e-4).all() and not changed[5:].any(), "how long somebody was away counts, if ever there"
 
 
 def test_the_tower_is_shown_no_more_empty_places_than_a_history_needs(
@@ -81,6 +86,7 @@ def test_the_tower_is_shown_no_more_empty_places_than_a_history_needs(
     for place, past in enumerate([0, 16, 17, 32, 33, 40]):
         rows[place, 40 - past :] = 1
     columns = {name: column[:6] for name, column in retriever.dataset.users.items()}
+    columns["history_age_s"] = np.zeros_like(rows)
     assert encoder.encode(columns, rows).shape == (6, retriever.item_vectors().shape[1])
     assert shown == [(2, 16), (2, 32), (2, 40)]
     assert encoder.encode({name: column[:0] for name, column in columns.items()}, rows[:0]).size == 0

@@ -124,7 +124,11 @@ def next_hits(retriever: Retriever, frame: pl.DataFrame) -> float:
     history = np.zeros((len(rows), retriever.config.history_length), dtype=np.int64)
     history[:, -(rows.shape[1] - 1) :] = rows[:, :-1]
     users = np.unique(events.users)
-    queries = retriever.encode({name: column[users] for name, column in retriever.dataset.users.items()}, history)
+    columns = {name: column[users] for name, column in retriever.dataset.users.items()}
+    times = events.times[order].reshape(rows.shape) // 1_000_000
+    columns["history_age_s"] = np.zeros_like(history)
+    columns["history_age_s"][:, -(rows.shape[1] - 1) :] = times[:, -1:] - times[:, :-1]
+    queries = retriever.encode(columns, history)
     best = (queries @ retriever.item_vectors()[1:].T).argmax(axis=1) + 1
     assert last.sum() == len(rows)
     return float((best == rows[:, -1]).mean())
