@@ -60,13 +60,15 @@ def two_tower(
     Args:
         task, metric, seed, trials, dials: see `Lister`; dials are those of ModelConfig.
         history: the dial of this name, in words.
-        ids: leave the features of users and items out.
+        ids: leave the features of users and items out, and the times between events, as systems of ids alone do.
     """
     import torch
 
     from enterprise_recsys.learning.retrieving import chosen_retriever, of_variant, plan
 
     words: dict[str, object] = {} if history is None else {"history": history}
+    if ids:
+        words["history_times"] = False
     config = ModelConfig(**{"seed": seed, "repeats": task.repeats, **words, **dials})
     torch.set_num_threads(config.threads)
     torch.use_deterministic_algorithms(True)

@@ -19,18 +19,28 @@ class Gaps(nn.Module):
     """
 
     bounds: Tensor
+    known: Tensor
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.register_buffer("bounds", torch.tensor((1, *_BOUNDS)), persistent=False)
+        self.register_buffer("known", torch.tensor([0, len(self.bounds)]))
         self.table = nn.Embedding(len(self.bounds) + 1, width)
         nn.init.zeros_(self.table.weight)
 
+    def meet(self, seconds: Tensor) -> None:
+        """Know between which gaps [N] those of the log lie: shorter and longer ones will count as these."""
+        if len(seconds):
+            self.known.copy_(torch.stack([self._place(seconds.min()), self._place(seconds.max())]))
+
     def forward(self, seconds: Tensor) -> Tensor:
         """Whole seconds [...], at least 0 -> [..., W]."""
-        # Compared as whole numbers: a logarithm falls to either side of a bound by who works it out.
-        out: Tensor = self.table((seconds.unsqueeze(-1) >= self.bounds).sum(dim=-1))
+        out: Tensor = self.table(torch.clamp(self._place(seconds), self.known[0], self.known[1]))
         return out
+
+    def _place(self, seconds: Tensor) -> Tensor:
+        # Compared as whole numbers: a logarithm falls to either side of a bound by who works it out.
+        return (seconds.unsqueeze(-1) >= self.bounds).sum(dim=-1)
 
     def of_ages(self, ages: Tensor) -> Tensor:
         """The same [B, L, W] of past items, the newest last, by the seconds [B, L] from each to the request."""

@@ -29,6 +29,13 @@ def test_gaps_are_told_apart_by_halves_of_octaves(telling: Gaps) -> None:
     assert telling(seconds)[0, :, 0].tolist() == [0, 1, 2, 3, 4, 4, 5, 5, 6, 6, 7, 32, 61]
 
 
+def test_gaps_beyond_those_of_the_log_count_as_its_shortest_and_its_longest(telling: Gaps) -> None:
+    telling.meet(torch.tensor([12, 4, 7]))
+    assert telling(torch.tensor([0, 3, 4, 8, 12, 16, 2**40]))[:, 0].tolist() == [4, 4, 4, 6, 7, 7, 7]
+    telling.meet(torch.tensor([], dtype=torch.int64))
+    assert telling(torch.tensor([0]))[0].item() == 4
+
+
 def test_the_last_gap_reaches_to_the_request(telling: Gaps) -> None:
     ages = torch.tensor([[0, 10, 7, 7, 3], [0, 0, 0, 0, 0]])
     # From one item to the next: 10 - 7, 7 - 7, 7 - 3 seconds, and 3 to now. Before the first there is a hole.
