@@ -25,9 +25,14 @@ from enterprise_recsys.records import Interactions  # noqa: E402
 from enterprise_recsys.retrieval.history import HISTORIES, variants  # noqa: E402
 from enterprise_recsys.retrieval.retriever import Retriever  # noqa: E402
 
-LOADING = {"mean": ("histories.last",), "fold_in": ("lessons.events_of",), "transformer": ("lessons.places",)}
+LOADING = {
+    "mean": ("histories.last",),
+    "fold_in": ("lessons.events_of",),
+    "transformer": ("lessons.places",),
+    "gru": ("lessons.places",),
+}
 """History part -> what a step does to get its batch, beside what `steps` does: looking events up in the log."""
-MASKING = {"mean": ("lessons.hits",), "fold_in": (), "transformer": ()}
+MASKING = {"mean": ("lessons.hits",), "fold_in": (), "transformer": (), "gru": ()}
 """History part -> what tells the negatives that their user took, which the loss leaves out."""
 
 

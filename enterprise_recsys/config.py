@@ -64,8 +64,8 @@ class ModelConfig(BaseModel):
     history: str = Field(
         "auto",
         description="How a user's past items become a vector: 'mean', one tower over it and all else that is known of "
-        "the user; 'fold_in', where the items taken are likeliest, in no order; 'transformer', which goes by order; "
-        "'auto', whichever of the last two validation prefers.",
+        "the user; 'fold_in', where the items taken are likeliest, in no order; 'transformer' and 'gru' (a recurrent "
+        "network), which go by order; 'auto', whichever of 'fold_in' and 'transformer' validation prefers.",
     )
     history_length: int = Field(
         200, ge=1, le=10_000, description="Past events that the user tower sees, the newest ones."
@@ -75,7 +75,7 @@ class ModelConfig(BaseModel):
         description="The parts that go by order also see how long it was from each past item to the next one, and to "
         "the request.",
     )
-    blocks: int = Field(2, ge=1, le=16, description="Blocks of the Transformer over a history.")
+    blocks: int = Field(2, ge=1, le=16, description="Blocks of the Transformer over a history; 'gru' has one layer.")
     heads: int = Field(1, ge=1, le=16, description="Attention heads of each block; the shared width is a multiple.")
     dropout: float = Field(0.1, ge=0.0, lt=1.0, description="Dropout in the towers and the ranker, while training.")
     id_dropout: float = Field(

@@ -166,7 +166,7 @@ def _known(trial: Trial, users: Interactions) -> Interactions:
     return Interactions(events, users.users, trial.log.items, trial.log.name)
 
 
-HISTORIES = ("mean", "fold_in", "transformer")
+HISTORIES = ("mean", "fold_in", "transformer", "gru")
 """As the retriever's table of this name, which only who has PyTorch can import."""
 
 SYSTEMS: Mapping[str, Lister] = {

@@ -230,7 +230,7 @@ def test_what_is_measured_again_by_one_command_exists() -> None:
     assert {system for systems in plan.values() for system in systems} <= set(SYSTEMS) | set(PREDICTORS)
 
 
-@pytest.mark.parametrize("system", ["two_tower_mean", "two_tower_fold_in", "two_tower_transformer"])
+@pytest.mark.parametrize("system", ["two_tower_mean", "two_tower_fold_in", "two_tower_transformer", "two_tower_gru"])
 def test_the_retriever_alone_answers_where_there_are_no_times(system: str) -> None:
     answer = SYSTEMS[system](
         blocks_task(has_times=False),

@@ -4,13 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
 from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.layers import masked_mean
 from enterprise_recsys.retrieval.fold_in import FoldIn
+from enterprise_recsys.retrieval.recurrent import Recurrent
 from enterprise_recsys.retrieval.transformer import Transformer
+
+
+@runtime_checkable
+class Sequential(Protocol):
+    """A part that goes by order, and says at each place of a history what the items before it tell.
+
+    `Sequences` teaches all places at once, and `TwoTower` lets items differ in length.
+    """
+
+    def states(self, vectors: Tensor) -> Tensor:
+        """Vectors of items [B, T, D], oldest first, holes on the right -> [B, T + 1, D], not normalised.
+
+        The state at place t knows the first t items alone: what it should come near to is item t.
+        """
+
+    def __call__(self, vectors: Tensor, rows: Tensor) -> Tensor:
+        """The newest state [B, D] of histories [B, L, D], newest item last; rows [B, L] tell holes (0), anywhere."""
 
 
 class Mean(nn.Module):
@@ -25,23 +44,30 @@ class Mean(nn.Module):
         return masked_mean(vectors, rows)
 
 
-HISTORIES: dict[str, Callable[[int, ModelConfig], Mean | FoldIn | Transformer]] = {
+HISTORIES: dict[str, Callable[[int, ModelConfig], Mean | FoldIn | Transformer | Recurrent]] = {
     "mean": Mean,
     "fold_in": FoldIn,
     "transformer": Transformer,
+    "gru": Recurrent,
 }
-"""Name -> (width of an item's vector, dials) -> the part. A Transformer learns at all places of a history at once."""
+"""Name -> (width of an item's vector, dials) -> the part."""
 
 AUTO = "auto"
 """In place of a name: teach some, and keep the one that validation prefers."""
 CONTENDERS = ("fold_in", "transformer")
 """What 'auto' compares: one without order and one with."""
 
-TEMPERATURES: dict[str, tuple[float, ...]] = {"mean": (0.1,), "fold_in": (0.12, 0.17), "transformer": (1.0,)}
+TEMPERATURES: dict[str, tuple[float, ...]] = {
+    "mean": (0.1,),
+    "fold_in": (0.12, 0.17),
+    "transformer": (1.0,),
+    "gru": (1.0,),
+}
 """Name -> what scores are divided by in learning, where the dial does not say; of several, validation chooses.
 
 The less a log holds, the more a high one helps: NDCG on parts of the training data was .208 with .12 and .200 with .17
-on movielens1m_m1 (716,511 events), and .255 and .269 on ml100k-random75 (60,000). A Transformer's are plain products.
+on movielens1m_m1 (716,511 events), and .255 and .269 on ml100k-random75 (60,000). What is `Sequential` learns by plain
+products.
 """
 
 

@@ -14,10 +14,10 @@ from torch.nn import functional
 from enterprise_recsys.choice import pick
 from enterprise_recsys.layers import bfloat16_pays
 from enterprise_recsys.records import Ints
+from enterprise_recsys.retrieval.history import Sequential
 from enterprise_recsys.retrieval.lessons import Learnt, Material, Step, by_user, step_size
 from enterprise_recsys.retrieval.losses import Hits, exact_softmax, is_exact, softmax
 from enterprise_recsys.retrieval.negatives import SAMPLERS, Negatives
-from enterprise_recsys.retrieval.transformer import Transformer
 
 _STEPS = 64
 """Steps of an epoch, at least, where the log has the events for it."""
@@ -69,7 +69,7 @@ class Sequences:
     """
 
     def __init__(self, material: Material) -> None:
-        assert isinstance(material.model.history, Transformer)
+        assert isinstance(material.model.history, Sequential)
         self.material, self._history = material, material.model.history
         config, events = material.config, material.dataset.events
         self._order, self._starts = by_user(material.dataset)
@@ -113,8 +113,8 @@ class Sequences:
         looked_at, looked_for, weights = self.places(part, drawn)
         learnt = weights > 0
         if not learnt.any():
-            nothing = torch.zeros(0, self.material.config.item_tower_dims[-1])
-            return Learnt(self._history.start.sum() * 0.0, np.zeros(0, dtype=np.int64), nothing)
+            nothing = self.material.vectors(looked_for[learnt])
+            return Learnt(nothing.sum(), np.zeros(0, dtype=np.int64), nothing)
         targets = self._items[looked_for[learnt]]
         rows, negatives = self._rows(self._items[looked_at], targets)
         vectors = self.material.vectors(rows)

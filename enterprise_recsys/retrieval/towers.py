@@ -16,8 +16,7 @@ from enterprise_recsys.layers import FeatureEmbedding, mlp
 from enterprise_recsys.records import HISTORY_AGE, ITEM_ID, USER_ID
 from enterprise_recsys.retrieval.fold_in import FoldIn
 from enterprise_recsys.retrieval.gaps import Gaps
-from enterprise_recsys.retrieval.history import HISTORIES, Mean
-from enterprise_recsys.retrieval.transformer import Transformer
+from enterprise_recsys.retrieval.history import HISTORIES, Mean, Sequential
 
 
 def embedding_of(
@@ -78,8 +77,8 @@ class TwoTower(nn.Module):
     With any other an item is its id's embedding plus what a tower makes of its features; what a history says is made of
     these very vectors, and there is no user id to learn by heart.
     - 'fold_in': items and users are unit vectors; features of the user tell where the search for them begins.
-    - 'transformer': features of the user are added to what it says. Items differ in length too, which is how much they
-      are taken by everybody; `meet` and `lift` make unit vectors of both in one more dimension.
+    - 'transformer' and 'gru': features of the user are added to what it says. Items differ in length too, which is how
+      much they are taken by everybody; `meet` and `lift` make unit vectors of both in one more dimension.
     """
 
     def __init__(self, processor: DataProcessor, config: ModelConfig) -> None:
@@ -88,19 +87,18 @@ class TwoTower(nn.Module):
         self._width = width
         build = pick(HISTORIES, config.history, what="history")
         items = {ITEM_ID: len(processor.items)}
-        self.is_joined, self.is_lifted = build is Mean, build is Transformer
+        self.history = build(config.embedding_dim if build is Mean else width, config)
+        self.is_joined, self.is_lifted = isinstance(self.history, Mean), isinstance(self.history, Sequential)
         self.gaps: Gaps | None = None
         if self.is_joined:
             users = {USER_ID: len(processor.users)}
             self.user_embedding = embedding_of(told, users, config, id_dropout=config.id_dropout)
             self.item_embedding = embedding_of(things, items, config, id_dropout=config.id_dropout)
-            self.history = build(config.embedding_dim, config)
             joined = self.user_embedding.width_out + config.embedding_dim
             self.user_tower = mlp(joined, config.user_tower_dims, dropout=config.dropout, last_active=False)
             joined = self.item_embedding.width_out
             self.item_tower = mlp(joined, config.item_tower_dims, dropout=config.dropout, last_active=False)
             return
-        self.history = build(width, config)
         self.user_sum = Sum(told, {}, config.user_tower_dims, config) if told else None
         if self.is_lifted:
             self.final = nn.LayerNorm(width)
@@ -159,7 +157,7 @@ class TwoTower(nn.Module):
         return self.history.begin(None if self.user_sum is None else self.user_sum(columns), size)
 
     def finish(self, past: Tensor, columns: Mapping[str, Tensor]) -> Tensor:
-        """What a Transformer says [B, D] and the user columns [B, ...] -> user vectors [B, D]."""
+        """What a `Sequential` part says [B, D] and the user columns [B, ...] -> user vectors [B, D]."""
         out: Tensor = self.final(past if self.user_sum is None else past + self.user_sum(columns))
         return out
 

@@ -15,7 +15,17 @@ from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.data import needs
 from enterprise_recsys.data.plan import Plan, measure, parsed_memory, plan
 from enterprise_recsys.data.quarantine import Reading
-from enterprise_recsys.data.steps import CONTENDERS, RATES, STEPS, TRANSFORMER_MB, VARIANTS, Size, Step, parts_taught
+from enterprise_recsys.data.steps import (
+    CONTENDERS,
+    RATES,
+    SEQUENCES_MB,
+    SEQUENTIAL,
+    STEPS,
+    VARIANTS,
+    Size,
+    Step,
+    parts_taught,
+)
 from enterprise_recsys.errors import ConfigError, DataError
 from enterprise_recsys.evaluation.results import newest, read
 
@@ -50,7 +60,8 @@ def test_the_dials_are_obeyed() -> None:
     grown = (2_000 + 4_000) * (512 - 64) * 4 * 4 / 2**20  # weights, gradients and two moments of 32 bits
     assert wide["retriever"].memory_mb - plain["retriever"].memory_mb == pytest.approx(grown)
     assert wide["retriever"].seconds == pytest.approx(8 * plain["retriever"].seconds)
-    assert usual["retriever"].memory_mb - plain["retriever"].memory_mb == TRANSFORMER_MB
+    assert usual["retriever"].memory_mb - plain["retriever"].memory_mb == SEQUENCES_MB
+    assert steps_of(LARGE, history="gru")["retriever"].memory_mb == usual["retriever"].memory_mb
 
 
 def test_each_history_part_is_counted_at_its_own_rate_and_auto_teaches_two() -> None:
@@ -72,6 +83,9 @@ def test_each_history_part_is_counted_at_its_own_rate_and_auto_teaches_two() -> 
 def test_the_history_parts_are_those_that_are_taught() -> None:
     history = pytest.importorskip("enterprise_recsys.retrieval.history", reason="PyTorch is not installed")
     assert set(RATES) == set(history.HISTORIES)
+    config = ModelConfig(temperature=1.0)
+    sequential = [name for name, build in history.HISTORIES.items() if isinstance(build(8, config), history.Sequential)]
+    assert list(SEQUENTIAL) == sequential
     assert dict(VARIANTS) == {name: len(found) for name, found in history.TEMPERATURES.items()}
     assert dict(CONTENDERS) == {history.AUTO: history.CONTENDERS}
 

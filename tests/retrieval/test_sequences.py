@@ -115,6 +115,16 @@ def test_drawn_negatives_that_are_all_items_give_the_exact_loss(monkeypatch: pyt
             assert torch.allclose(one.grad, wanted[name], atol=1e-5), name
 
 
+@pytest.mark.parametrize("history", ["transformer", "gru"])
+def test_windows_without_a_relevant_event_teach_nothing(history: str) -> None:
+    frame = markov(users=6, length=5).with_columns(weight=pl.Series(np.tile([0.0, 0.0, 0.0, 0.0, 1.0], 6)))
+    part = lessons(taught(frame, history=history, history_length=8))
+    learnt = part.learn(Windows(np.array([0]), np.array([3])), np.array([0]))
+    learnt.loss.backward()
+    assert learnt.loss == 0 and len(learnt.events) == 0 and learnt.queries.shape == (0, 16)
+    assert not any(one.grad.any() for one in part.material.model.parameters() if one.grad is not None)
+
+
 def next_hits(retriever: Retriever, frame: pl.DataFrame) -> float:
     """Share of held-out last events whose item comes first, asked with the events before."""
     events = retriever.dataset.events
@@ -134,13 +144,13 @@ def next_hits(retriever: Retriever, frame: pl.DataFrame) -> float:
     return float((best == rows[:, -1]).mean())
 
 
-def test_what_follows_what_is_learnt_by_the_transformer_and_not_by_the_mean() -> None:
+def test_what_follows_what_is_learnt_by_what_goes_by_order_and_not_by_the_mean() -> None:
     frame = markov(users=100, length=12)
     shares = {}
-    for history in ("mean", "transformer"):
+    for history in ("mean", "transformer", "gru"):
         # The last event is not learnt from: it weighs nothing.
         weighed = frame.with_columns(weight=(pl.col("timestamp") < 11).cast(pl.Float64))
         retriever = taught(weighed, history=history, history_length=12, batch_size=128)
         retriever.fit(Plan("made", 12, 12, 1e-2, 0.0))
         shares[history] = next_hits(retriever, frame)
-    assert shares["transformer"] > 0.8 and shares["mean"] < 0.4, shares
+    assert min(shares["transformer"], shares["gru"]) > 0.8 and shares["mean"] < 0.4, shares
