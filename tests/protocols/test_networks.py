@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -35,6 +37,18 @@ def test_ratings_are_predicted_better_than_by_their_mean_and_within_what_occurs(
     mean = root_mean_squared_error(truth, np.full(len(truth), known.mean()))
     assert root_mean_squared_error(truth, found.values) < 0.6 * mean
     assert known.min() <= found.values.min() and found.values.max() <= known.max()
+
+
+@pytest.mark.parametrize("task_weights", ["fixed", "uncertainty"])
+def test_one_network_predicts_clicks_and_ratings(task_weights: str) -> None:
+    task = replace(stars_task(3.0), is_rated=True)
+    dials = {**QUICK, "ranking_l2": 0.0, "task_weights": task_weights}
+    found = PREDICTORS["dcn_v2"](task, metric="AUC", seed=0, trials=0, dials=dials)
+    stars = task.labels(task.test, "rating")
+    assert found.ratings is not None
+    assert area_under_curve(task.labels(task.test), found.values) > 0.9
+    assert root_mean_squared_error(stars, found.ratings) < 0.6 * stars.std()
+    assert found.values.max() <= 1.0 and {"validation", "validation_rating"} <= set(found.dials)
 
 
 def test_the_same_seed_predicts_the_same() -> None:
