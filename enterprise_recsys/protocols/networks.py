@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.engine.calibration import Calibration
+from enterprise_recsys.errors import ConfigError
 from enterprise_recsys.evaluation.metrics import ERRORS, PREDICTION_METRICS
 from enterprise_recsys.protocols.encoding import columns_of
 from enterprise_recsys.protocols.tasks import CLICK, Dials, Predictions, RowTask, numbers
@@ -155,16 +156,25 @@ def _inputs(parts: Sequence[Columns], pasts: Mapping[str, tuple[str, Pasts]]) ->
 
 
 def _goals(labels: Mapping[str, Doubles], config: ModelConfig) -> dict[str, Goal]:
-    """What is learnt of each goal; weights are between goals, and one alone has none."""
+    """What is learnt of each goal.
+
+    Weights add up to 1, which is what one goal alone counts: the decay of embeddings was chosen for a loss of that, and
+    lets the network learn more by heart under a larger one.
+    """
     from enterprise_recsys.ranking.rows import Goal
 
+    weights = {name: config.rating_weight if name == RATING else config.ctr_weight for name in labels}
+    total = sum(weights.values())
+    if len(weights) > 1 and total == 0.0:
+        raise ConfigError("ctr_weight and rating_weight are both 0: there is nothing to learn; give one of them more.")
     goals = {}
     for name, own in labels.items():
+        share = weights[name] / total if len(weights) > 1 else 1.0
         if name == RATING:
-            goals[name] = Goal("rating", config.rating_weight, float(own.mean()), float(own.std()))
+            goals[name] = Goal("rating", share, float(own.mean()), float(own.std()))
         else:
-            goals[name] = Goal("ctr", config.ctr_weight)
-    return goals if len(goals) > 1 else {name: replace(goal, weight=1.0) for name, goal in goals.items()}
+            goals[name] = Goal("ctr", share)
+    return goals
 
 
 def _figure(metric: str, labels: Doubles, predictions: Doubles) -> float:

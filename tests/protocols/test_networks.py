@@ -76,5 +76,8 @@ def test_each_network_is_a_system() -> None:
 
 def test_an_unknown_dial_or_network_is_refused() -> None:
     task = stars_task(3.0, users=5, items=5)
+    with pytest.raises(ConfigError, match="ctr_weight and rating_weight are both 0: there is nothing to learn"):
+        nothing = {"ctr_weight": 0.0, "rating_weight": 0.0}
+        PREDICTORS["ours"](replace(task, is_rated=True), metric="AUC", seed=0, trials=0, dials=nothing)
     with pytest.raises(ConfigError, match="no field 'depth'"):
         PREDICTORS["ours"](task, metric="AUC", seed=0, trials=0, dials={"depth": 3})
