@@ -150,11 +150,6 @@ class ModelConfig(BaseModel):
         "cross-entropy of each candidate.",
     )
     rating_weight: float = Field(0.5, ge=0.0, description="α in L = L_retrieval + α·L_rating + β·L_ctr.")
-    task_weights: Literal["fixed", "uncertainty"] = Field(
-        "fixed",
-        description="'fixed': α and β as they are. 'uncertainty': learnt with the ranker, so that each task comes to "
-        "count one over twice its loss; an α or β of 0 still leaves its task out.",
-    )
 
     # Training ---------------------------------------------------------------------------------------------------
     training: Literal["staged", "joint"] = Field(

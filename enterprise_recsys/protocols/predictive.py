@@ -65,6 +65,11 @@ def ml100k_tasks_random(data: Path | None, seed: int) -> RowTask:
     return _both(random(read("ml-100k", folder=data), seed=seed))
 
 
+def ml100k_tasks_temporal(data: Path | None, seed: int) -> RowTask:
+    """MovieLens 100K, the click and the stars of each rating, ours: cut by time, else as `ml100k-tasks-random`."""
+    return _both(global_time(read("ml-100k", folder=data)))
+
+
 def _both(parts: Split) -> RowTask:
     return RowTask(parts.train, parts.val, parts.test, LIKED, checksum(parts.test), undecided=3.0, is_rated=True)
 
@@ -100,6 +105,7 @@ PREDICTIVE = {
     ),
     "ml1m-ctr-temporal": Protocol(ml1m_ctr_temporal, ("AUC", "LogLoss", "ECE")),
     "ml1m-tasks-temporal": Protocol(ml1m_tasks_temporal, ("AUC", "LogLoss", "ECE", "RMSE", "MAE")),
+    "ml100k-tasks-temporal": Protocol(ml100k_tasks_temporal, ("AUC", "LogLoss", "ECE", "RMSE", "MAE")),
     "ml100k-tasks-random": Protocol(ml100k_tasks_random, ("AUC", "LogLoss", "ECE", "RMSE", "MAE")),
     "ml1m-rating-random90": Protocol(
         ml1m_rating_random90,

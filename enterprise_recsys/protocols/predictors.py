@@ -101,7 +101,7 @@ def apart(task: RowTask, *, metric: str, seed: int, trials: int, dials: Dials, p
         return predictor(task, metric=metric, seed=seed, trials=trials, dials=dials)
     clicks = predictor(task.alone(CLICK), metric=metric, seed=seed, trials=trials, dials=dials)
     stars = predictor(task.alone(RATING), metric="RMSE", seed=seed, trials=trials, dials=dials)
-    told = {f"{name}_{RATING}": value for name, value in stars.dials.items() if name not in dials}
+    told = {f"{name}_{RATING}": value for name, value in stars.dials.items() if clicks.dials.get(name) != value}
     return Predictions(clicks.values, {**clicks.dials, **told}, stars.values)
 
 

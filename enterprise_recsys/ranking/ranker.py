@@ -20,7 +20,6 @@ from enterprise_recsys.loop import Fit, Plan, run
 from enterprise_recsys.ranking.losses import LOSSES
 from enterprise_recsys.ranking.networks import NETWORKS, Shape
 from enterprise_recsys.ranking.parted import Parted
-from enterprise_recsys.ranking.weighing import Weighing
 from enterprise_recsys.records import ITEM_ID, Columns, Floats, Ints
 
 _STEPS = 16
@@ -89,8 +88,6 @@ class RankingNetwork(nn.Module):
         with torch.no_grad():
             self.heads.weight[0] = 0.0
         self.lean = nn.Parameter(torch.tensor([1.0, 0.0]))
-        weights = {"ctr": config.ctr_weight, "rating": config.rating_weight}
-        self.weighing = Weighing(weights, is_learnt=config.task_weights == "uncertainty")
         self.register_buffer("rating_scale", torch.tensor([rating_mean, rating_std]))
         self.register_buffer("score_scale", torch.tensor([[0.0, 1.0]] * len(SCORES)))
 
@@ -186,7 +183,7 @@ class Ranker:
         order = LOSSES["list"](*(one.view(-1, depth) for one in (logits, clicks, weights)))
         rating = LOSSES["rating"](stars / self._std, ratings / self._std, weights)
         listed = self.config.list_weight * order
-        return self.model.weighing({"ctr": click + listed, "rating": rating})  # type: ignore[no-any-return]
+        return self.config.ctr_weight * (click + listed) + self.config.rating_weight * rating
 
     def predict(self, columns: Columns, *, chunk: int = 65_536) -> tuple[Floats, Floats]:
         """CTR logits and ratings [R] (learning's side of the engine's scorer)."""

@@ -17,7 +17,6 @@ from enterprise_recsys.loop import Fit, Plan, run
 from enterprise_recsys.ranking.losses import LOSSES
 from enterprise_recsys.ranking.networks import NETWORKS
 from enterprise_recsys.ranking.ranker import shape_of
-from enterprise_recsys.ranking.weighing import Weighing
 from enterprise_recsys.records import Columns, Doubles, Ints
 
 _CHUNK = 16_384
@@ -54,12 +53,9 @@ class Table(Protocol):
 
 
 class RowNetwork(nn.Module):
-    """Embeddings, the network and a linear head for each of G goals: columns [R, ...] -> [R, G].
+    """Embeddings, the network and a linear head for each of G goals: columns [R, ...] -> [R, G]."""
 
-    What the losses of the goals count is part of it, since that may be learnt too.
-    """
-
-    def __init__(self, inputs: Inputs, config: ModelConfig, goals: Mapping[str, Goal]) -> None:
+    def __init__(self, inputs: Inputs, config: ModelConfig, n_goals: int) -> None:
         super().__init__()
         self.embedding = FeatureEmbedding(
             inputs.categories,
@@ -72,9 +68,7 @@ class RowNetwork(nn.Module):
         )
         network = pick(NETWORKS, config.ranking_network, what="ranking_network")
         self.network = network(self.embedding.width_out, shape_of(config))
-        self.heads = nn.Linear(int(self.network.width_out), len(goals))  # type: ignore[arg-type]
-        weights = {name: goal.weight for name, goal in goals.items()}
-        self.weighing = Weighing(weights, is_learnt=config.task_weights == "uncertainty")
+        self.heads = nn.Linear(int(self.network.width_out), n_goals)  # type: ignore[arg-type]
 
     def forward(self, columns: Mapping[str, Tensor]) -> Tensor:
         """See the class."""
@@ -94,7 +88,7 @@ class RowRanker:
     def __init__(self, inputs: Inputs, config: ModelConfig, goals: Mapping[str, Goal]) -> None:
         self.config, self.goals = config, dict(goals)
         torch.manual_seed(config.seed)
-        self.model = RowNetwork(inputs, config, goals)
+        self.model = RowNetwork(inputs, config, len(goals))
 
     def fit(
         self, table: Table, labels: Mapping[str, Doubles], *, validate: Callable[[], float] | None, epochs: int
@@ -132,11 +126,11 @@ class RowRanker:
 
     def _loss(self, said: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:
         """The goals' losses by their weights; said, wanted [R, G], weights [R]."""
-        losses = {
-            name: LOSSES[goal.loss](said[:, place], wanted[:, place], weights)
-            for place, (name, goal) in enumerate(self.goals.items())
-        }
-        return self.model.weighing(losses)  # type: ignore[no-any-return]
+        losses = [
+            goal.weight * LOSSES[goal.loss](said[:, place], wanted[:, place], weights)
+            for place, goal in enumerate(self.goals.values())
+        ]
+        return torch.stack(losses).sum()
 
     def predict(self, table: Table) -> dict[str, Doubles]:
         """Goal -> logits [R], or ratings [R] in their own unit."""

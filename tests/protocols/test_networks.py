@@ -39,10 +39,9 @@ def test_ratings_are_predicted_better_than_by_their_mean_and_within_what_occurs(
     assert known.min() <= found.values.min() and found.values.max() <= known.max()
 
 
-@pytest.mark.parametrize("task_weights", ["fixed", "uncertainty"])
-def test_one_network_predicts_clicks_and_ratings(task_weights: str) -> None:
+def test_one_network_predicts_clicks_and_ratings() -> None:
     task = replace(stars_task(3.0), is_rated=True)
-    dials = {**QUICK, "ranking_l2": 0.0, "task_weights": task_weights}
+    dials = {**QUICK, "ranking_l2": 0.0}
     found = PREDICTORS["dcn_v2"](task, metric="AUC", seed=0, trials=0, dials=dials)
     stars = task.labels(task.test, "rating")
     assert found.ratings is not None

@@ -35,6 +35,7 @@ ROWS = {
     "ml1m-ctr-random": (591_209, 73_901, 73_902),
     "ml1m-ctr-temporal": (592_978, 74_208, 71_826),
     "ml100k-tasks-random": (80_000, 10_000, 10_000),
+    "ml100k-tasks-temporal": (80_003, 9_997, 10_000),
     "ml1m-tasks-temporal": (800_168, 100_020, 100_021),
     "ml1m-rating-random90": (800_167, 100_021, 100_021),
 }
