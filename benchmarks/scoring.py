@@ -29,7 +29,7 @@ from enterprise_recsys.evaluation.predictions import area_under_curve  # noqa: E
 from enterprise_recsys.evaluation.results import ResultLine, append, commit, machine  # noqa: E402
 from enterprise_recsys.layers import export_onnx  # noqa: E402
 from enterprise_recsys.ranking.parted import Parted  # noqa: E402
-from enterprise_recsys.ranking.rows import Inputs, RowNetwork, RowRanker  # noqa: E402
+from enterprise_recsys.ranking.rows import Goal, Inputs, RowNetwork, RowRanker  # noqa: E402
 from enterprise_recsys.records import Columns, Doubles, Ints  # noqa: E402
 
 NETWORKS = {"full rank": "dcn_v2", "low rank": "dcn_v2_low_rank"}
@@ -65,7 +65,7 @@ class Exported(nn.Module):
     def __init__(self, model: RowNetwork, items: list[str]) -> None:
         super().__init__()
         self.names = model.embedding.names
-        self.model = Parted(model.embedding, model.network, model.head, items)
+        self.model = Parted(model.embedding, model.network, model.heads, items)
 
     def forward(self, first: Tensor, *rest: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and, in place of ratings, twice the logits."""
@@ -116,8 +116,8 @@ def exported(network: str, train: Made, folder: Path, chosen: argparse.Namespace
         cross_rank=64,
         batch_size=1024,
     )
-    ranker = RowRanker(train.inputs, config, None)
-    ranker.fit(train, train.labels, validate=None, epochs=2)
+    ranker = RowRanker(train.inputs, config, {"click": Goal("ctr")})
+    ranker.fit(train, {"click": train.labels}, validate=None, epochs=2)
     items = [name for name in ranker.model.embedding.names if is_of_item(name)]
     few = train.columns(np.arange(2))
     inputs = {name: torch.from_numpy(few[name]) for name in ranker.model.embedding.names}

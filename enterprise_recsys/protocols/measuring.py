@@ -14,10 +14,12 @@ from enterprise_recsys.evaluation.intervals import Interval, bootstrap, over_see
 from enterprise_recsys.evaluation.metrics import PREDICTION_METRICS
 from enterprise_recsys.evaluation.protocol import measure
 from enterprise_recsys.protocols.tasks import Answer, Dials, Encoded, Lister, ListTask, Predictor, RowTask, Trial
-from enterprise_recsys.records import USER_ID, Bools, Doubles, Ints
+from enterprise_recsys.records import RATING, USER_ID, Bools, Doubles, Ints
 
 RESAMPLES = 1000
 """Times that the users are drawn anew for figures of predictions."""
+OF_RATINGS = frozenset({"RMSE", "MAE"})
+"""Metrics of ratings, where a task asks for clicks too; the others are of clicks."""
 
 
 @dataclass(frozen=True)
@@ -142,24 +144,37 @@ def run_rows(task: RowTask, system: Predictor, metrics: Sequence[str], *, seed: 
     parts = {"train": task.train, "val": task.val, "test": task.test}
     refuse_leaks(parts, by_time=False, guards=["duplicate"])
     predictions = system(task, metric=metrics[0], seed=seed, trials=trials, dials=dials)
-    labels = task.labels(task.test)
-    if predictions.values.shape != labels.shape:
-        raise DataError(
-            f"a system predicts each of the {len(labels)} events of test, got shape {predictions.values.shape}."
-        )
     # The users of all parts, so that seeds that cut the log otherwise have the same draws too.
     everyone = Vocabulary.of(*(part.events[USER_ID] for part in parts.values()))
     owners = everyone.rows(task.test.events[USER_ID])
-    drawn = over_draws(labels, predictions.values, owners, len(everyone), [one for one in metrics if one in WEIGHTED])
+    figures: list[Figure] = []
+    for goal, values in zip(task.goals, (predictions.values, predictions.ratings), strict=False):
+        labels = task.labels(task.test, goal)
+        if values is None or values.shape != labels.shape:
+            got = "none" if values is None else f"shape {values.shape}"
+            raise DataError(f"a system predicts the {goal} of each of the {len(labels)} events of test, got {got}.")
+        own, known = [one for one in metrics if _is_of(one, goal, task)], ~np.isnan(labels)
+        figures += _row_figures(labels[known], values[known], owners[known], len(everyone), own)
+    return Run(figures, predictions.dials)
+
+
+def _is_of(metric: str, goal: str, task: RowTask) -> bool:
+    return len(task.goals) == 1 or (metric in OF_RATINGS) == (goal == RATING)
+
+
+def _row_figures(
+    labels: Doubles, predictions: Doubles, owners: Ints, n_users: int, metrics: Sequence[str]
+) -> list[Figure]:
+    drawn = over_draws(labels, predictions, owners, n_users, [one for one in metrics if one in WEIGHTED])
     figures = []
     for metric in metrics:
-        value = PREDICTION_METRICS[metric](labels, predictions.values)
+        value = PREDICTION_METRICS[metric](labels, predictions)
         if metric in drawn:
             low, high = np.nanquantile(drawn[metric], [0.025, 0.975])
             figures.append(Figure("ranking", metric, value, float(low), float(high), of_draws=drawn[metric]))
         else:
             figures.append(Figure("ranking", metric, value))
-    return Run(figures, predictions.dials)
+    return figures
 
 
 def over_draws(

@@ -15,9 +15,9 @@ from enterprise_recsys.errors import DataError, MissingExtraError
 from enterprise_recsys.evaluation.metrics import ERRORS, PREDICTION_METRICS
 from enterprise_recsys.evaluation.results import threads
 from enterprise_recsys.protocols.encoding import columns_of
-from enterprise_recsys.protocols.networks import fields_alone, network
-from enterprise_recsys.protocols.tasks import Dials, Predictions, Predictor, RowTask, numbers
-from enterprise_recsys.records import ITEM_ID, USER_ID, Columns, Doubles, Interactions, Ints
+from enterprise_recsys.protocols.networks import alike, fields_alone, network
+from enterprise_recsys.protocols.tasks import CLICK, Dials, Predictions, Predictor, RowTask, numbers
+from enterprise_recsys.records import ITEM_ID, RATING, USER_ID, Columns, Doubles, Interactions, Ints
 
 
 def logistic(task: RowTask, *, metric: str, seed: int, trials: int, dials: Dials) -> Predictions:
@@ -95,6 +95,16 @@ def bias(task: RowTask, *, metric: str, seed: int, trials: int, dials: Dials) ->
     return Predictions(fitted([task.train, task.val], task.test, own), own)
 
 
+def apart(task: RowTask, *, metric: str, seed: int, trials: int, dials: Dials, predictor: Predictor) -> Predictions:
+    """A predictor that answers one goal; where clicks and ratings are asked it learns each for itself."""
+    if len(task.goals) == 1:
+        return predictor(task, metric=metric, seed=seed, trials=trials, dials=dials)
+    clicks = predictor(task.alone(CLICK), metric=metric, seed=seed, trials=trials, dials=dials)
+    stars = predictor(task.alone(RATING), metric="RMSE", seed=seed, trials=trials, dials=dials)
+    told = {f"{name}_{RATING}": value for name, value in stars.dials.items() if clicks.dials.get(name) != value}
+    return Predictions(clicks.values, {**clicks.dials, **told}, stars.values)
+
+
 def columns_of_ids(parts: Sequence[Interactions]) -> tuple[Ints, Ints]:
     """User and item rows of the events of some parts, one after the other, by a vocabulary of them all."""
     return tuple(  # type: ignore[return-value]
@@ -158,7 +168,10 @@ NETWORKS = ("dcn_v2", "dcn_v2_low_rank", "mlp")
 PREDICTORS: Mapping[str, Predictor] = {
     "ours": network,
     **{name: partial(fields_alone, name=name) for name in NETWORKS},
-    "logistic": logistic,
-    "lightgbm": boosted,
-    "bias": bias,
+    "dcn_v2_apart": partial(apart, predictor=alike),
+    "logistic": partial(apart, predictor=logistic),
+    "lightgbm": partial(apart, predictor=boosted),
+    "bias": partial(apart, predictor=bias),
 }
+"""What can answer a row task. Where clicks and ratings are asked, `ours` and the networks by name learn both in one
+network, the others each by itself."""

@@ -27,6 +27,9 @@ from enterprise_recsys.records import (
     Ragged,
 )
 
+CLICK = "click"
+"""The goal of a row task that is not the rating (RATING): will it be at least so much?"""
+
 Dials = Mapping[str, object]
 """Name of a dial -> a number, or whatever else ModelConfig takes there; {} = a system's own defaults."""
 
@@ -120,12 +123,14 @@ class ListTask:
 
 @dataclass(frozen=True)
 class RowTask:
-    """A label for each event, from the user's, the item's and no other columns.
+    """A label for each event, or a click and a rating, from the user's, the item's and no other columns.
 
     Attributes:
         train: learnt from; `val` chooses dials and epochs; `test` judges. With tables of users and items.
         threshold: the label is 1 if the rating is at least this, else 0; None: the label is the rating itself.
         checksum: of the events of test.
+        undecided: with a threshold: an event of this rating is neither, and its label is not known (NaN).
+        is_rated: with a threshold: the rating itself is asked too.
     """
 
     train: Interactions
@@ -133,11 +138,31 @@ class RowTask:
     test: Interactions
     threshold: float | None
     checksum: str
+    undecided: float | None = None
+    is_rated: bool = False
 
-    def labels(self, part: Interactions) -> Doubles:
-        """[R] what is to be predicted of the events of a part."""
+    @property
+    def goals(self) -> tuple[str, ...]:
+        """What is asked of each event: CLICK, RATING or both."""
+        if self.threshold is None:
+            return (RATING,)
+        return (CLICK, RATING) if self.is_rated else (CLICK,)
+
+    def labels(self, part: Interactions, goal: str | None = None) -> Doubles:
+        """[R] what is to be predicted of the events of a part, NaN where it is not known; None: the first goal."""
         ratings = part.events[RATING].to_numpy().astype(np.float64)
-        return ratings if self.threshold is None else (ratings >= self.threshold).astype(np.float64)
+        if self.threshold is None or goal == RATING:
+            return ratings
+        clicks = (ratings >= self.threshold).astype(np.float64)
+        return clicks if self.undecided is None else np.where(ratings == self.undecided, np.nan, clicks)
+
+    def alone(self, goal: str) -> RowTask:
+        """The task of one goal: learnt from the events whose label is known, asked of the same test."""
+        threshold = self.threshold if goal == CLICK else None
+        train, val = (
+            part.with_events(part.events.filter(~np.isnan(self.labels(part, goal)))) for part in (self.train, self.val)
+        )
+        return RowTask(train, val, self.test, threshold, self.checksum)
 
 
 @dataclass(frozen=True)
@@ -191,10 +216,17 @@ class Answer:
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a system gives for a row task: a number for each event of test, and the dials that were chosen or given."""
+    """What a system gives for a row task.
+
+    Attributes:
+        values: [R] a number for each event of test: its chance of a click, or its rating where only that is asked.
+        dials: chosen or given.
+        ratings: [R] where both are asked.
+    """
 
     values: Doubles
     dials: Dials = field(default_factory=dict)
+    ratings: Doubles | None = None
 
 
 class Lister(Interface):

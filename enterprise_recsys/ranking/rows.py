@@ -1,4 +1,4 @@
-"""A network of NETWORKS taught on single rows with a label each: no lists, and no candidate sources."""
+"""A network of NETWORKS taught on single rows, with a label for each of one or more goals: no lists, no sources."""
 
 from __future__ import annotations
 
@@ -32,6 +32,16 @@ class Inputs:
     dropped: Sequence[str] = ()
 
 
+@dataclass(frozen=True)
+class Goal:
+    """What a head learns: by which of LOSSES, with which weight beside other goals, and the scale of its labels."""
+
+    loss: str
+    weight: float = 1.0
+    mean: float = 0.0
+    std: float = 1.0
+
+
 class Table(Protocol):
     """Rows that are read a few at a time, since what is drawn for one (a past) may differ each time."""
 
@@ -43,9 +53,9 @@ class Table(Protocol):
 
 
 class RowNetwork(nn.Module):
-    """Embeddings, the network and one linear head: columns [R, ...] -> [R]."""
+    """Embeddings, the network and a linear head for each of G goals: columns [R, ...] -> [R, G]."""
 
-    def __init__(self, inputs: Inputs, config: ModelConfig) -> None:
+    def __init__(self, inputs: Inputs, config: ModelConfig, n_goals: int) -> None:
         super().__init__()
         self.embedding = FeatureEmbedding(
             inputs.categories,
@@ -58,34 +68,36 @@ class RowNetwork(nn.Module):
         )
         network = pick(NETWORKS, config.ranking_network, what="ranking_network")
         self.network = network(self.embedding.width_out, shape_of(config))
-        self.head = nn.Linear(int(self.network.width_out), 1)  # type: ignore[arg-type]
+        self.heads = nn.Linear(int(self.network.width_out), n_goals)  # type: ignore[arg-type]
 
     def forward(self, columns: Mapping[str, Tensor]) -> Tensor:
         """See the class."""
-        out: Tensor = self.head(self.network(self.embedding(columns)))
-        return out.squeeze(1)
+        out: Tensor = self.heads(self.network(self.embedding(columns)))
+        return out
 
 
 class RowRanker:
-    """Learns a label from a row: a click by cross-entropy, or a rating by squared error.
+    """Learns from a row what each goal asks: a click by cross-entropy, a rating by squared error, or both.
 
     Args:
         inputs: what the rows hold.
         config: the dials of the ranker; `epochs`, `patience` and `batch_size` are those of the rows.
-        scale: mean and deviation of the ratings; None: labels are 0 or 1.
+        goals: name -> what is learnt, a head each on a shared network; the loss is the sum by their weights.
     """
 
-    def __init__(self, inputs: Inputs, config: ModelConfig, scale: tuple[float, float] | None) -> None:
-        self.config, self._scale = config, scale
+    def __init__(self, inputs: Inputs, config: ModelConfig, goals: Mapping[str, Goal]) -> None:
+        self.config, self.goals = config, dict(goals)
         torch.manual_seed(config.seed)
-        self.model = RowNetwork(inputs, config)
+        self.model = RowNetwork(inputs, config, len(goals))
 
-    def fit(self, table: Table, labels: Doubles, *, validate: Callable[[], float] | None, epochs: int) -> Fit:
+    def fit(
+        self, table: Table, labels: Mapping[str, Doubles], *, validate: Callable[[], float] | None, epochs: int
+    ) -> Fit:
         """Learn; the best epoch is kept, or the last one without `validate`.
 
         Args:
             table: the rows.
-            labels: [R] their labels.
+            labels: goal -> [R] its labels in their own unit; NaN: not known, and not learnt from.
             validate: higher is better.
             epochs: at most.
         """
@@ -100,29 +112,36 @@ class RowRanker:
             averaging=config.ranker_average,
         )
         torch.manual_seed(config.seed + 1)
-        mean, std = self._scale or (0.0, 1.0)
-        targets = torch.from_numpy(((labels - mean) / std).astype(np.float32))
+        scaled = [(labels[name] - goal.mean) / goal.std for name, goal in self.goals.items()]
+        targets = torch.from_numpy(np.stack(scaled, axis=1).astype(np.float32))
         return run(self.model, lambda: self._steps(table, targets), len(table), plan, validate=validate)
 
     def _steps(self, table: Table, targets: Tensor) -> Iterator[tuple[int, Callable[[], Tensor]]]:
         order = torch.randperm(len(table))
-        loss = LOSSES["ctr" if self._scale is None else "rating"]
         for begin in range(0, len(order), self.config.batch_size):
             places = order[begin : begin + self.config.batch_size]
             columns = _tensors(table.columns(places.numpy()))
             wanted, ones = targets[places], torch.ones(len(places))
-            yield len(places), lambda c=columns, w=wanted, o=ones: loss(self.model(c), w, o)  # type: ignore[misc]
+            yield len(places), lambda c=columns, w=wanted, o=ones: self._loss(self.model(c), w, o)  # type: ignore[misc]
 
-    def predict(self, table: Table) -> Doubles:
-        """Logits [R], or ratings [R] in their own unit."""
+    def _loss(self, said: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:
+        """The goals' losses by their weights; said, wanted [R, G], weights [R]."""
+        losses = [
+            goal.weight * LOSSES[goal.loss](said[:, place], wanted[:, place], weights)
+            for place, goal in enumerate(self.goals.values())
+        ]
+        return torch.stack(losses).sum()
+
+    def predict(self, table: Table) -> dict[str, Doubles]:
+        """Goal -> logits [R], or ratings [R] in their own unit."""
         self.model.eval()
-        mean, std = self._scale or (0.0, 1.0)
-        said = [np.empty(0, np.float32)]
+        said = [np.empty((0, len(self.goals)), np.float32)]
         with torch.no_grad():
             for begin in range(0, len(table), _CHUNK):
                 places = np.arange(begin, min(begin + _CHUNK, len(table)))
                 said.append(self.model(_tensors(table.columns(places))).numpy())
-        return np.concatenate(said).astype(np.float64) * std + mean
+        told = np.concatenate(said).astype(np.float64)
+        return {name: told[:, place] * goal.std + goal.mean for place, (name, goal) in enumerate(self.goals.items())}
 
 
 def _tensors(columns: Columns) -> dict[str, Tensor]:

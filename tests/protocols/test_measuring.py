@@ -96,9 +96,34 @@ def test_a_protocol_whose_target_can_be_learnt_from_is_refused() -> None:
         run_rows(replace(stars, test=stars.train), PREDICTORS["bias"], ("RMSE",), seed=0, trials=0, dials={})
 
 
+def test_clicks_are_judged_where_they_are_known_and_ratings_everywhere() -> None:
+    stars = stars_task(3.0)
+    ratings = np.tile([1.0, 3.0, 5.0, 4.0, 2.0], len(stars.test.events) // 5)
+    test = stars.test.with_events(stars.test.events.with_columns(rating=pl.Series(ratings)))
+    task = replace(stars, threshold=4.0, undecided=3.0, is_rated=True, test=test)
+    assert task.goals == ("click", "rating")
+    assert np.array_equal(task.labels(test)[:5], [0.0, np.nan, 1.0, 1.0, 0.0], equal_nan=True)
+    assert (task.labels(test, "rating") == ratings).all()
+
+    def right(task, *, metric, seed, trials, dials) -> Predictions:
+        chances = np.where(ratings >= 4, 0.8, 0.3)  # of 3 stars whatever: nobody asks
+        return Predictions(chances, {}, ratings + 0.5)
+
+    found = {
+        one.metric: one.value for one in run_rows(task, right, ("AUC", "RMSE"), seed=0, trials=0, dials={}).figures
+    }
+    assert found == {"AUC": 1.0, "RMSE": 0.5}
+
+    def silent(task, *, metric, seed, trials, dials) -> Predictions:
+        return Predictions(ratings)
+
+    with pytest.raises(DataError, match="predicts the rating of each of the 240 events of test, got none"):
+        run_rows(task, silent, ("AUC", "RMSE"), seed=0, trials=0, dials={})
+
+
 def test_a_system_that_gives_another_number_of_predictions_is_told() -> None:
     def short(task, *, metric, seed, trials, dials) -> Predictions:
         return Predictions(np.zeros(3))
 
-    with pytest.raises(DataError, match=r"predicts each of the 240 events of test, got shape \(3,\)"):
+    with pytest.raises(DataError, match=r"predicts the rating of each of the 240 events of test, got shape \(3,\)"):
         run_rows(stars_task(None), short, ("RMSE",), seed=0, trials=0, dials={})

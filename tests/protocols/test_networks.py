@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -37,6 +39,17 @@ def test_ratings_are_predicted_better_than_by_their_mean_and_within_what_occurs(
     assert known.min() <= found.values.min() and found.values.max() <= known.max()
 
 
+def test_one_network_predicts_clicks_and_ratings() -> None:
+    task = replace(stars_task(3.0), is_rated=True)
+    dials = {**QUICK, "ranking_l2": 0.0}
+    found = PREDICTORS["dcn_v2"](task, metric="AUC", seed=0, trials=0, dials=dials)
+    stars = task.labels(task.test, "rating")
+    assert found.ratings is not None
+    assert area_under_curve(task.labels(task.test), found.values) > 0.9
+    assert root_mean_squared_error(stars, found.ratings) < 0.6 * stars.std()
+    assert found.values.max() <= 1.0 and {"validation", "validation_rating"} <= set(found.dials)
+
+
 def test_the_same_seed_predicts_the_same() -> None:
     task = stars_task(3.0, users=20, items=20)
     once, again = (PREDICTORS["ours"](task, metric="AUC", seed=3, trials=0, dials=QUICK).values for _ in range(2))
@@ -62,5 +75,8 @@ def test_each_network_is_a_system() -> None:
 
 def test_an_unknown_dial_or_network_is_refused() -> None:
     task = stars_task(3.0, users=5, items=5)
+    with pytest.raises(ConfigError, match="ctr_weight and rating_weight are both 0: there is nothing to learn"):
+        nothing = {"ctr_weight": 0.0, "rating_weight": 0.0}
+        PREDICTORS["ours"](replace(task, is_rated=True), metric="AUC", seed=0, trials=0, dials=nothing)
     with pytest.raises(ConfigError, match="no field 'depth'"):
         PREDICTORS["ours"](task, metric="AUC", seed=0, trials=0, dials={"depth": 3})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -72,6 +73,26 @@ def test_without_scikit_learn_the_extra_is_named(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "sklearn.linear_model", None)
     with pytest.raises(MissingExtraError, match=r"'logistic' needs .* 'enterprise_recsys\[baselines\]'"):
         PREDICTORS["logistic"](stars_task(3.0, users=5, items=5), metric="AUC", seed=0, trials=0, dials={})
+
+
+def test_two_goals_are_learnt_one_by_one_as_if_each_were_alone() -> None:
+    pytest.importorskip("lightgbm", reason="the extra `baselines` is not installed")
+    task = replace(stars_task(3.0), is_rated=True)
+    dials = {"rounds": 20, "threads": 1}
+    both = PREDICTORS["lightgbm"](task, metric="AUC", seed=0, trials=0, dials=dials)
+    clicks = PREDICTORS["lightgbm"](stars_task(3.0), metric="AUC", seed=0, trials=0, dials=dials)
+    stars = PREDICTORS["lightgbm"](stars_task(None), metric="RMSE", seed=0, trials=0, dials=dials)
+    assert both.ratings is not None
+    assert (both.values == clicks.values).all() and (both.ratings == stars.values).all()
+
+
+def test_a_goal_alone_learns_from_the_events_whose_label_is_known() -> None:
+    task = replace(stars_task(3.0), is_rated=True)
+    some = float(task.train.events["rating"][0])
+    alone = replace(task, undecided=some).alone("click")
+    assert len(alone.train.events) == len(task.train.events) - 1 and alone.goals == ("click",)
+    assert len(alone.test.events) == len(task.test.events)
+    assert len(replace(task, undecided=some).alone("rating").train.events) == len(task.train.events)
 
 
 def test_a_run_tells_each_metric_within_its_interval() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -33,6 +34,9 @@ LISTS = {
 ROWS = {
     "ml1m-ctr-random": (591_209, 73_901, 73_902),
     "ml1m-ctr-temporal": (592_978, 74_208, 71_826),
+    "ml100k-tasks-random": (80_000, 10_000, 10_000),
+    "ml100k-tasks-temporal": (80_003, 9_997, 10_000),
+    "ml1m-tasks-temporal": (800_168, 100_020, 100_021),
     "ml1m-rating-random90": (800_167, 100_021, 100_021),
 }
 
@@ -80,8 +84,11 @@ def test_a_row_protocol_has_its_counts_and_its_labels(name: str) -> None:
     assert isinstance(task, RowTask)
     assert tuple(len(part.events) for part in (task.train, task.val, task.test)) == ROWS[name]
     assert both(task.train.events, task.test.events) == both(task.val.events, task.test.events) == 0
-    kinds = set(task.labels(task.test))
-    assert kinds == ({0.0, 1.0} if task.threshold else {1.0, 2.0, 3.0, 4.0, 5.0})
+    labels, stars = task.labels(task.test), {1.0, 2.0, 3.0, 4.0, 5.0}
+    assert set(labels[~np.isnan(labels)]) == ({0.0, 1.0} if task.threshold else stars)
+    if task.is_rated:
+        ratings = task.labels(task.test, "rating")
+        assert set(ratings) == stars and (np.isnan(labels) == (ratings == 3.0)).all()
     if name.endswith("temporal"):
         latest = [part.events["timestamp"].max() for part in (task.train, task.val)]
         earliest = [part.events["timestamp"].min() for part in (task.val, task.test)]
