@@ -28,7 +28,7 @@ class Asked:
         history: item ids, oldest first; replaces the history on record. Unknown ids are passed over.
         user_features: by column name, in full (`user_age`) or short (`age`); go over those on record.
         context: likewise (`device` ...).
-        filter: what the items must be, such as `"year >= 1990 and genres contains 'Drama'"`; see `engine/grammar.py`.
+        filter: what the items must be, such as `"price <= 15 and tags contains 'classic'"`; see `engine/grammar.py`.
         include: item ids that must be in the list, seen or not, as far as filter and exclude allow them.
         exclude: item ids to leave out.
         exclude_seen: leave out what the user has had; None = unless the model is one of `ModelConfig.repeats`.

@@ -74,7 +74,7 @@ class Client:
     """One connection to a service, kept open between calls; for one thread at a time.
 
     >>> client = Client("http://127.0.0.1:8000", key="a-key-of-sixteen-signs")  # doctest: +SKIP
-    >>> answer = client.recommend("42", k=5, filter="year >= 1990")  # doctest: +SKIP
+    >>> answer = client.recommend("42", k=5, filter="price <= 15")  # doctest: +SKIP
     >>> client.events([{"user_id": "42", "item_id": answer.items[0].item_id}])  # doctest: +SKIP
 
     Requests that change nothing, and those that may come twice without harm (putting, deleting, events, which get an

@@ -78,7 +78,7 @@ def recommend(
     field: Annotated[
         list[str] | None, typer.Option(help="A column of the items to show, e.g. title; repeatable.")
     ] = None,
-    filter: Annotated[str | None, typer.Option(help='What items must be, e.g. "year >= 1990".')] = None,
+    filter: Annotated[str | None, typer.Option(help='What items must be, e.g. "price <= 15".')] = None,
     diversity: Annotated[
         float | None, typer.Option(min=0.0, max=1.0, help="0: by score alone; up to 1: no two alike.")
     ] = None,

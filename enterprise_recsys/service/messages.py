@@ -41,7 +41,7 @@ Fields = Annotated[
 Filter = Annotated[
     str,
     StringConstraints(strict=True, min_length=1, max_length=2_000, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$"),
-    Field(description="What the items must be: `year >= 1990 and genres contains 'Drama'`; docs/reference.md."),
+    Field(description="What the items must be: `price <= 15 and tags contains 'classic'`; docs/reference.md."),
 ]
 Dial = Annotated[
     float,
