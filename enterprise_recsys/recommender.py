@@ -17,6 +17,7 @@ from enterprise_recsys.asking import Asked, taken
 from enterprise_recsys.attribution import MOST_EXPLAINED, attribute
 from enterprise_recsys.data.aggregates import Counts
 from enterprise_recsys.data.live import Requests, State
+from enterprise_recsys.engine.gathering import Candidates
 from enterprise_recsys.engine.trace import Trace
 from enterprise_recsys.errors import ConfigError, MissingExtraError, UnknownItemError
 from enterprise_recsys.finding import Engine, Finder, at_least, in_order
@@ -288,17 +289,20 @@ class Recommender:
         wish = self._usual(requests) if wish is None else wish
         return shaped(requests, k, wish, at_least(self.finder.most_taken, k), self.engine.directions)
 
-    def candidates(self, requests: Requests, k: int) -> Ranked:
-        """What a list of k is drawn from: what the ranker is handed, or popular items where nothing is known."""
-        gathered = self.finder.gather(requests, k)
-        found, depth = Ranked(gathered.rows, gathered.scores), gathered.rows.shape[1]
+    def candidates(self, requests: Requests, k: int) -> Candidates:
+        """What a list of k is drawn from: what the ranker is handed; for strangers popular items (source -1)."""
+        found = self.finder.gather(requests, k)
         nothing = (self._levels(requests, False) == POPULAR)[:, None]
         if not nothing.any():
             return found
-        popular = self.popular(requests, depth, Wish())
-        missing = depth - popular.rows.shape[1]
-        popular = Ranked(np.pad(popular.rows, ((0, 0), (0, missing))), np.pad(popular.scores, ((0, 0), (0, missing))))
-        return Ranked(np.where(nothing, popular.rows, found.rows), np.where(nothing, popular.scores, found.scores))
+        popular = self.popular(requests, found.rows.shape[1], Wish())
+        fill = ((0, 0), (0, found.rows.shape[1] - popular.rows.shape[1]))
+        return Candidates(
+            np.where(nothing, np.pad(popular.rows, fill), found.rows),
+            np.where(nothing, np.pad(popular.scores, fill), found.scores),
+            np.where(nothing, 0.0, found.said).astype(np.float32),
+            np.where(nothing, -1, found.sources),
+        )
 
     def lists(self, requests: Requests, k: int, wish: Wish | None = None) -> Ranked:
         """What each request is answered: both stages, or popular items where nothing is known."""

@@ -195,9 +195,21 @@ def _of_losses(figures: Mapping[str, float], metric: str) -> Iterable[Finding]:
         yield Finding(
             "loss",
             "told",
-            f"On average {recall:.1%} of what a user took is among the {depth} candidates. Of the best {metric} that "
-            f"their order could give, retrieval's own order reaches {found:.1%} and the second stage {ours:.1%}.",
+            f"On average {recall:.1%} of what a user took is among the {depth} candidates{_by_source(figures)}. "
+            f"Of the best {metric} that their order could give, retrieval's own order reaches {found:.1%} and the "
+            f"second stage {ours:.1%}.",
         )
+
+
+def _by_source(figures: Mapping[str, float]) -> str:
+    """What each source added to the candidates, in the order that they are asked; nothing where it was not measured."""
+    recalls = {
+        key.split("/")[0]: value
+        for key, value in figures.items()
+        if key.partition("/")[2].startswith("CandidateRecall@") and "/" not in key.partition("/")[2]
+    }
+    recalls.pop(FIRST_STAGE, None)
+    return f" ({', '.join(f'{value:.1%} by {name}' for name, value in recalls.items())})" if len(recalls) > 1 else ""
 
 
 def _of_new_users(figures: Mapping[str, float], metric: str, confidence: float) -> Iterable[Finding]:

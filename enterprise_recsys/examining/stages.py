@@ -10,7 +10,7 @@ import polars as pl
 
 from enterprise_recsys.data.moments import Moments
 from enterprise_recsys.engine.calibration import sigmoid
-from enterprise_recsys.engine.gathering import Candidates
+from enterprise_recsys.engine.gathering import SOURCES, Candidates
 from enterprise_recsys.engine.indexes import exact
 from enterprise_recsys.evaluation.detail import Bin, best_order
 from enterprise_recsys.evaluation.metrics import PREDICTION_METRICS, Judged, Truth, judge, ndcg, recall
@@ -42,7 +42,8 @@ def losses_of(recommender: Recommender, exam: Exam, two_stage: Measured, *, ks: 
     are measured like any list, against all that the user took. What lies between two of these is what a stage loses.
 
     - "catalogue/NDCG@k", "ceiling/NDCG@k", and the same for Recall.
-    - "retrieval/CandidateRecall@D": the user's relevant items among the D candidates / all of them.
+    - "retrieval/CandidateRecall@D": the user's relevant items among the D candidates / all of them; and the part of it
+      that each source brought which none before it had, as "neighbours/CandidateRecall@D".
     - "two_stage/NDCG_given_candidates@k": NDCG@k of the list / that of the candidates in the best order; NaN if no
       candidate is relevant. "retrieval/NDCG_given_candidates@k": the same for the order that they were found in.
 
@@ -53,13 +54,15 @@ def losses_of(recommender: Recommender, exam: Exam, two_stage: Measured, *, ks: 
         ks: lengths of list.
     """
     truth, depth = exam.truth, min(max(recommender.engine.depth, *ks), recommender.n_items)
-    asked = exam.system(recommender.candidates)
     known = _known(truth, exam.n_items)
     result: dict[str, Doubles] = {f"retrieval/CandidateRecall@{depth}": np.full(truth.n_users, np.nan)}
     users = np.flatnonzero(truth.counts)
     for begin in range(0, len(users), CHUNK):
         part = users[begin : begin + CHUNK]
-        judged = judge(at_depth(asked(part, max(ks)), depth), part, truth, depth=depth)
+        found = recommender.candidates(exam.requests(part), max(ks))
+        judged = judge(at_depth(found.rows, depth), part, truth, depth=depth)
+        for name, share in recall_by_source(judged, at_depth(found.sources, depth)).items():
+            result.setdefault(f"{name}/CandidateRecall@{depth}", np.where(truth.counts > 0, 0.0, np.nan))[part] = share
         perfect = Judged(judge(np.zeros((len(part), 1), np.int64), part, known, depth=depth).ideal, *_wanted(judged))
         result[f"retrieval/CandidateRecall@{depth}"][part] = recall(judged, k=depth)
         for k in ks:
@@ -76,6 +79,21 @@ def losses_of(recommender: Recommender, exam: Exam, two_stage: Measured, *, ks: 
             for key, values in figures.items():
                 result.setdefault(key, np.full(truth.n_users, np.nan))[part] = values
     return result
+
+
+def recall_by_source(judged: Judged, sources: Ints) -> dict[str, Doubles]:
+    """Source -> [B] the user's relevant items that it brought / all of them; sources that brought nothing are left out.
+
+    Args:
+        judged: candidates [B, D].
+        sources: [B, D] place in SOURCES of what brought each; -1: popular items, where nothing is known of the user.
+    """
+    hits = judged.grades > 0
+    return {
+        name: (hits & (sources == place)).sum(axis=1) / judged.counts
+        for place, name in [*enumerate(SOURCES), (-1, "popular")]
+        if (sources == place).any()
+    }
 
 
 def _wanted(judged: Judged) -> tuple[Doubles, Ints]:

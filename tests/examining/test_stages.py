@@ -12,6 +12,7 @@ from enterprise_recsys.data.frames import to_interactions
 from enterprise_recsys.data.splits import SPLITS, Split
 from enterprise_recsys.data.worlds import World
 from enterprise_recsys.engine.calibration import Calibration
+from enterprise_recsys.engine.gathering import Candidates
 from enterprise_recsys.engine.indexes import Index
 from enterprise_recsys.errors import ConfigError
 from enterprise_recsys.evaluation.report import Evaluation
@@ -58,16 +59,22 @@ def test_what_is_lost_on_the_way_is_as_worked_out_by_hand() -> None:
     # 9 items are known (rows 1 to 9); the second user also took an item that the catalogue does not hold (15).
     truth = Truth.of(np.array([0, 0, 1, 1]), np.array([1, 2, 3, 15]), n_users=2)
     candidates = np.array([[5, 1, 6, 7], [3, 4, 8, 9]])
-    exam = SimpleNamespace(truth=truth, n_items=10, system=lambda answer: lambda at, k: answer(at, k).rows)
+    exam = SimpleNamespace(truth=truth, n_items=10, requests=lambda at: at)
+    nothing = np.zeros((2, 4), np.float32)
     recommender = SimpleNamespace(
         engine=SimpleNamespace(depth=4),
         n_items=9,
-        candidates=lambda at, k: Ranked(candidates[at], np.zeros((len(at), 4), np.float32)),
+        candidates=lambda at, k: Candidates(candidates[at], nothing, nothing, np.array([[0, 1, 1, 2], [-1] * 4])[at]),
     )
     second = 1 / np.log2(3)  # the discount of the second place
     listed = SimpleNamespace(of_users={"NDCG@2": np.array([second / (1 + second), 1 / (1 + second)])})
     found = losses_of(recommender, exam, listed, ks=[2])
     assert found["retrieval/CandidateRecall@4"].tolist() == [0.5, 0.5]
+    # Of item 1 the neighbours were the source; the second user, of whom nothing is known, was given popular items.
+    brought = {name: found[f"{name}/CandidateRecall@4"].tolist() for name in ("two_tower", "neighbours", "popular")}
+    assert brought == {"two_tower": [0.0, 0.0], "neighbours": [0.5, 0.0], "popular": [0.0, 0.5]}
+    assert found["trending/CandidateRecall@4"].tolist() == [0.0, 0.0]
+    assert "repeats/CandidateRecall@4" not in found
     assert found["catalogue/NDCG@2"] == pytest.approx([1.0, 1 / (1 + second)])
     assert found["catalogue/Recall@2"].tolist() == [1.0, 0.5]
     assert found["ceiling/NDCG@2"] == pytest.approx([1 / (1 + second), 1 / (1 + second)])
@@ -77,11 +84,12 @@ def test_what_is_lost_on_the_way_is_as_worked_out_by_hand() -> None:
 
 def test_without_a_relevant_candidate_no_order_is_judged() -> None:
     truth = Truth.of(np.array([0]), np.array([1]), n_users=1)
-    exam = SimpleNamespace(truth=truth, n_items=10, system=lambda answer: lambda at, k: answer(at, k).rows)
+    exam = SimpleNamespace(truth=truth, n_items=10, requests=lambda at: at)
+    nothing, sources = np.zeros((1, 2), np.float32), np.zeros((1, 2), np.int64)
     recommender = SimpleNamespace(
         engine=SimpleNamespace(depth=2),
         n_items=9,
-        candidates=lambda at, k: Ranked(np.array([[5, 6]])[at], np.zeros((len(at), 2), np.float32)),
+        candidates=lambda at, k: Candidates(np.array([[5, 6]]), nothing, nothing, sources),
     )
     found = losses_of(recommender, exam, SimpleNamespace(of_users={"NDCG@1": np.zeros(1)}), ks=[1])
     assert found["ceiling/NDCG@1"].tolist() == [0.0]
