@@ -1,0 +1,219 @@
+"""What training costs: ours beside other libraries with the same model, rows and evaluator, each on its own, in turn."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import polars as pl
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # a plain clone runs without being installed
+
+from benchmarks.processes import environment, told  # noqa: E402
+from enterprise_recsys.evaluation.metrics import PREDICTION_METRICS  # noqa: E402
+from enterprise_recsys.evaluation.protocol import measure  # noqa: E402
+from enterprise_recsys.evaluation.results import ResultLine, append, commit, machine  # noqa: E402
+from enterprise_recsys.evaluation.truth import Truth  # noqa: E402
+from enterprise_recsys.protocols.encoding import columns_of  # noqa: E402
+from enterprise_recsys.protocols.predictive import ml1m_ctr_random  # noqa: E402
+from enterprise_recsys.protocols.sequential import ml1m_loo  # noqa: E402
+from enterprise_recsys.records import ITEM_ID, USER_ID  # noqa: E402
+
+Data = dict[str, np.ndarray]
+Judge = Callable[[np.ndarray], float]
+Figure = tuple[float, float | None, float | None]
+"""A value, and its lowest and highest where it is a median."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What one training took: seconds of each epoch [E], its score after each, and the largest memory."""
+
+    cpu_s: np.ndarray
+    seconds: np.ndarray
+    scores: np.ndarray
+    peak_mb: float
+    load: float
+
+    @property
+    def spent_s(self) -> np.ndarray:
+        """[E] seconds of the processor up to the end of each epoch."""
+        return np.cumsum(self.cpu_s)
+
+    def within(self, budget_s: float) -> int:
+        """Whole epochs that fit into a budget of the processor; at least the first."""
+        return max(int(np.searchsorted(self.spent_s, budget_s, side="right")), 1)
+
+    def until(self, score: float) -> float:
+        """Seconds of the processor up to the end of the first epoch that reaches a score."""
+        return float(self.spent_s[np.argmax(self.scores >= score)])
+
+
+@dataclass(frozen=True)
+class Part:
+    """One comparison.
+
+    Attributes:
+        protocol: of the result lines.
+        stage: likewise.
+        metric: what is told of the answers.
+        script: in `peers`.
+        systems: what it can train.
+        load: gives the data that they train on, and what judges their answers.
+        epochs: at most.
+    """
+
+    protocol: str
+    stage: str
+    metric: str
+    script: str
+    systems: tuple[str, ...]
+    load: Callable[[], tuple[Data, Judge]]
+    epochs: int
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Make the environments, train each system in turn, judge what it answers, and write the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("part", choices=PARTS)
+    parser.add_argument("--systems", nargs="+", help="only these; the same score is then the one that these reach")
+    parser.add_argument("--budget", type=float, default=300.0, help="seconds of the processor for each system")
+    parser.add_argument("--envs", type=Path, default=Path(tempfile.gettempdir()) / "peers", help="made if need be")
+    parser.add_argument("--record", type=Path, help="a .jsonl file for the figures")
+    chosen = parser.parse_args(arguments)
+    part = PARTS[chosen.part]
+    data, judge = part.load()
+    curves: dict[str, Curve] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "data.npz"
+        np.savez(source, **data)  # type: ignore[arg-type]
+        for name in chosen.systems or part.systems:
+            out = Path(folder) / f"{name}.npy"
+            words = [str(source), str(out), str(chosen.budget), str(part.epochs)]
+            took = told(environment(name, chosen.envs), part.script, name, words, threads=1)
+            scores = np.array([judge(answer) for answer in np.load(out)])
+            curves[name] = Curve(
+                np.array(took["cpu_s"]), np.array(took["seconds"]), scores, took["peak_mb"], took["load"]
+            )  # type: ignore[arg-type]
+            print(f"{name:>16} cpu_s {curves[name].cpu_s.round(1).tolist()} {part.metric} {scores.round(4).tolist()}")
+    lines = lines_of(part, curves, chosen.budget, f"python benchmarks/training.py {chosen.part}")
+    for line in lines:
+        print(f"{line.system:>16} {line.metric:<24} {line.value:10.4f}")
+    if chosen.record:
+        append(chosen.record, lines)
+
+
+def figures_of(curves: Mapping[str, Curve], metric: str, budget_s: float) -> dict[str, dict[str, Figure]]:
+    """System -> metric -> figure; the same score is the highest that every system reached at some epoch."""
+    same = min(float(curve.scores.max()) for curve in curves.values())
+    found: dict[str, dict[str, Figure]] = {}
+    for name, curve in curves.items():
+        epochs = curve.within(budget_s)
+        found[name] = {
+            "cpu_s_epoch": _median(curve.cpu_s),
+            "seconds_epoch": _median(curve.seconds),
+            "train_mb": (curve.peak_mb, None, None),
+            "epochs": (float(epochs), None, None),
+            f"{metric} then": (float(curve.scores[epochs - 1]), None, None),
+            f"{metric} of all": (same, None, None),
+            "cpu_s to that": (curve.until(same), None, None),
+            "load": (curve.load, None, None),
+        }
+    return found
+
+
+def lines_of(part: Part, curves: Mapping[str, Curve], budget_s: float, command: str) -> list[ResultLine]:
+    """The figures as result lines; medians with the lowest and the highest epoch."""
+    origin = {"command": command, "machine": machine(), "commit": commit()}
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    return [
+        ResultLine(
+            part.protocol,
+            name,
+            part.stage,
+            metric,
+            *figure,
+            seeds=1,
+            summary=True,
+            seconds=float(curves[name].seconds.sum()),
+            threads=1,
+            date=date,
+            **origin,  # type: ignore[arg-type]
+        )
+        for name, figures in figures_of(curves, part.metric, budget_s).items()
+        for metric, figure in figures.items()
+    ]
+
+
+def _median(values: np.ndarray) -> Figure:
+    return float(median(values)), float(values.min()), float(values.max())
+
+
+def sequences() -> tuple[Data, Judge]:
+    """Histories of `ml1m-loo` up to the validation item: `users` and `items` [R], a user's together and in order.
+
+    The judge takes the 10 best items of each user, [U, 10], and gives their NDCG@10 for the validation items.
+    """
+    task = ml1m_loo(None, 0)
+    events, targets = (
+        frame.cast({USER_ID: pl.Int64, ITEM_ID: pl.Int64}) for frame in (task.choose.log.events, task.choose.targets)
+    )
+    events = events.sort(USER_ID, maintain_order=True)
+    asked = events[USER_ID].unique().sort()
+    truth = Truth.of(asked.search_sorted(targets[USER_ID]).to_numpy(), targets[ITEM_ID].to_numpy(), n_users=len(asked))
+    n_items = max(int(frame[ITEM_ID].max()) for frame in (events, targets)) + 1  # type: ignore[arg-type]
+
+    def judge(lists: np.ndarray) -> float:
+        return measure(lambda at, k: lists[at, :k], truth, n_items=n_items).means()["NDCG@10"]
+
+    return {"users": events[USER_ID].to_numpy(), "items": events[ITEM_ID].to_numpy()}, judge
+
+
+def clicks() -> tuple[Data, Judge]:
+    """Rows of `ml1m-ctr-random` for `peers/clicks.py`, the year as a category; the judge gives the AUC on test."""
+    task = ml1m_ctr_random(None, 0)
+    train, _, test = columns_of(task)
+    data: Data = {}
+    for name in train:
+        both = [part[name] for part in (train, test)]
+        if both[0].dtype != np.int64:
+            known, codes = np.unique(np.concatenate(both), return_inverse=True)
+            both = np.split(codes.reshape(-1) + 1, [len(both[0])])
+        data |= {f"{part}/{name}": column for part, column in zip(("train", "test"), both, strict=True)}
+    data["train/label"] = task.labels(task.train).astype(np.int64)
+    return data, partial(PREDICTION_METRICS["AUC"], task.labels(task.test))
+
+
+PARTS = {
+    "sequences": Part(
+        "train-ml1m-loo",
+        "retrieval",
+        "NDCG@10",
+        "sequences.py",
+        ("ours", "rectools-torch", "replay"),
+        sequences,
+        10_000,
+    ),
+    "factors": Part("train-ml1m-loo-als", "retrieval", "NDCG@10", "factors.py", ("ours", "implicit"), sequences, 1),
+    "clicks": Part(
+        "train-ml1m-ctr-random",
+        "ranking",
+        "AUC",
+        "clicks.py",
+        ("ours", "torch-rechub", "deepctr-torch", "fuxictr"),
+        clicks,
+        3,
+    ),
+}
+
+if __name__ == "__main__":
+    main()
