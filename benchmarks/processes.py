@@ -27,7 +27,7 @@ def environment(name: str, folder: Path) -> Path:
     return python
 
 
-def told(python: Path, script: str, name: str, arguments: Sequence[str], *, threads: int) -> dict[str, object]:
+def answer_of(python: Path, script: str, name: str, arguments: Sequence[str], *, threads: int) -> dict[str, object]:
     """The line of JSON with which a script of `peers` ends, run on its own for one system.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What training costs: ours beside other libraries with the same model, rows and evaluator, each on its own, in turn."""
+"""What training costs: ours beside other libraries, with the same model, rows and evaluator, each on its own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import polars as pl
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a plain clone runs without being installed
 
-from benchmarks.processes import environment, told  # noqa: E402
+from benchmarks.processes import answer_of, environment  # noqa: E402
 from enterprise_recsys.evaluation.metrics import PREDICTION_METRICS  # noqa: E402
 from enterprise_recsys.evaluation.protocol import measure  # noqa: E402
 from enterprise_recsys.evaluation.results import ResultLine, append, commit, machine  # noqa: E402
@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name in chosen.systems or part.systems:
             out = Path(folder) / f"{name}.npy"
             words = [str(source), str(out), str(chosen.budget), str(part.epochs)]
-            took = told(environment(name, chosen.envs), part.script, name, words, threads=1)
+            took = answer_of(environment(name, chosen.envs), part.script, name, words, threads=1)
             scores = np.array([judge(answer) for answer in np.load(out)])
             curves[name] = Curve(
                 np.array(took["cpu_s"]), np.array(took["seconds"]), scores, took["peak_mb"], took["load"]
@@ -186,7 +186,7 @@ def clicks() -> tuple[Data, Judge]:
     for name in train:
         both = [part[name] for part in (train, test)]
         if both[0].dtype != np.int64:
-            known, codes = np.unique(np.concatenate(both), return_inverse=True)
+            _, codes = np.unique(np.concatenate(both), return_inverse=True)
             both = np.split(codes.reshape(-1) + 1, [len(both[0])])
         data |= {f"{part}/{name}": column for part, column in zip(("train", "test"), both, strict=True)}
     data["train/label"] = task.labels(task.train).astype(np.int64)
@@ -199,7 +199,7 @@ PARTS = {
         "retrieval",
         "NDCG@10",
         "sequences.py",
-        ("ours", "rectools-torch", "replay"),
+        ("ours", "replay", "rectools-torch"),
         sequences,
         10_000,
     ),
