@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from statistics import median
 
@@ -36,26 +39,26 @@ Figure = tuple[float, float | None, float | None]
 
 @dataclass(frozen=True)
 class Curve:
-    """What one training took: seconds of each epoch [E], its score after each, and the largest memory."""
+    """What one training took: seconds of each epoch [E], the score after each, and the largest memory in the first."""
 
-    cpu_s: np.ndarray
-    seconds: np.ndarray
-    scores: np.ndarray
+    cpu_s: list[float]
+    seconds: list[float]
+    scores: list[float]
     peak_mb: float
     load: float
 
     @property
-    def spent_s(self) -> np.ndarray:
+    def spent_s(self) -> list[float]:
         """[E] seconds of the processor up to the end of each epoch."""
-        return np.cumsum(self.cpu_s)
+        return list(accumulate(self.cpu_s))
 
     def within(self, budget_s: float) -> int:
         """Whole epochs that fit into a budget of the processor; at least the first."""
-        return max(int(np.searchsorted(self.spent_s, budget_s, side="right")), 1)
+        return max(bisect_right(self.spent_s, budget_s), 1)
 
     def until(self, score: float) -> float:
         """Seconds of the processor up to the end of the first epoch that reaches a score."""
-        return float(self.spent_s[np.argmax(self.scores >= score)])
+        return next(spent for spent, reached in zip(self.spent_s, self.scores, strict=True) if reached >= score)
 
 
 @dataclass(frozen=True)
@@ -88,33 +91,44 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--systems", nargs="+", help="only these; the same score is then the one that these reach")
     parser.add_argument("--budget", type=float, default=300.0, help="seconds of the processor for each system")
     parser.add_argument("--envs", type=Path, default=Path(tempfile.gettempdir()) / "peers", help="made if need be")
+    parser.add_argument(
+        "--keep", type=Path, help="a folder for what was measured: what lies there is not trained again"
+    )
     parser.add_argument("--record", type=Path, help="a .jsonl file for the figures")
     chosen = parser.parse_args(arguments)
     part = PARTS[chosen.part]
-    data, judge = part.load()
-    curves: dict[str, Curve] = {}
     with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "data.npz"
-        np.savez(source, **data)  # type: ignore[arg-type]
-        for name in chosen.systems or part.systems:
-            out = Path(folder) / f"{name}.npy"
-            words = [str(source), str(out), str(chosen.budget), str(part.epochs)]
-            took = answer_of(environment(name, chosen.envs), part.script, name, words, threads=1)
-            scores = np.array([judge(answer) for answer in np.load(out)])
-            curves[name] = Curve(
-                np.array(took["cpu_s"]), np.array(took["seconds"]), scores, took["peak_mb"], took["load"]
-            )  # type: ignore[arg-type]
-            print(f"{name:>16} cpu_s {curves[name].cpu_s.round(1).tolist()} {part.metric} {scores.round(4).tolist()}")
-    lines = lines_of(part, curves, chosen.budget, f"python benchmarks/training.py {chosen.part}")
+        curves = trained(part, chosen.systems or part.systems, chosen, Path(folder))
+    lines = lines_of(
+        part, curves, chosen.budget, f"python benchmarks/training.py {chosen.part} --budget {chosen.budget:g}"
+    )
     for line in lines:
         print(f"{line.system:>16} {line.metric:<24} {line.value:10.4f}")
     if chosen.record:
         append(chosen.record, lines)
 
 
+def trained(part: Part, names: Sequence[str], chosen: argparse.Namespace, folder: Path) -> dict[str, Curve]:
+    """What the training of each system took; that of one may last an hour, so it can be kept from call to call."""
+    data, judge = part.load()
+    source, curves = folder / "data.npz", {}
+    np.savez(source, **data)  # type: ignore[arg-type]
+    for name in names:
+        kept = (chosen.keep or folder) / f"{part.protocol}-{name}.json"
+        if not kept.exists():
+            out = folder / f"{name}.npy"
+            words = [str(source), str(out), str(chosen.budget), str(part.epochs)]
+            took = answer_of(environment(name, chosen.envs), part.script, name, words, threads=1)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_text(json.dumps({**took, "scores": [judge(answer) for answer in np.load(out)]}))
+        curves[name] = Curve(**json.loads(kept.read_text()))
+        print(f"{name:>16} {curves[name]}")
+    return curves
+
+
 def figures_of(curves: Mapping[str, Curve], metric: str, budget_s: float) -> dict[str, dict[str, Figure]]:
     """System -> metric -> figure; the same score is the highest that every system reached at some epoch."""
-    same = min(float(curve.scores.max()) for curve in curves.values())
+    same = min(max(curve.scores) for curve in curves.values())
     found: dict[str, dict[str, Figure]] = {}
     for name, curve in curves.items():
         epochs = curve.within(budget_s)
@@ -123,7 +137,7 @@ def figures_of(curves: Mapping[str, Curve], metric: str, budget_s: float) -> dic
             "seconds_epoch": _median(curve.seconds),
             "train_mb": (curve.peak_mb, None, None),
             "epochs": (float(epochs), None, None),
-            f"{metric} then": (float(curve.scores[epochs - 1]), None, None),
+            f"{metric} then": (curve.scores[epochs - 1], None, None),
             f"{metric} of all": (same, None, None),
             "cpu_s to that": (curve.until(same), None, None),
             "load": (curve.load, None, None),
@@ -144,7 +158,7 @@ def lines_of(part: Part, curves: Mapping[str, Curve], budget_s: float, command: 
             *figure,
             seeds=1,
             summary=True,
-            seconds=float(curves[name].seconds.sum()),
+            seconds=sum(curves[name].seconds),
             threads=1,
             date=date,
             **origin,  # type: ignore[arg-type]
@@ -154,8 +168,8 @@ def lines_of(part: Part, curves: Mapping[str, Curve], budget_s: float, command: 
     ]
 
 
-def _median(values: np.ndarray) -> Figure:
-    return float(median(values)), float(values.min()), float(values.max())
+def _median(values: Sequence[float]) -> Figure:
+    return median(values), min(values), max(values)
 
 
 def sequences() -> tuple[Data, Judge]:
@@ -199,7 +213,7 @@ PARTS = {
         "retrieval",
         "NDCG@10",
         "sequences.py",
-        ("ours", "replay", "rectools-torch"),
+        ("ours", "rectools-torch", "replay"),
         sequences,
         10_000,
     ),
