@@ -12,12 +12,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PEERS = ROOT / "benchmarks" / "peers"
 OURS = "ours"
-"""What needs no environment: it runs in the one that measures."""
+"""Systems whose name begins so run in the environment that measures."""
 
 
 def environment(name: str, folder: Path) -> Path:
     """The python of an environment with one peer in it, made from its frozen requirements the first time."""
-    if name == OURS:
+    if name.startswith(OURS):
         return Path(sys.executable)
     python = folder / name / "bin" / "python"
     if not python.exists():
@@ -34,7 +34,7 @@ def answer_of(python: Path, script: str, name: str, arguments: Sequence[str], *,
         SystemExit: the script failed; with what it said.
     """
     limits = {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
-    limits |= {"POLARS_MAX_THREADS": str(threads), "PYTHONPATH": str(ROOT) if name == OURS else ""}
+    limits |= {"POLARS_MAX_THREADS": str(threads), "PYTHONPATH": str(ROOT) if name.startswith(OURS) else ""}
     command = [str(python), "-W", "ignore", str(PEERS / script), name, *arguments]
     answer = subprocess.run(command, env={**os.environ, **limits}, capture_output=True, text=True, check=False)
     if answer.returncode:

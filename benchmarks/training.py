@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Make the environments, train each system in turn, judge what it answers, and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("part", choices=PARTS)
-    parser.add_argument("--systems", nargs="+", help="only these; the same score is then the one that these reach")
+    parser.add_argument("--systems", nargs="+", help="only these, without what all have to reach")
     parser.add_argument("--budget", type=float, default=300.0, help="seconds of the processor for each system")
     parser.add_argument("--envs", type=Path, default=Path(tempfile.gettempdir()) / "peers", help="made if need be")
     parser.add_argument(
@@ -126,28 +126,33 @@ def trained(part: Part, names: Sequence[str], chosen: argparse.Namespace, folder
     return curves
 
 
-def figures_of(curves: Mapping[str, Curve], metric: str, budget_s: float) -> dict[str, dict[str, Figure]]:
-    """System -> metric -> figure; the same score is the highest that every system reached at some epoch."""
-    same = min(max(curve.scores) for curve in curves.values())
-    found: dict[str, dict[str, Figure]] = {}
-    for name, curve in curves.items():
-        epochs = curve.within(budget_s)
-        found[name] = {
-            "cpu_s_epoch": _median(curve.cpu_s),
-            "seconds_epoch": _median(curve.seconds),
-            "train_mb": (curve.peak_mb, None, None),
-            "epochs": (float(epochs), None, None),
-            f"{metric} then": (curve.scores[epochs - 1], None, None),
-            f"{metric} of all": (same, None, None),
-            "cpu_s to that": (curve.until(same), None, None),
-            "load": (curve.load, None, None),
-        }
-    return found
+def figures_of(curve: Curve, metric: str, budget_s: float, shared: float | None) -> dict[str, Figure]:
+    """Metric -> figure.
+
+    Args:
+        curve: what the training of one system took.
+        metric: of the scores.
+        budget_s: of the processor; the score is that of the last epoch that ends in it.
+        shared: the highest score that every system reached at some epoch; None: not told.
+    """
+    epochs = curve.within(budget_s)
+    figures: dict[str, Figure] = {
+        "cpu_s an epoch": (median(curve.cpu_s), min(curve.cpu_s), max(curve.cpu_s)),
+        "seconds an epoch": (median(curve.seconds), min(curve.seconds), max(curve.seconds)),
+        "train MB": (curve.peak_mb, None, None),
+        "epochs": (float(epochs), None, None),
+        f"{metric} then": (curve.scores[epochs - 1], None, None),
+        "load": (curve.load, None, None),
+    }
+    if shared is not None:
+        figures |= {f"{metric} of all": (shared, None, None), "cpu_s to that": (curve.until(shared), None, None)}
+    return figures
 
 
-def lines_of(part: Part, curves: Mapping[str, Curve], budget_s: float, command: str) -> list[ResultLine]:
-    """The figures as result lines; medians with the lowest and the highest epoch."""
-    origin = {"command": command, "machine": machine(), "commit": commit()}
+def lines_of(
+    part: Part, curves: Mapping[str, Curve], asked: tuple[float, float | None], command: str
+) -> list[ResultLine]:
+    """The figures as result lines; medians with the lowest and the highest epoch. `asked`: budget and shared score."""
     date = datetime.now(UTC).isoformat(timespec="seconds")
     return [
         ResultLine(
@@ -158,18 +163,16 @@ def lines_of(part: Part, curves: Mapping[str, Curve], budget_s: float, command: 
             *figure,
             seeds=1,
             summary=True,
-            seconds=sum(curves[name].seconds),
+            seconds=sum(curve.seconds),
             threads=1,
+            command=command,
+            machine=machine(),
+            commit=commit(),
             date=date,
-            **origin,  # type: ignore[arg-type]
         )
-        for name, figures in figures_of(curves, part.metric, budget_s).items()
-        for metric, figure in figures.items()
+        for name, curve in curves.items()
+        for metric, figure in figures_of(curve, part.metric, *asked).items()
     ]
-
-
-def _median(values: Sequence[float]) -> Figure:
-    return median(values), min(values), max(values)
 
 
 def sequences() -> tuple[Data, Judge]:
@@ -223,7 +226,7 @@ PARTS = {
         "ranking",
         "AUC",
         "clicks.py",
-        ("ours", "torch-rechub", "deepctr-torch", "fuxictr"),
+        ("ours", "ours-small-start", "torch-rechub", "deepctr-torch", "fuxictr"),
         clicks,
         3,
     ),

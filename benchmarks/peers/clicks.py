@@ -9,6 +9,7 @@ An answer holds what each row of test is given, higher = likelier: [R].
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -33,8 +34,13 @@ def sizes(data: Data) -> dict[str, int]:
     return {name: int(max(train[name].max(), test[name].max())) + 1 for name in train}
 
 
-def ours(data: Data, epochs: Epochs) -> None:
-    """As `recsys bench quality --system dcn_v2` teaches it, but for the dials above and no running mean."""
+def ours(data: Data, epochs: Epochs, *, start: float | None = None) -> None:
+    """As `recsys bench quality --system dcn_v2` teaches it, but for the dials above and no running mean.
+
+    Args:
+        data, epochs: see `epochs.main`.
+        start: deviation of the first embeddings; None: as ours has it, .01 for ids and .1 for other fields.
+    """
     import torch
 
     from enterprise_recsys.config import ModelConfig
@@ -55,7 +61,10 @@ def ours(data: Data, epochs: Epochs) -> None:
     train, test = Table(columns(data, "train")), Table(columns(data, "test"))
     flat = {name: size for name, size in sizes(data).items() if train[name].ndim == 1}
     lists = {name: size for name, size in sizes(data).items() if train[name].ndim == 2}
-    ranker = RowRanker(Inputs(flat, lists, []), config, None)
+    ranker = RowRanker(Inputs(flat, lists, [], dropped=["user_id", "item_id"]), config, None)
+    if start is not None:
+        for table in ranker.model.embedding.tables.values():
+            torch.nn.init.normal_(table.weight, std=start)
 
     def validate() -> float:
         epochs.end(lambda: ranker.predict(test))
@@ -172,7 +181,14 @@ def fuxictr(data: Data, epochs: Epochs) -> None:
         made.fit(loader, epochs=ENDLESS)
 
 
-SYSTEMS = {"ours": ours, "torch-rechub": torch_rechub, "deepctr-torch": deepctr_torch, "fuxictr": fuxictr}
+SYSTEMS = {
+    "ours": ours,
+    "ours-small-start": partial(ours, start=1e-4),
+    "torch-rechub": torch_rechub,
+    "deepctr-torch": deepctr_torch,
+    "fuxictr": fuxictr,
+}
+"""The others all start their embeddings with a deviation of 1e-4."""
 
 if __name__ == "__main__":
     main(SYSTEMS)
