@@ -45,5 +45,7 @@ def implicit(data: Data, epochs: Epochs) -> None:
     epochs.end(lambda: made.recommend(everyone, taken[everyone], N=K, filter_already_liked_items=True)[0])
 
 
+SYSTEMS = {"ours": ours, "implicit": implicit}
+
 if __name__ == "__main__":
-    main({"ours": ours, "implicit": implicit})
+    main(SYSTEMS)

@@ -168,5 +168,7 @@ def replay(data: Data, epochs: Epochs) -> None:
         trainer.fit(module, ParquetModule(BATCH, shape, transforms, train_path=str(path)))
 
 
+SYSTEMS = {"ours": ours, "rectools-torch": rectools, "replay": replay}
+
 if __name__ == "__main__":
-    main({"ours": ours, "rectools-torch": rectools, "replay": replay})
+    main(SYSTEMS)
