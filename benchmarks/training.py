@@ -99,9 +99,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     part = PARTS[chosen.part]
     with tempfile.TemporaryDirectory() as folder:
         curves = trained(part, chosen.systems or part.systems, chosen, Path(folder))
-    lines = lines_of(
-        part, curves, chosen.budget, f"python benchmarks/training.py {chosen.part} --budget {chosen.budget:g}"
-    )
+    shared = None if chosen.systems else min(max(curve.scores) for curve in curves.values())
+    command = f"python benchmarks/training.py {chosen.part} --budget {chosen.budget:g}"
+    lines = lines_of(part, curves, (chosen.budget, shared), command)
     for line in lines:
         print(f"{line.system:>16} {line.metric:<24} {line.value:10.4f}")
     if chosen.record:

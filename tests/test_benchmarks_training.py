@@ -1,5 +1,6 @@
 """The comparison of training counts what it says, and its side of ours still fits the code that it measures."""
 
+import json
 import re
 import runpy
 import time
@@ -7,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from enterprise_recsys.evaluation.results import read
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 TRAINING = runpy.run_path(str(BENCHMARKS / "training.py"))
@@ -65,6 +68,20 @@ def test_no_epoch_begins_once_the_budget_is_spent(peers: Path) -> None:
     epochs.begin()
     with pytest.raises(parts["Enough"]):
         epochs.end(lambda: np.zeros(1))
+
+
+def test_what_is_kept_is_not_trained_again_and_becomes_lines(tmp_path: Path) -> None:
+    part = TRAINING["Part"]("made", "ranking", "AUC", "none.py", ("ours", "other"), lambda: ({}, len), 3)
+    for name, score in (("ours", 0.4), ("other", 0.2)):
+        kept = {"cpu_s": [2.0], "seconds": [4.0], "scores": [score], "peak_mb": 1.0, "load": 1.0}
+        (tmp_path / f"made-{name}.json").write_text(json.dumps(kept), encoding="utf-8")
+    TRAINING["PARTS"]["made"] = part
+    TRAINING["main"](["made", "--keep", str(tmp_path), "--record", str(tmp_path / "lines.jsonl")])
+    lines = {(line.system, line.metric): line.value for line in read(tmp_path)}
+    assert lines["ours", "AUC then"] == 0.4
+    assert lines["ours", "AUC of all"] == lines["other", "AUC of all"] == 0.2
+    assert lines["other", "cpu_s to that"] == 2.0
+    del TRAINING["PARTS"]["made"]
 
 
 def test_our_rows_are_taught_and_answered_by_the_script(peers: Path) -> None:
