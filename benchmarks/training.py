@@ -139,7 +139,6 @@ def figures_of(curve: Curve, metric: str, budget_s: float, shared: float | None)
     figures: dict[str, Figure] = {
         "cpu_s an epoch": (median(curve.cpu_s), min(curve.cpu_s), max(curve.cpu_s)),
         "seconds an epoch": (median(curve.seconds), min(curve.seconds), max(curve.seconds)),
-        "train MB": (curve.peak_mb, None, None),
         "epochs": (float(epochs), None, None),
         f"{metric} then": (curve.scores[epochs - 1], None, None),
         "load": (curve.load, None, None),
@@ -164,6 +163,7 @@ def lines_of(
             seeds=1,
             summary=True,
             seconds=sum(curve.seconds),
+            peak_mb=curve.peak_mb,
             threads=1,
             command=command,
             machine=machine(),
