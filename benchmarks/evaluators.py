@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,10 +17,10 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a plain clone runs without being installed
 
+from benchmarks.processes import answer_of, environment  # noqa: E402
 from enterprise_recsys.evaluation.results import ResultLine, append, commit, machine  # noqa: E402
 from enterprise_recsys.evaluation.top import from_vectors  # noqa: E402
 
-PEERS = ROOT / "benchmarks" / "peers"
 NAMES = ("ours", "rectools", "ranx", "recbole")
 EXACT = 1e-9
 """The evaluators must agree to this, or their seconds are not of the same work."""
@@ -51,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def judge(chosen: argparse.Namespace) -> list[ResultLine]:
     """From lists in memory to the mean figures of six metrics at 10 and 20."""
-    pythons = {name: Path(sys.executable) if name == "ours" else environment(name, chosen.envs) for name in NAMES}
+    pythons = {name: environment(name, chosen.envs) for name in NAMES}
     with tempfile.TemporaryDirectory() as folder:
         lists = Path(folder) / "lists.npz"
         np.savez(lists, **made_lists(chosen.users, chosen.items))  # type: ignore[arg-type]
@@ -60,9 +58,9 @@ def judge(chosen: argparse.Namespace) -> list[ResultLine]:
         for _ in range(chosen.runs):
             for name in NAMES:
                 load = os.getloadavg()[0]
-                told = started(pythons[name], name, lists, chosen.threads)
-                figures[name] = told.pop("figures")  # type: ignore[assignment]
-                runs[name].append({**told, "load": load})  # type: ignore[dict-item]
+                took = answer_of(pythons[name], "measure.py", name, [str(lists)], threads=chosen.threads)
+                figures[name] = took.pop("figures")  # type: ignore[assignment]
+                runs[name].append({**took, "load": load})  # type: ignore[dict-item]
     compared(figures)
     return lines_of(f"evaluate-{chosen.users // 1000}k", runs, chosen)
 
@@ -78,26 +76,6 @@ def made_lists(users: int, items: int) -> dict[str, object]:
     drawn = np.argsort(-keys, axis=1)[:, :20] + 1
     rows = drawn[generator.integers(0, 300, users)]
     return {"users": pairs // items, "items": pairs % items, "rows": rows, "n_items": items}
-
-
-def environment(name: str, folder: Path) -> Path:
-    """The python of an environment with one peer in it, made from its frozen requirements the first time."""
-    python = folder / name / "bin" / "python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", str(folder / name)], check=True)
-        install = [str(python), "-m", "pip", "install", "--quiet", "--no-deps", "-r", str(PEERS / f"{name}.txt")]
-        subprocess.run(install, check=True)
-    return python
-
-
-def started(python: Path, name: str, lists: Path, threads: int) -> dict[str, float | Figures]:
-    """What one fresh process measured."""
-    limits = {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "OPENBLAS", "MKL", "NUMBA", "POLARS_MAX")}
-    limits |= {"POLARS_MAX_THREADS": str(threads), "PYTHONPATH": str(ROOT) if name == "ours" else ""}
-    command = [str(python), "-W", "ignore", str(PEERS / "measure.py"), name, str(lists)]
-    answer = subprocess.run(command, env={**os.environ, **limits}, capture_output=True, text=True, check=True)
-    found: dict[str, float | Figures] = json.loads(answer.stdout.splitlines()[-1])
-    return found
 
 
 def compared(figures: dict[str, Figures]) -> None:

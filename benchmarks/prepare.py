@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,9 +18,9 @@ import polars as pl
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # a plain clone runs without being installed
 
+from benchmarks.processes import answer_of  # noqa: E402
 from enterprise_recsys.evaluation.results import ResultLine, append, commit, machine  # noqa: E402
 
-PEERS = ROOT / "benchmarks" / "peers"
 NAMES = ("ours", "polars", "pandas", "duckdb")
 QUIET = 2.0
 """Load average over which a wall time says more about the machine's other work: then only processor time is told."""
@@ -101,7 +99,9 @@ def prepared(chosen: argparse.Namespace) -> list[ResultLine]:
             for name in chosen.systems:
                 load = os.getloadavg()[0]
                 with tempfile.TemporaryDirectory() as out:
-                    runs[name].append({**measured(pythons.get(name, sys.executable), name, source, out), "load": load})
+                    python = Path(pythons.get(name, sys.executable))
+                    took = answer_of(python, "preparing.py", name, [str(source), out], threads=THREADS)
+                    runs[name].append({**took, "load": load})  # type: ignore[dict-item]
     form = "-csv" if chosen.text else ""
     quiet = median(run["load"] for told in runs.values() for run in told) <= QUIET
     command = f"python benchmarks/prepare.py --rows {chosen.rows}{' --text' if chosen.text else ''}"
@@ -111,16 +111,6 @@ def prepared(chosen: argparse.Namespace) -> list[ResultLine]:
         for name, told in runs.items()
         for metric in metrics
     ]
-
-
-def measured(python: str, name: str, source: Path, out: str) -> dict[str, float]:
-    """What one fresh process took."""
-    limits = {f"{library}_NUM_THREADS": str(THREADS) for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
-    limits |= {"POLARS_MAX_THREADS": str(THREADS), "PYTHONPATH": str(ROOT)}
-    command = [python, "-W", "ignore", str(PEERS / "preparing.py"), name, str(source), out]
-    answer = subprocess.run(command, env={**os.environ, **limits}, capture_output=True, text=True, check=True)
-    told: dict[str, float] = json.loads(answer.stdout.splitlines()[-1])
-    return told
 
 
 def request(data: str, *, candidates: int = 200, times: int = 2000) -> list[ResultLine]:

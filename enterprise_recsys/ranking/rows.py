@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from enterprise_recsys.choice import pick
 from enterprise_recsys.config import ModelConfig
-from enterprise_recsys.layers import FeatureEmbedding
+from enterprise_recsys.layers import FeatureEmbedding, bfloat16_pays
 from enterprise_recsys.loop import Fit, Plan, run
 from enterprise_recsys.ranking.losses import LOSSES
 from enterprise_recsys.ranking.networks import NETWORKS
@@ -53,7 +53,10 @@ class Table(Protocol):
 
 
 class RowNetwork(nn.Module):
-    """Embeddings, the network and a linear head for each of G goals: columns [R, ...] -> [R, G]."""
+    """Embeddings, the network and a linear head for each of G goals: columns [R, ...] -> [R, G].
+
+    While it learns, the network multiplies in bfloat16 where the processor has it; predictions are in float32.
+    """
 
     def __init__(self, inputs: Inputs, config: ModelConfig, n_goals: int) -> None:
         super().__init__()
@@ -69,10 +72,14 @@ class RowNetwork(nn.Module):
         network = pick(NETWORKS, config.ranking_network, what="ranking_network")
         self.network = network(self.embedding.width_out, shape_of(config))
         self.heads = nn.Linear(int(self.network.width_out), n_goals)  # type: ignore[arg-type]
+        self.is_half = bfloat16_pays()
 
     def forward(self, columns: Mapping[str, Tensor]) -> Tensor:
         """See the class."""
-        out: Tensor = self.heads(self.network(self.embedding(columns)))
+        row = self.embedding(columns)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.is_half and self.training):
+            row = self.network(row)
+        out: Tensor = self.heads(row.float())
         return out
 
 
