@@ -33,7 +33,13 @@ def ours(data: Data, epochs: Epochs) -> None:
     from enterprise_recsys.records import Interactions
     from enterprise_recsys.retrieval.history import variants
 
-    dials = {"history": "transformer", "history_length": LENGTH, "batch_size": 2048, "dropout": DROPOUT}
+    dials = {
+        "history": "transformer",
+        "history_length": LENGTH,
+        "batch_size": 2048,
+        "dropout": DROPOUT,
+        "history_times": False,
+    }
     config = ModelConfig(**dials, epochs=ENDLESS, patience=ENDLESS, threads=1)
     torch.set_num_threads(config.threads)
     torch.use_deterministic_algorithms(True)
