@@ -10,8 +10,9 @@ import numpy as np
 
 from enterprise_recsys.data.moments import Moments
 from enterprise_recsys.data.processor import DataProcessor
+from enterprise_recsys.engine.blending import Served
 from enterprise_recsys.engine.calibration import Calibration
-from enterprise_recsys.learning.calibrating import calibrated
+from enterprise_recsys.learning.calibrating import calibrated, tasks_as_served
 from enterprise_recsys.learning.retrieving import plan
 from enterprise_recsys.learning.slates import Slates
 from enterprise_recsys.loop import Report
@@ -26,11 +27,12 @@ _LEAST = 100
 
 @dataclass(frozen=True)
 class Taught:
-    """A ranker, for how many epochs it was taught, and what makes probabilities of its logits."""
+    """A ranker, for how many epochs it was taught, and what makes probabilities of its logits; of the tasks' too."""
 
     ranker: Ranker
     epochs: int
     calibration: Calibration
+    tasks: dict[str, Served]
 
 
 def taught_ranker(
@@ -43,10 +45,10 @@ def taught_ranker(
 ) -> Taught:
     """A ranker that has learnt all lists.
 
-    Epochs go by the mean NDCG@10 of re-ranked candidates. With two slices of time the later one judges what was learnt
-    from the earlier one, as the future will judge both: users set aside from one slice share its fashions with those
-    who are learnt from, and are flattered by them (in the made world by .02 where .003 was left of it later). Two
-    slices teach better than one as well; see "What teaches the ranker" in docs/reference.md.
+    Epochs go by the mean NDCG@10 of candidates re-ranked by the click alone. With two slices of time the later one
+    judges what was learnt from the earlier one, as the future will judge both: users set aside from one slice share its
+    fashions with those who are learnt from, and are flattered by them (in the made world by .02 where .003 was left of
+    it later). Two slices teach better than one as well; see "What teaches the ranker" in docs/reference.md.
 
     Args:
         processor, moments: over all data.
@@ -58,25 +60,27 @@ def taught_ranker(
     lists = later if earlier is None else earlier.beside(later)
     contests = _by_time(earlier, later) if earlier is not None else []
     contests = contests or _by_user(lists, later, config.seed)
-    trials = [Ranker(processor, config, moments.events.ratings) for _ in contests]
+    events = moments.events
+    trials = [Ranker(processor, config, events.ratings, events.tasks) for _ in contests]
 
-    def said() -> list[Floats]:
+    def said() -> list[tuple[Floats, ...]]:
         told = zip(trials, contests, strict=True)
-        return [trial.predict(contest.judged.examples.columns)[0] for trial, contest in told]
+        return [trial.predict(contest.judged.examples.columns) for trial, contest in told]
 
     def validate() -> float:
-        scores = [contest.judged.ndcg(told) for contest, told in zip(contests, said(), strict=True)]
+        scores = [contest.judged.ndcg(told[0]) for contest, told in zip(contests, said(), strict=True)]
         return float(np.nan_to_num(np.nanmean(np.concatenate(scores))))
 
     epochs = config.ranker_epochs
     if contests:
         stage, taught = plan(config, "ranker, trial", epochs, folder, report), [one.taught for one in contests]
         epochs = fit_together(trials, [lists.examples] * len(trials), stage, lists=taught, validate=validate).epoch
-    ranker = Ranker(processor, config, moments.events.ratings)
+    ranker = Ranker(processor, config, events.ratings, events.tasks)
     ranker.fit(lists.examples, plan(config, "ranker", epochs, folder, report))
     judged = [contest.judged for contest in contests]
-    served = [ranker.predict(part.examples.columns)[0] for part in judged]
-    return Taught(ranker, epochs, calibrated(judged, said(), served))
+    served, own = [ranker.predict(part.examples.columns) for part in judged], said()
+    calibration = calibrated(judged, [one[0] for one in own], [one[0] for one in served])
+    return Taught(ranker, epochs, calibration, tasks_as_served(config.tasks, ranker.goals, judged, own, served))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from enterprise_recsys import ModelConfig
-from enterprise_recsys.ranking.rows import Goal, Inputs, RowRanker
+from enterprise_recsys.ranking.losses import Goal
+from enterprise_recsys.ranking.rows import Inputs, RowRanker
 from enterprise_recsys.records import Columns, Ints
 
 KINDS = np.tile([1, 2, 3, 2], 16)
