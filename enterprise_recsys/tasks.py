@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pydantic import BaseModel, ConfigDict, Field
 
 from enterprise_recsys.errors import ConfigError
-from enterprise_recsys.records import OPTIONAL, REQUIRED
 
 TAKEN = ("click", "rating", "ctr")
 """Names of the two heads that are always there: no task may have them."""
@@ -52,8 +51,3 @@ def check(tasks: Mapping[str, Task]) -> None:
         if (task.column is None) != bool(task.event_types):
             got = f"event_types={list(task.event_types)} and column={task.column!r}"
             raise ConfigError(f"tasks.{name} has {got}; it should have one of the two: event_types for a yes or no.")
-        if task.column in REQUIRED + OPTIONAL:
-            raise ConfigError(
-                f"tasks.{name}: the column {task.column!r} has a meaning of its own; it should be another numeric "
-                "column of the events, as watched seconds."
-            )

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from enterprise_recsys.errors import ConfigError, DataError
-from enterprise_recsys.records import EVENT_TYPE, Floats
+from enterprise_recsys.records import EVENT_TYPE, OPTIONAL, REQUIRED, Floats
 from enterprise_recsys.tasks import Task
 
 _SHOWN = 12
@@ -46,10 +46,15 @@ def check_labels(tasks: Mapping[str, Task], events: pl.DataFrame, kinds: Mapping
 
     Raises:
         DataError: the log lacks a column or an event type, or a column does not hold numbers that can be learnt.
-        ConfigError: a column is to be learnt and a feature at once.
+        ConfigError: a column is to be learnt and a feature at once, or has a meaning of its own.
     """
     for name, task in tasks.items():
         if task.column is not None:
+            if task.column in REQUIRED + OPTIONAL:
+                raise ConfigError(
+                    f"the task {name!r} learns the column {task.column!r}, which has a meaning of its own; it should be "
+                    "another numeric column of the events, as watched seconds."
+                )
             _check_column(name, task, task.column, events)
             if task.column in (kinds or {}):
                 raise ConfigError(

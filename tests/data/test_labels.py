@@ -91,5 +91,9 @@ def test_a_logarithm_of_less_than_nothing_is_refused() -> None:
 
 
 def test_what_is_learnt_cannot_be_a_feature_too() -> None:
+    with pytest.raises(
+        ConfigError, match="'mine' learns the column 'rating', which has a meaning of its own; .* another"
+    ):
+        fitted({"mine": {"column": "rating"}})
     with pytest.raises(ConfigError, match="'seconds' is what the task 'mine' learns and has a kind in feature_kinds"):
         fitted({"mine": {"column": "seconds"}}, feature_kinds={"seconds": "number"})
