@@ -52,8 +52,8 @@ def check_labels(tasks: Mapping[str, Task], events: pl.DataFrame, kinds: Mapping
         if task.column is not None:
             if task.column in REQUIRED + OPTIONAL:
                 raise ConfigError(
-                    f"the task {name!r} learns the column {task.column!r}, which has a meaning of its own; it should be "
-                    "another numeric column of the events, as watched seconds."
+                    f"the task {name!r} learns the column {task.column!r}, which has a meaning of its own; it should "
+                    "be another numeric column of the events, as watched seconds."
                 )
             _check_column(name, task, task.column, events)
             if task.column in (kinds or {}):

@@ -50,6 +50,8 @@ def task_figures(
 def _labels(exam: Exam, shown: Shown, name: str) -> Doubles:
     """[R] 1 if the user went on to do it with the candidate, 0 if not; NaN: only events of no known type tell of it."""
     keys, own = exam.owners * exam.n_items + exam.events.items, exam.events.tasks[name]
+    if np.isnan(own).all():  # the test log has no types at all, and what is not in it says nothing either
+        return np.full(len(shown.keys), np.nan)
     is_yes = np.isin(shown.keys, keys[own == 1])
     return np.where(is_yes, 1.0, np.where(np.isin(shown.keys, keys[np.isnan(own)]), np.nan, 0.0))
 

@@ -37,7 +37,7 @@ Fields = Annotated[
     list[Text],
     Field(
         max_length=MOST_VALUES,
-        description="Item columns to show beside each item, for instance `item_title`; `tasks`: chances.",
+        description="Item columns to show, for instance `item_title`; `tasks`: its chances.",
     ),
 ]
 
