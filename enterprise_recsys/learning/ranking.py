@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.data.moments import Moments
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.engine.blending import Served
@@ -45,10 +46,11 @@ def taught_ranker(
 ) -> Taught:
     """A ranker that has learnt all lists.
 
-    Epochs go by the mean NDCG@10 of candidates re-ranked by the click alone. With two slices of time the later one
-    judges what was learnt from the earlier one, as the future will judge both: users set aside from one slice share its
-    fashions with those who are learnt from, and are flattered by them (in the made world by .02 where .003 was left of
-    it later). Two slices teach better than one as well; see "What teaches the ranker" in docs/reference.md.
+    Epochs go by the mean NDCG@10 of re-ranked candidates: of the clicks, and of each task of yes or no that has a blend
+    by what its own head says, by their shares in the blend. With two slices of time the later one judges what was
+    learnt from the earlier one, as the future will judge both: users set aside from one slice share its fashions with
+    those who are learnt from, and are flattered by them (in the made world by .02 where .003 was left of it later). Two
+    slices teach better than one as well; see "What teaches the ranker" in docs/reference.md.
 
     Args:
         processor, moments: over all data.
@@ -68,8 +70,13 @@ def taught_ranker(
         return [trial.predict(contest.judged.examples.columns) for trial, contest in told]
 
     def validate() -> float:
-        scores = [contest.judged.ndcg(told[0]) for contest, told in zip(contests, said(), strict=True)]
-        return float(np.nan_to_num(np.nanmean(np.concatenate(scores))))
+        told, aims = said(), _aims(config)
+        total = 0.0
+        for place, (task, share) in aims.items():
+            pairs = zip(contests, told, strict=True)
+            scores = [contest.judged.ndcg(one[place], task=task) for contest, one in pairs]
+            total += share * float(np.nan_to_num(np.nanmean(np.concatenate(scores))))
+        return total / sum(share for _, share in aims.values())
 
     epochs = config.ranker_epochs
     if contests:
@@ -81,6 +88,13 @@ def taught_ranker(
     served, own = [ranker.predict(part.examples.columns) for part in judged], said()
     calibration = calibrated(judged, [one[0] for one in own], [one[0] for one in served])
     return Taught(ranker, epochs, calibration, tasks_as_served(config.tasks, ranker.goals, judged, own, served))
+
+
+def _aims(config: ModelConfig) -> dict[int, tuple[str | None, float]]:
+    """Place among the ranker's outputs -> the task that it is judged by (None: the click), and its share."""
+    tasks = enumerate(config.tasks.items(), start=2)
+    chances = {place: (name, one.blend) for place, (name, one) in tasks if one.is_chance and one.blend > 0}
+    return {0: (None, 1.0), **chances}
 
 
 @dataclass(frozen=True)

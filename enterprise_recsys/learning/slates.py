@@ -63,9 +63,13 @@ class Slates:
             Examples(columns, clicks, ratings, weights, one.depth, tasks), np.concatenate([self.users, others.users])
         )
 
-    def ndcg(self, scores: np.ndarray, *, k: int = 10) -> Doubles:
-        """[Q] NDCG of the first k candidates when ordered by scores [Q*K]; NaN where nothing was taken."""
-        taken = np.nan_to_num(self.examples.clicks).reshape(len(self.users), -1)
+    def ndcg(self, scores: np.ndarray, *, k: int = 10, task: str | None = None) -> Doubles:
+        """[Q] NDCG of the first k candidates when ordered by scores [Q*K]; NaN where nothing was taken.
+
+        Taken is what was clicked, or what a task of yes or no says.
+        """
+        labels = self.examples.clicks if task is None else self.examples.tasks[task]
+        taken = np.nan_to_num(labels).reshape(len(self.users), -1)
         order = np.argsort(-scores.reshape(taken.shape), axis=1, kind="stable")[:, :k]
         discounts = 1.0 / np.log2(np.arange(2, order.shape[1] + 2))
         gains = np.take_along_axis(taken, order, axis=1) @ discounts

@@ -1,5 +1,7 @@
 """Visits, the lists at them, and how an order of them is judged."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -136,6 +138,13 @@ def test_an_order_of_candidates_is_judged_by_hand() -> None:
     assert np.isclose(found[0], second)  # its one success stands second
     assert np.isnan(found[1])  # nothing was taken
     assert np.isclose(found[2], (second + 0.5) / (1 + second))  # places 2 and 3 of two successes
+
+
+def test_an_order_is_judged_by_a_task_as_well() -> None:
+    tasks = {"buy": np.array([0, 0, 1, np.nan, 0, 0, 0, 1, 0], dtype=np.float32)}
+    lists = Slates(replace(_slates().examples, tasks=tasks), _slates().users)
+    found = lists.ndcg(np.array([3, 2, 1, 1, 1, 1, 1, 9, 5], dtype=np.float32), task="buy")
+    assert np.isclose(found[0], 0.5) and np.isnan(found[1]) and np.isclose(found[2], 1.0)
 
 
 def test_some_lists_are_taken_whole() -> None:
