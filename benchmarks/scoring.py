@@ -28,8 +28,9 @@ from enterprise_recsys.engine.runtime import Scorer  # noqa: E402
 from enterprise_recsys.evaluation.predictions import area_under_curve  # noqa: E402
 from enterprise_recsys.evaluation.results import ResultLine, append, commit, machine  # noqa: E402
 from enterprise_recsys.layers import export_onnx  # noqa: E402
+from enterprise_recsys.ranking.losses import Goal  # noqa: E402
 from enterprise_recsys.ranking.parted import Parted  # noqa: E402
-from enterprise_recsys.ranking.rows import Goal, Inputs, RowNetwork, RowRanker  # noqa: E402
+from enterprise_recsys.ranking.rows import Inputs, RowNetwork, RowRanker  # noqa: E402
 from enterprise_recsys.records import Columns, Doubles, Ints  # noqa: E402
 
 NETWORKS = {"full rank": "dcn_v2", "low rank": "dcn_v2_low_rank"}

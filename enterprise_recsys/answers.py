@@ -9,7 +9,7 @@ import polars as pl
 
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.errors import ConfigError
-from enterprise_recsys.records import ITEM_ID, USER_ID, Ranked
+from enterprise_recsys.records import ITEM_ID, USER_ID, Floats, Ranked
 
 
 class Recommendations(list[dict[str, object]]):
@@ -45,12 +45,17 @@ class Recommendations(list[dict[str, object]]):
         self.sources, self.took_ms = [list(one) for one in sources], dict(took_ms or {})
 
 
+TASKS = "tasks"
+"""Field of an item that is no column of the catalogue: what the ranker says of the click and of each task."""
+
+
 def items_of(
     ranked: Ranked,
     processor: DataProcessor,
     names: Sequence[str],
     reasons: Mapping[int, Sequence[str]] | None = None,
     explained: Sequence[Mapping[str, object]] = (),
+    tasks: Mapping[str, Floats] | None = None,
 ) -> list[dict[str, object]]:
     """The first list of a batch as dicts.
 
@@ -60,6 +65,7 @@ def items_of(
         names: columns of the catalogue to add, see `field_names`.
         reasons: item row -> which rules moved it; None = say nothing.
         explained: what moved the score of each item, in their order; none = say nothing.
+        tasks: name -> what is said of each item [N], in their order; None = say nothing.
     """
     held = ranked.rows[0] > 0
     rows, scores = ranked.rows[0][held], ranked.scores[0][held]
@@ -68,11 +74,15 @@ def items_of(
         for rank, (item, score) in enumerate(zip(processor.items.listed(rows), scores.tolist(), strict=True), start=1)
     ]
     for name in names:
+        if name == TASKS:
+            continue
         for item, value in zip(items, processor.catalogue[name].gather(rows - 1).to_list(), strict=True):
             item[name.removeprefix("item_") if name != ITEM_ID else name] = value
     if reasons is not None:
         for item, row in zip(items, rows.tolist(), strict=True):
             item["reasons"] = list(reasons.get(row, ()))
+    for place, item in enumerate(items if tasks is not None else ()):
+        item[TASKS] = {name: float(said[place]) for name, said in (tasks or {}).items()}
     for item, explanation in zip(items, explained, strict=False):
         item["explanation"] = dict(explanation)
     return items
@@ -101,10 +111,15 @@ def check_k(k: int) -> None:
 
 
 def field_names(fields: Sequence[str], processor: DataProcessor) -> list[str]:
-    """The catalogue's columns for fields, each once; the prefix `item_` may be left out; others are refused."""
+    """The catalogue's columns for fields, each once; the prefix `item_` may be left out; others are refused.
+
+    TASKS is a field, too, of a model that has some.
+    """
     columns, fields = processor.catalogue.columns, list(dict.fromkeys(fields))
-    names = [name if name in columns else f"item_{name}" for name in fields]
+    further = [TASKS] if processor.config.tasks else []
+    names = [name if name in columns + further else f"item_{name}" for name in fields]
     for name, asked in zip(names, fields, strict=True):
-        if name not in columns:
-            raise ConfigError(f"field {asked!r} is unknown; the catalogue has: {', '.join(sorted(columns))}.")
+        if name not in columns + further:
+            also = "; and there is 'tasks'" if further else ""
+            raise ConfigError(f"field {asked!r} is unknown; the catalogue has: {', '.join(sorted(columns))}{also}.")
     return names

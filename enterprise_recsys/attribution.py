@@ -28,7 +28,7 @@ TOLD = 5
 
 @dataclass(frozen=True)
 class Attribution:
-    """What moved one item's score, in log-odds of a click.
+    """What moved one item's score, in log-odds of a click, or where tasks have a blend in logs of the score.
 
     Attributes:
         base: mean of the request's candidates; base + the sum of features = the item's own.
@@ -58,7 +58,7 @@ def attribute(finder: Finder, requests: Requests, rows: Ints) -> list[Attributio
 
     Features: exact Shapley values of groups of columns, against other candidates of the same request. Past: what each
     past item adds when it comes into the history, by the towers and the neighbours, averaged over orders; the shares
-    of an item add up to its log-odds with the whole history less those with none, all else as it is.
+    of an item add up to its log-odds (or log score) with the whole history less those with none, all else as it is.
     """
     if not len(rows):
         return []
@@ -110,14 +110,13 @@ def _columns(finder: Finder, requests: Requests, rows: Ints) -> tuple[Columns, C
     }
     own = {name: column[: len(rows)] for name, column in columns.items()}
     others = {name: column[len(rows) :] for name, column in columns.items()}
-    logits, _ = finder.engine.scorer.logits(others)
-    order = np.argsort(-logits, kind="stable")
+    order = np.argsort(-finder.engine.scorer.lean(others), kind="stable")
     places = order[np.linspace(0, len(order) - 1, min(BACKGROUND, len(order))).round().astype(np.int64)]
     return own, {name: column[places] for name, column in others.items()}
 
 
 class _Worth:
-    """Sets of groups [S, G] -> mean log-odds [S, K] of the items with these groups their own, the rest others'."""
+    """Sets of groups [S, G] -> mean log-odds (or log scores) [S, K] of items with these their own, the rest others'."""
 
     def __init__(self, finder: Finder, own: Columns, background: Columns, groups: Sequence[Sequence[str]]) -> None:
         self._scorer, self._own, self._background = finder.engine.scorer, own, background
@@ -138,13 +137,12 @@ class _Worth:
                 columns[name] = np.where(is_own, own[item], background[other])
             else:
                 columns[name] = own[item]
-        logits = self._scorer.calibration.logits(self._scorer.logits(columns)[0])
-        scores: Doubles = logits.reshape(sets, items, others).mean(axis=2)
+        scores: Doubles = self._scorer.lean(columns).reshape(sets, items, others).mean(axis=2)
         return scores
 
 
 def _past(finder: Finder, requests: Requests, rows: Ints, columns: Columns) -> tuple[Doubles, list[str]]:
-    """Shares [P, K] of the past items in the log-odds of the items, and the past items' ids [P], oldest first."""
+    """Shares [P, K] of the past items in what orders the items, and the past items' ids [P], oldest first."""
     engine, history = finder.engine, requests.history[0]
     places = np.flatnonzero(history)
     ids = list(engine.processor.items.of_rows(history[places]))
@@ -157,8 +155,8 @@ def _past(finder: Finder, requests: Requests, rows: Ints, columns: Columns) -> t
     size = len(pasts)
     many = {name: np.tile(columns[name], (size, *[1] * (columns[name].ndim - 1))) for name in engine.scorer.inputs}
     changed = candidate_columns(engine.processor, pasts, given)
-    logits = engine.scorer.calibration.logits(engine.scorer.logits({**many, **changed})[0]).reshape(size, -1)
-    shares = walked(orders, np.split(logits, len(orders)), len(history))
+    leans = engine.scorer.lean({**many, **changed}).reshape(size, -1)
+    shares = walked(orders, np.split(leans, len(orders)), len(history))
     return shares[places], ids
 
 

@@ -6,9 +6,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from enterprise_recsys import tasks as naming
 from enterprise_recsys.choice import known
 from enterprise_recsys.errors import ConfigError
 from enterprise_recsys.rules import Rule
+from enterprise_recsys.tasks import Task
 
 
 class ModelConfig(BaseModel):
@@ -155,6 +157,13 @@ class ModelConfig(BaseModel):
         "cross-entropy of each candidate.",
     )
     rating_weight: float = Field(0.5, ge=0.0, description="α in L = L_retrieval + α·L_rating + β·L_ctr.")
+    tasks: dict[str, Task] = Field(
+        {},
+        max_length=20,
+        description="Name -> what the ranker learns beside the click and the rating (staged): an object of event_types "
+        "(a yes or no) or column (a number), is_log, weight (share in the loss) and blend (share in the order, where "
+        "the click has 1; 0: it is told and moves nothing).",
+    )
 
     # Training ---------------------------------------------------------------------------------------------------
     training: Literal["staged", "joint"] = Field(
@@ -256,6 +265,9 @@ class ModelConfig(BaseModel):
                 f"heads={self.heads} does not divide the shared width {self.item_tower_dims[-1]}, the last of "
                 "item_tower_dims; each head takes an equal part of it."
             )
+        naming.check(self.tasks)
+        if self.tasks and self.training == "joint":
+            raise ConfigError("tasks are set and training is 'joint', which learns none; it should be 'staged'.")
         names = [rule.name for rule in self.rules]
         if len(names) != len(set(names)):
             twice = next(name for name in names if names.count(name) > 1)

@@ -168,14 +168,19 @@ class Finder:
     def _clicks(self, requests: Requests, found: Candidates) -> Ranked:
         """Candidates [B, K] in the order of the ranker's scores."""
         columns = self.state.pair_columns(requests, self.item_columns, found)
-        clicks, _ = self.engine.scorer.score(columns)
-        return in_order(found.rows, np.where(found.rows > 0, clicks.reshape(found.rows.shape), -np.inf))
+        scores, _ = self.engine.scorer.score(columns)
+        return in_order(found.rows, np.where(found.rows > 0, scores.reshape(found.rows.shape), -np.inf))
 
     def scores_of(self, requests: Requests, rows: Ints) -> Ranked:
         """Given items [B, P] in the order of the ranker's scores."""
         if not rows.size:
             return Ranked(rows, np.zeros(rows.shape, dtype=np.float32))
         return self._clicks(requests, self.given(requests, rows))
+
+    def told(self, requests: Requests, rows: Ints) -> dict[str, Floats]:
+        """What the ranker says of given items [B, P] apart from their score: "click" and each task -> [B, P]."""
+        columns = self.state.pair_columns(requests, self.item_columns, self.given(requests, rows))
+        return {name: one.reshape(rows.shape) for name, one in self.engine.scorer.told(columns).items()}
 
     def popularity_of(self, requests: Requests, rows: Ints) -> Ranked:
         """Given items [B, P] in the order of popularity."""

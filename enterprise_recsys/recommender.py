@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from enterprise_recsys import saving
-from enterprise_recsys.answers import Recommendations, check_k, field_names, items_of, table_of
+from enterprise_recsys.answers import TASKS, Recommendations, check_k, field_names, items_of, table_of
 from enterprise_recsys.asking import Asked, taken
 from enterprise_recsys.attribution import MOST_EXPLAINED, attribute
 from enterprise_recsys.data.aggregates import Counts
@@ -98,7 +98,8 @@ class Recommender:
             k: at least 1.
             reasons: add to each item which rules moved it, and from where to where, and, where the model ranks, to the
                 first `attribution.MOST_EXPLAINED` an `explanation` of the score: see `attribution.Attribution`.
-            fields: columns of the catalogue to add to each item (`item_title`, or `title` for short).
+            fields: columns of the catalogue to add to each item (`item_title`, or `title` for short); `tasks` adds what
+                the ranker says of the click and of each of `ModelConfig.tasks`, where it ranks.
 
         Raises:
             ConfigError: k < 1, a wrong filter, or a field or rule that there is not.
@@ -356,8 +357,11 @@ class Recommender:
         unknown: Sequence[str] = (),
         trace: Trace,
     ) -> Recommendations:
-        items = items_of(ranked, self.engine.processor, names, reasons, explained)
-        sources = trace.sources(ranked.rows[0][ranked.rows[0] > 0])
+        rows, tasks = ranked.rows[0][ranked.rows[0] > 0], None
+        if TASKS in names and question is not None and question.level != POPULAR:
+            tasks = {name: said[0] for name, said in self.finder.told(question.request, rows[None, :]).items()}
+        items = items_of(ranked, self.engine.processor, names, reasons, explained, tasks)
+        sources = trace.sources(rows)
         trace.lap("answer")
         return Recommendations(
             items,

@@ -82,6 +82,7 @@ class Events:
         weights: [R] how much an event counts; 1 where the log says nothing.
         relevant: [R] whether the event counts as a success (a positive type, a rating over the threshold).
         context: feature name -> [R, ...] encoded context columns of the events.
+        tasks: task -> [R] what the event says of it; NaN: nothing. See `data.labels`.
     """
 
     users: Ints
@@ -91,6 +92,7 @@ class Events:
     weights: Floats
     relevant: Bools
     context: Columns = field(default_factory=dict)
+    tasks: dict[str, Floats] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.users)
@@ -106,6 +108,7 @@ class Events:
             self.weights[index],
             self.relevant[index],
             context,
+            {name: labels[index] for name, labels in self.tasks.items()},
         )
 
 

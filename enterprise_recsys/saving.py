@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 from enterprise_recsys import artifact
 from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.data.processor import DataProcessor
+from enterprise_recsys.engine import blending
 from enterprise_recsys.engine.calibration import Calibration
 from enterprise_recsys.engine.indexes import Index
 from enterprise_recsys.engine.neighbours import Neighbours
@@ -31,7 +32,11 @@ def save(folder: Path, engine: Engine, log: Interactions) -> None:
         folder / "model",
         lambda part: _write_model(engine, part),
         kind="model",
-        meta={"model_version": engine.version, "items": len(engine.processor.items) - 1},
+        meta={
+            "model_version": engine.version,
+            "items": len(engine.processor.items) - 1,
+            **({"tasks": list(engine.scorer.tasks)} if engine.scorer.tasks else {}),
+        },
     )
 
 
@@ -64,6 +69,8 @@ def _write_model(engine: Engine, folder: Path) -> None:
     (folder / "item_encoder.onnx").write_bytes(engine.item_encoder.data)
     (folder / "scorer.onnx").write_bytes(engine.scorer.data)
     (folder / "calibration.json").write_text(json.dumps(asdict(engine.scorer.calibration)))
+    if engine.scorer.tasks:
+        (folder / "tasks.json").write_text(json.dumps(blending.to_json(engine.scorer.tasks)))
 
 
 def load(folder: Path, *, threads: int) -> tuple[Engine, Interactions]:
@@ -93,6 +100,7 @@ def load(folder: Path, *, threads: int) -> tuple[Engine, Interactions]:
             model / "scorer.onnx",
             threads=threads,
             calibration=Calibration(**json.loads((model / "calibration.json").read_text())),
+            tasks=blending.from_json(json.loads((model / "tasks.json").read_text())) if config.tasks else None,
         ),
         Index.load(model / "index.faiss", width=tensors["item_vectors"].shape[1]),
         tensors["item_vectors"],

@@ -140,7 +140,7 @@ class ProductionTrainer:
             return Engine(
                 learnt.processor,
                 Encoder(encoder, threads=self.config.threads),
-                Scorer(scorer, threads=self.config.threads, calibration=learnt.calibration),
+                Scorer(scorer, threads=self.config.threads, calibration=learnt.calibration, tasks=learnt.tasks),
                 INDEXES[self.config.index](vectors),
                 vectors,
                 learnt.neighbours,

@@ -16,7 +16,7 @@ PACKAGE = "enterprise_recsys"
 
 FLOORS = {
     1: ["layers", "errors", "allocating"],
-    2: ["records", "choice", "loop", "artifact", "rules", "client"],
+    2: ["records", "choice", "loop", "artifact", "rules", "tasks", "client"],
     3: ["evaluation", "reranking", "config", "progress"],
     4: ["data", "reporting", "state"],
     5: ["retrieval", "ranking", "baselines", "engine"],

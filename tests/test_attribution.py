@@ -27,6 +27,9 @@ class Plain:
         logits = self._score(columns).astype(np.float32)
         return logits, np.zeros(len(logits), np.float32)
 
+    def lean(self, columns: Columns) -> np.ndarray:
+        return self.calibration.logits(self.logits(columns)[0])
+
     def score(self, columns: Columns) -> tuple[np.ndarray, np.ndarray]:
         logits, ratings = self.logits(columns)
         return self.calibration.probabilities(logits), ratings

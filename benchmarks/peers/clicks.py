@@ -45,7 +45,8 @@ def ours(data: Data, epochs: Epochs, *, start: float | None = None) -> None:
 
     from enterprise_recsys.config import ModelConfig
     from enterprise_recsys.protocols.networks import FIXED
-    from enterprise_recsys.ranking.rows import Goal, Inputs, RowRanker
+    from enterprise_recsys.ranking.losses import Goal
+    from enterprise_recsys.ranking.rows import Inputs, RowRanker
 
     class Table(dict[str, np.ndarray]):
         def __len__(self) -> int:

@@ -13,6 +13,7 @@ from enterprise_recsys.data.aggregates import statistics_of
 from enterprise_recsys.data.cuts import parsed
 from enterprise_recsys.data.features import Feature, encode, fit_number, fitted, scaled_at_once
 from enterprise_recsys.data.frames import to_interactions
+from enterprise_recsys.data.labels import check_labels, labels_of
 from enterprise_recsys.data.ordering import by_time
 from enterprise_recsys.data.past import of_past
 from enterprise_recsys.data.processed import Past, past_of, processed, ratings_of, statistic_names, times_of
@@ -73,10 +74,13 @@ class DataProcessor:
 
         Raises:
             DataError: the log lacks a column, is empty, or holds no relevant event, or `feature_kinds` of the config
-                names a column that it does not have or a kind that a column cannot be of.
+                names a column that it does not have or a kind that a column cannot be of, or `tasks` what it lacks.
         """
         log = log if isinstance(log, Interactions) else to_interactions(log)
-        self.schema = Schema.of(log, self.config.feature_kinds)
+        check_labels(self.config.tasks, log.events, self.config.feature_kinds)
+        # What is to be learnt is not known before the event: it is no feature of its moment.
+        labels = {task.column: "skip" for task in self.config.tasks.values() if task.column is not None}
+        self.schema = Schema.of(log, {**(self.config.feature_kinds or {}), **labels})
         self.users = Vocabulary.of(log.events[USER_ID])
         listed = [log.items[ITEM_ID]] if log.items is not None else []
         self.items = Vocabulary.of(log.events[ITEM_ID], *listed)
@@ -139,6 +143,7 @@ class DataProcessor:
             weights=weights.astype(np.float32),
             relevant=relevant,
             context=encode(self.of("context"), frame),
+            tasks=labels_of(self.config.tasks, frame),
         )
 
     def events(self, log: Interactions, users: Vocabulary | None = None) -> Events:

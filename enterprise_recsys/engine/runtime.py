@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import mmap
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 
+from enterprise_recsys.engine.blending import Served, log_blend
 from enterprise_recsys.engine.calibration import Calibration
 from enterprise_recsys.errors import ArtifactError
-from enterprise_recsys.records import HISTORY_AGE, Bools, Columns, Floats, Ints
+from enterprise_recsys.records import HISTORY_AGE, Bools, Columns, Doubles, Floats, Ints
 
 onnxruntime.disable_telemetry_events()  # what is asked of a service is nobody else's affair
 
@@ -142,29 +144,54 @@ class ItemEncoder:
 
 
 class Scorer:
-    """The ranker: its columns [R, ...] -> CTR probability [R] and rating [R].
+    """The ranker: its columns [R, ...] -> the score that orders a list [R], and rating [R].
 
     Args:
         path: of the exported network.
         threads: of ONNX Runtime.
-        calibration: from its logits to probabilities.
+        calibration: from its logits to probabilities of a click.
+        tasks: what it says besides, in the order of its outputs.
     """
 
-    def __init__(self, path: Path, *, threads: int, calibration: Calibration) -> None:
+    def __init__(
+        self, path: Path, *, threads: int, calibration: Calibration, tasks: Mapping[str, Served] | None = None
+    ) -> None:
         self._network = _Network(path, threads)
-        self.data, self.calibration = self._network.data, calibration
+        self.data, self.calibration, self.tasks = self._network.data, calibration, dict(tasks or {})
+        self._blended = [place for place, one in enumerate(self.tasks.values()) if one.blend > 0]
 
     @property
     def inputs(self) -> list[str]:
         """The columns that the network sees."""
         return self._network.inputs
 
-    def logits(self, columns: Columns) -> tuple[Floats, Floats]:
-        """What the network says [R], not calibrated, and ratings in the log's unit [R]."""
-        logits, ratings = self._network.run(columns, chunk=16_384)
-        return logits, ratings
+    def logits(self, columns: Columns) -> tuple[Floats, ...]:
+        """What the network says [R]: of a click, not calibrated; ratings in the log's unit; and of each task."""
+        return tuple(self._network.run(columns, chunk=16_384))
 
     def score(self, columns: Columns) -> tuple[Floats, Floats]:
-        """Calibrated probabilities in 0..1 and ratings in the log's unit."""
-        logits, ratings = self.logits(columns)
-        return self.calibration.probabilities(logits), ratings
+        """What orders a list, and ratings in the log's unit.
+
+        The calibrated probability of a click, in 0..1, or where tasks have a blend the score of `log_blend`.
+        """
+        said = self.logits(columns)
+        if not self._blended:
+            return self.calibration.probabilities(said[0]), said[1]
+        return np.exp(self._blend(said)).astype(np.float32), said[1]
+
+    def lean(self, columns: Columns) -> Doubles:
+        """What orders a list, on a scale where parts add up [R]: log-odds of a click, or the log of a blended score."""
+        return self.lean_of(self.logits(columns))
+
+    def lean_of(self, said: tuple[Floats, ...]) -> Doubles:
+        """What `lean` gives, of what `logits` said."""
+        return self._blend(said) if self._blended else self.calibration.logits(said[0])
+
+    def told(self, columns: Columns) -> dict[str, Floats]:
+        """The probability of a click, and of each task its probability, or its value in the log's unit; [R] each."""
+        click, _, *said = self.logits(columns)
+        tasks = zip(self.tasks.items(), said, strict=True)
+        return {"click": self.calibration.probabilities(click), **{name: one.told(own) for (name, one), own in tasks}}
+
+    def _blend(self, said: tuple[Floats, ...]) -> Doubles:
+        return log_blend(self.calibration.logits(said[0]), said[2:], list(self.tasks.values()))

@@ -39,7 +39,7 @@ def against_truth(
         requests = exam.requests(part)
         asked = recommender.finder.gather(requests, 1)
         columns = recommender.state.pair_columns(requests, recommender.item_columns, asked)
-        said, _ = recommender.engine.scorer.logits(columns)
+        said = recommender.engine.scorer.logits(columns)[0]
         true = np.concatenate([np.zeros((len(part), 1)), chances(exam.user_ids.gather(part).to_list())], axis=1)
         scores: Sequence[Doubles] = (
             said.astype(np.float64).reshape(asked.rows.shape),

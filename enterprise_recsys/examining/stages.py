@@ -6,27 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 
-from enterprise_recsys.data.moments import Moments
 from enterprise_recsys.engine.calibration import sigmoid
-from enterprise_recsys.engine.gathering import SOURCES, Candidates
+from enterprise_recsys.engine.gathering import SOURCES
 from enterprise_recsys.engine.indexes import exact
 from enterprise_recsys.evaluation.detail import Bin, best_order
 from enterprise_recsys.evaluation.metrics import PREDICTION_METRICS, Judged, Truth, judge, ndcg, recall
 from enterprise_recsys.evaluation.predictions import reliability
 from enterprise_recsys.evaluation.protocol import Measured
 from enterprise_recsys.evaluation.truth import at_depth
+from enterprise_recsys.examining.evidence import CHUNK, SAMPLED_USERS, said_of_events, sample, shown_to
 from enterprise_recsys.examining.exam import Exam
+from enterprise_recsys.examining.tasks import task_figures
 from enterprise_recsys.recommender import Recommender
-from enterprise_recsys.records import RATING, Bools, Doubles, Floats, Interactions, Ints
+from enterprise_recsys.records import RATING, Bools, Doubles, Ints
 
-CHUNK = 1024
-"""Users asked at a time; bounds the memory."""
-SAMPLED_USERS = 2000
-"""Users whose candidates judge the index and the CTR head: with 200 candidates, 400,000 predictions."""
-SAMPLED_RATINGS = 50_000
-"""Test ratings that judge the rating head."""
 BINS = 10
 """Bins of the reliability plot, of equally many predictions."""
 OF_LEVEL = ("LogLoss", "ECE")
@@ -120,7 +114,7 @@ def index_recall(recommender: Recommender, exam: Exam, *, seed: int) -> dict[str
     "epsilon-recall" of Aumueller, Bernhardsson and Faithfull, Information Systems 2020, doi:10.1016/j.is.2019.02.006.
     """
     depth = recommender.engine.quotas.two_tower
-    users = _sample(np.flatnonzero(exam.truth.counts), SAMPLED_USERS, np.random.default_rng(seed))
+    users = sample(np.flatnonzero(exam.truth.counts), SAMPLED_USERS, np.random.default_rng(seed))
     vectors, flat = recommender.engine.vectors, exact(recommender.engine.vectors)
     shares = []
     for begin in range(0, len(users), CHUNK):
@@ -145,17 +139,18 @@ class Reliable:
 
 
 def predictions_of(recommender: Recommender, exam: Exam, *, seed: int) -> tuple[dict[str, float], Reliable]:
-    """How far the ranker's two predictions come true: "ranker/<metric>", and bins of its probabilities.
+    """How far the ranker's predictions come true: "ranker/<metric>", and bins of its probabilities.
 
     The CTR head is asked of the candidates that each user was given, with the request that the lists were made from:
     1 for those that the user took later. The rating head is asked of the test ratings of known items, with history and
     statistics as of each rating, free of what came later. "ranker/RMSE_of_mean" is that of always saying the mean
     training rating. Both take a sample where there is very much ("ranker/predictions", "ranker/ratings" count it).
     "ranker/ECE_uncalibrated", "ranker/LogLoss_uncalibrated" and "ranker/MeanPrediction_uncalibrated" are those of the
-    network's own probabilities.
+    network's own probabilities. "ranker/<task>/<metric>" are those of `ModelConfig.tasks`, see `task_figures`.
     """
     generator = np.random.default_rng(seed)
-    labels, logits = _clicks(recommender, exam, generator)
+    shown = shown_to(recommender, exam, generator)
+    labels, logits = shown.taken, shown.said[0]
     clicks = recommender.engine.scorer.calibration.probabilities(logits).astype(np.float64)
     before = sigmoid(logits.astype(np.float64))
     figures = {"ranker/predictions": float(len(labels))}
@@ -172,6 +167,7 @@ def predictions_of(recommender: Recommender, exam: Exam, *, seed: int) -> tuple[
         mean = np.full(len(told), float(exam.log.events[RATING].mean()))  # type: ignore[arg-type]
         figures |= {f"ranker/{name}": PREDICTION_METRICS[name](told, ratings) for name in OF_RATINGS}
         figures |= {"ranker/RMSE_of_mean": PREDICTION_METRICS["RMSE"](told, mean), "ranker/ratings": float(len(told))}
+    figures |= task_figures(recommender, exam, shown, generator)
     kept = {key: value for key, value in figures.items() if np.isfinite(value)}
     return kept, Reliable(_bins(labels, clicks), _bins(labels, before))
 
@@ -182,63 +178,8 @@ def _bins(labels: Bools, clicks: Doubles) -> list[Bin]:
     return [Bin(*one) for one in zip(*columns, strict=True)]
 
 
-def _clicks(recommender: Recommender, exam: Exam, generator: np.random.Generator) -> tuple[Bools, Floats]:
-    """Whether each shown candidate was taken [R], and the logit that it was given [R]."""
-    users = _sample(np.flatnonzero(exam.truth.counts), SAMPLED_USERS, generator)
-    depth = min(recommender.engine.depth, recommender.n_items)
-    liked, disliked = _judgements(exam)
-    labels, logits = [np.empty(0, np.bool_)], [np.empty(0, np.float32)]
-    for begin in range(0, len(users), CHUNK // 4):
-        part = users[begin : begin + CHUNK // 4]
-        requests = exam.requests(part)
-        found = recommender.finder.gather(requests, 1)
-        columns = recommender.state.pair_columns(requests, recommender.item_columns, found)
-        said, _ = recommender.engine.scorer.logits(columns)
-        held = found.rows.ravel() > 0
-        keys = (part[:, None] * exam.n_items + found.rows).ravel()[held]
-        taken = judge(found.rows, part, exam.truth, depth=depth).grades.ravel()[held] > 0
-        labels.append((taken | np.isin(keys, liked)) & ~np.isin(keys, disliked))
-        logits.append(said[held])
-    return np.concatenate(labels), np.concatenate(logits)
-
-
-def _judgements(exam: Exam) -> tuple[Ints, Ints]:
-    """Keys user * n_items + item of test events at or over, and under, `ctr_positive_rating`; none without it."""
-    threshold = exam.processor.config.ctr_positive_rating
-    nothing = np.empty(0, np.int64)
-    if threshold is None:
-        return nothing, nothing
-    keys = exam.owners * exam.n_items + exam.events.items
-    over, under = exam.events.ratings >= threshold, exam.events.ratings < threshold
-    return keys[over], np.setdiff1d(keys[under], keys[over])
-
-
 def _ratings(recommender: Recommender, exam: Exam, generator: np.random.Generator) -> tuple[Doubles, Doubles]:
     """Test ratings [R] of known items, and what the rating head said of them [R]."""
-    nothing = np.empty(0)
     if RATING not in exam.log.events.columns or exam.log.events[RATING].is_null().all():
-        return nothing, nothing
-    processor, engine = exam.processor, recommender.engine
-    both = pl.concat([exam.log.events, exam.test.events], how="diagonal_relaxed")
-    moments = Moments(processor, Interactions(both, exam.log.users))
-    events, start = moments.events, int(exam.events.times[0])
-    judged = np.flatnonzero((events.times >= start) & (events.items > 0) & ~np.isnan(events.ratings))
-    judged = _sample(judged, SAMPLED_RATINGS, generator)
-    said = [nothing]
-    for begin in range(0, len(judged), CHUNK * 4):
-        part = judged[begin : begin + CHUNK * 4]
-        slots, times, rows = events.users[part], events.times[part], events.items[part]
-        context = {name: column[part] for name, column in events.context.items()}
-        requests = moments.requests(slots, times, context)
-        queries: Floats = engine.encoder.encode(requests.query, requests.history)
-        scores = np.einsum("bd,bd->b", queries, engine.vectors[rows])
-        said_of = engine.neighbours.said(requests.history).of(rows[:, None])
-        pairs = Candidates(rows[:, None], scores[:, None], said_of, np.zeros((len(part), 1), dtype=np.int64))
-        columns = moments.pair_columns(requests, recommender.item_columns, pairs)
-        said.append(engine.scorer.logits(columns)[1].astype(np.float64))
-    return events.ratings[judged].astype(np.float64), np.concatenate(said)
-
-
-def _sample(values: Ints, size: int, generator: np.random.Generator) -> Ints:
-    """At most `size` of some numbers, drawn without replacement, in rising order."""
-    return values if len(values) <= size else np.sort(generator.choice(values, size, replace=False))
+        return np.empty(0), np.empty(0)
+    return said_of_events(recommender, exam, lambda events: events.ratings, 1, generator)

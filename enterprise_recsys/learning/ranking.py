@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.data.moments import Moments
 from enterprise_recsys.data.processor import DataProcessor
+from enterprise_recsys.engine.blending import Served
 from enterprise_recsys.engine.calibration import Calibration
-from enterprise_recsys.learning.calibrating import calibrated
+from enterprise_recsys.learning.calibrating import calibrated, tasks_as_served
 from enterprise_recsys.learning.retrieving import plan
 from enterprise_recsys.learning.slates import Slates
 from enterprise_recsys.loop import Report
@@ -26,11 +28,12 @@ _LEAST = 100
 
 @dataclass(frozen=True)
 class Taught:
-    """A ranker, for how many epochs it was taught, and what makes probabilities of its logits."""
+    """A ranker, for how many epochs it was taught, and what makes probabilities of its logits; of the tasks' too."""
 
     ranker: Ranker
     epochs: int
     calibration: Calibration
+    tasks: dict[str, Served]
 
 
 def taught_ranker(
@@ -43,9 +46,10 @@ def taught_ranker(
 ) -> Taught:
     """A ranker that has learnt all lists.
 
-    Epochs go by the mean NDCG@10 of re-ranked candidates. With two slices of time the later one judges what was learnt
-    from the earlier one, as the future will judge both: users set aside from one slice share its fashions with those
-    who are learnt from, and are flattered by them (in the made world by .02 where .003 was left of it later). Two
+    Epochs go by the mean NDCG@10 of re-ranked candidates: of the clicks, and of each task of yes or no that has a blend
+    by what its own head says, by their shares in the blend. With two slices of time the later one judges what was
+    learnt from the earlier one, as the future will judge both: users set aside from one slice share its fashions with
+    those who are learnt from, and are flattered by them (in the made world by .02 where .003 was left of it later). Two
     slices teach better than one as well; see "What teaches the ranker" in docs/reference.md.
 
     Args:
@@ -58,25 +62,39 @@ def taught_ranker(
     lists = later if earlier is None else earlier.beside(later)
     contests = _by_time(earlier, later) if earlier is not None else []
     contests = contests or _by_user(lists, later, config.seed)
-    trials = [Ranker(processor, config, moments.events.ratings) for _ in contests]
+    events = moments.events
+    trials = [Ranker(processor, config, events.ratings, events.tasks) for _ in contests]
 
-    def said() -> list[Floats]:
+    def said() -> list[tuple[Floats, ...]]:
         told = zip(trials, contests, strict=True)
-        return [trial.predict(contest.judged.examples.columns)[0] for trial, contest in told]
+        return [trial.predict(contest.judged.examples.columns) for trial, contest in told]
 
     def validate() -> float:
-        scores = [contest.judged.ndcg(told) for contest, told in zip(contests, said(), strict=True)]
-        return float(np.nan_to_num(np.nanmean(np.concatenate(scores))))
+        told, aims = said(), _aims(config)
+        total = 0.0
+        for place, (task, share) in aims.items():
+            pairs = zip(contests, told, strict=True)
+            scores = [contest.judged.ndcg(one[place], task=task) for contest, one in pairs]
+            total += share * float(np.nan_to_num(np.nanmean(np.concatenate(scores))))
+        return total / sum(share for _, share in aims.values())
 
     epochs = config.ranker_epochs
     if contests:
         stage, taught = plan(config, "ranker, trial", epochs, folder, report), [one.taught for one in contests]
         epochs = fit_together(trials, [lists.examples] * len(trials), stage, lists=taught, validate=validate).epoch
-    ranker = Ranker(processor, config, moments.events.ratings)
+    ranker = Ranker(processor, config, events.ratings, events.tasks)
     ranker.fit(lists.examples, plan(config, "ranker", epochs, folder, report))
     judged = [contest.judged for contest in contests]
-    served = [ranker.predict(part.examples.columns)[0] for part in judged]
-    return Taught(ranker, epochs, calibrated(judged, said(), served))
+    served, own = [ranker.predict(part.examples.columns) for part in judged], said()
+    calibration = calibrated(judged, [one[0] for one in own], [one[0] for one in served])
+    return Taught(ranker, epochs, calibration, tasks_as_served(config.tasks, ranker.goals, judged, own, served))
+
+
+def _aims(config: ModelConfig) -> dict[int, tuple[str | None, float]]:
+    """Place among the ranker's outputs -> the task that it is judged by (None: the click), and its share."""
+    tasks = enumerate(config.tasks.items(), start=2)
+    chances = {place: (name, one.blend) for place, (name, one) in tasks if one.is_chance and one.blend > 0}
+    return {0: (None, 1.0), **chances}
 
 
 @dataclass(frozen=True)

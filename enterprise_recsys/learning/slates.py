@@ -48,6 +48,7 @@ class Slates:
                 part.ratings[rows],
                 part.weights[rows],
                 depth,
+                {name: labels[rows] for name, labels in part.tasks.items()},
             ),
             self.users[places],
         )
@@ -57,13 +58,18 @@ class Slates:
         one, other = self.examples, others.examples
         columns = {name: np.concatenate([column, other.columns[name]]) for name, column in one.columns.items()}
         clicks, ratings, weights = (np.concatenate(pair) for pair in zip(one.labels, other.labels, strict=True))
+        tasks = {name: np.concatenate([labels, other.tasks[name]]) for name, labels in one.tasks.items()}
         return Slates(
-            Examples(columns, clicks, ratings, weights, one.depth), np.concatenate([self.users, others.users])
+            Examples(columns, clicks, ratings, weights, one.depth, tasks), np.concatenate([self.users, others.users])
         )
 
-    def ndcg(self, scores: np.ndarray, *, k: int = 10) -> Doubles:
-        """[Q] NDCG of the first k candidates when ordered by scores [Q*K]; NaN where nothing was taken."""
-        taken = np.nan_to_num(self.examples.clicks).reshape(len(self.users), -1)
+    def ndcg(self, scores: np.ndarray, *, k: int = 10, task: str | None = None) -> Doubles:
+        """[Q] NDCG of the first k candidates when ordered by scores [Q*K]; NaN where nothing was taken.
+
+        Taken is what was clicked, or what a task of yes or no says.
+        """
+        labels = self.examples.clicks if task is None else self.examples.tasks[task]
+        taken = np.nan_to_num(labels).reshape(len(self.users), -1)
         order = np.argsort(-scores.reshape(taken.shape), axis=1, kind="stable")[:, :k]
         discounts = 1.0 / np.log2(np.arange(2, order.shape[1] + 2))
         gains = np.take_along_axis(taken, order, axis=1) @ discounts
@@ -123,9 +129,9 @@ def slates(
         Asked(requests.history, requests.offsets, requests.seen, moments.trending(requests.times)),
     )
     columns = moments.pair_columns(requests, moments.processor.item_columns(), found)
-    clicks, ratings = _labels(moments, late, asked, found.rows)
+    clicks, ratings, tasks = _labels(moments, late, asked, found.rows)
     weights = np.repeat(1.0 / np.bincount(users)[users], depth).astype(np.float32)
-    return Slates(Examples(columns, clicks, ratings, weights, depth), users)
+    return Slates(Examples(columns, clicks, ratings, weights, depth, tasks), users)
 
 
 def visits(events: Events, places: Ints, generator: np.random.Generator, *, is_any_moment: bool = False) -> Ints:
@@ -158,8 +164,10 @@ def _opening(events: Events, places: Ints) -> tuple[Ints, Bools, Bools]:
     return places, first, first | later
 
 
-def _labels(moments: Moments, late: Ints, asked: Ints, rows: Ints) -> tuple[np.ndarray, np.ndarray]:
-    """Clicks and ratings [Q*K] of candidates: what was taken in the later slice, from the moment of asking on.
+def _labels(
+    moments: Moments, late: Ints, asked: Ints, rows: Ints
+) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """Clicks, ratings and tasks [Q*K] of candidates: what was taken in the later slice, from the moment of asking on.
 
     Args:
         moments: over both logs.
@@ -168,23 +176,58 @@ def _labels(moments: Moments, late: Ints, asked: Ints, rows: Ints) -> tuple[np.n
         rows: [Q, K] the candidates.
     """
     config, events = moments.processor.config, moments.events
-    n_items = len(moments.processor.items)
-    late, first, opens = _opening(events, late)
-    # A list answers for a user's whole slice, for one visit, or for one event.
-    part = np.arange(len(late)) if config.aim == "next" else np.cumsum(opens if config.aim == "visit" else first) - 1
-    place = np.empty(len(events.users), dtype=np.int64)
-    place[late] = part
-    keys = part * n_items + events.items[late]
-    order = np.argsort(keys, kind="stable")
-    keys, late = keys[order], late[order]
-    wanted, since = (place[asked][:, None] * n_items + rows).ravel(), np.repeat(asked, rows.shape[1])
-    at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    # What may be listed again may have been taken before the moment and after it: then the last time counts.
-    at = np.where(late[at] < since, np.maximum(np.searchsorted(keys, wanted, side="right") - 1, 0), at)
-    taken = (keys[at] == wanted) & (late[at] >= since) & (rows.ravel() > 0)
-    ratings = np.where(taken, events.ratings[late[at]], np.nan).astype(np.float32)
-    clicks = (taken & events.relevant[late[at]]).astype(np.float32)
+    following = _Following(moments, late, asked, rows)
+    taken, at = following.events()
+    ratings = np.where(taken, events.ratings[at], np.nan).astype(np.float32)
+    clicks = following.events(events.relevant)[0].astype(np.float32)
     if config.ctr_positive_rating is not None:
         clicks = np.where(~np.isnan(ratings), ratings >= config.ctr_positive_rating, clicks).astype(np.float32)
     clicks[rows.ravel() == 0] = np.nan
-    return clicks, ratings
+    tasks = {}
+    for name, labels in events.tasks.items():
+        known = ~np.isnan(labels)
+        if config.tasks[name].is_chance:
+            is_yes, is_unknown = following.events(labels == 1)[0], following.events(~known)[0]
+            own = np.where(is_yes, 1.0, np.where(is_unknown | (rows.ravel() == 0), np.nan, 0.0))
+        else:
+            held, at = following.events(known)
+            own = np.where(held, labels[at], np.nan)
+        tasks[name] = own.astype(np.float32)
+    return clicks, ratings, tasks
+
+
+class _Following:
+    """Which events of a list's user with each of its candidates follow within the list's horizon; see `_labels`."""
+
+    def __init__(self, moments: Moments, late: Ints, asked: Ints, rows: Ints) -> None:
+        config, events = moments.processor.config, moments.events
+        n_items = len(moments.processor.items)
+        late, first, opens = _opening(events, late)
+        # A list answers for a user's whole slice, for one visit, or for one event.
+        part = (
+            np.arange(len(late)) if config.aim == "next" else np.cumsum(opens if config.aim == "visit" else first) - 1
+        )
+        place = np.empty(len(events.users), dtype=np.int64)
+        place[late] = part
+        keys = part * n_items + events.items[late]
+        order = np.argsort(keys, kind="stable")
+        self._keys, self._late, self._is_item = keys[order], late[order], rows.ravel() > 0
+        self._wanted = (place[asked][:, None] * n_items + rows).ravel()
+        self._since = np.repeat(asked, rows.shape[1])
+
+    def events(self, which: Bools | None = None) -> tuple[Bools, Ints]:
+        """Whether an event follows [Q*K], and the place of the first one [Q*K].
+
+        Args:
+            which: [R] the events that count; None: all.
+        """
+        keys, late = self._keys, self._late
+        if which is not None:
+            keys, late = keys[which[late]], late[which[late]]
+        if not len(keys):
+            return np.zeros(len(self._wanted), dtype=bool), np.zeros(len(self._wanted), dtype=np.int64)
+        at = np.minimum(np.searchsorted(keys, self._wanted), len(keys) - 1)
+        # What may be listed again may have been taken before the moment and after it: then the last time counts.
+        last = np.maximum(np.searchsorted(keys, self._wanted, side="right") - 1, 0)
+        at = np.where(late[at] < self._since, last, at)
+        return (keys[at] == self._wanted) & (late[at] >= self._since) & self._is_item, late[at]

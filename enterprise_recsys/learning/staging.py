@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from enterprise_recsys.baselines.neighbours import ItemKNN
 from enterprise_recsys.data.moments import Moments
 from enterprise_recsys.data.processor import DataProcessor
+from enterprise_recsys.engine.blending import Served
 from enterprise_recsys.engine.calibration import Calibration
 from enterprise_recsys.engine.gathering import Candidates
 from enterprise_recsys.engine.neighbours import Neighbours
@@ -54,7 +55,7 @@ class Chosen:
 class Learnt:
     """Both stages and the items' neighbours, ready for export; `sample` is a few rows of the ranker's columns.
 
-    `calibration` makes probabilities of the ranker's logits.
+    `calibration` makes probabilities of the ranker's logits, and `tasks` what is told of what it says of each task.
     """
 
     processor: DataProcessor
@@ -63,6 +64,7 @@ class Learnt:
     neighbours: Neighbours
     sample: Columns
     calibration: Calibration
+    tasks: dict[str, Served] = field(default_factory=dict)
 
 
 def choose(
@@ -101,7 +103,8 @@ def choose(
     later = slates(limited, moments, retriever, neighbours, start)
     earlier = _earlier(processor, early, late, moments, trained, folder, report)
     taught = taught_ranker(processor, moments, later, earlier, folder, report)
-    learnt = Learnt(limited, retriever, taught.ranker, neighbours, later.examples.columns, taught.calibration)
+    sample = later.examples.columns
+    learnt = Learnt(limited, retriever, taught.ranker, neighbours, sample, taught.calibration, taught.tasks)
     return Chosen(fit.epoch, taught.epochs, fit.scores, trained.variant), learnt
 
 
@@ -153,7 +156,7 @@ def relearn(
     if config.training == "staged":
         retriever.fit(plan(config, "retriever, all data", chosen.retriever_epochs, folder, report))
         neighbours = nearest(processor, retriever.dataset)
-        return Learnt(processor, retriever, before.ranker, neighbours, before.sample, before.calibration)
+        return replace(before, processor=processor, retriever=retriever, neighbours=neighbours)
     ranker = Ranker(processor, config, moments.events.ratings)
     pair = _Joint(retriever, ranker, moments)
     pair.fit(plan(config, "both stages, all data", chosen.retriever_epochs, folder, report), None)

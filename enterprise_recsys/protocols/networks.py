@@ -18,7 +18,8 @@ from enterprise_recsys.ranking.pasts import Pasts
 from enterprise_recsys.records import ITEM_ID, RATING, USER_ID, Columns, Doubles, Ints
 
 if TYPE_CHECKING:
-    from enterprise_recsys.ranking.rows import Goal, Inputs
+    from enterprise_recsys.ranking.losses import Goal
+    from enterprise_recsys.ranking.rows import Inputs
 
 FIXED: Mapping[str, object] = {
     "ranking_dim": 16,
@@ -164,7 +165,7 @@ def _goals(labels: Mapping[str, Doubles], config: ModelConfig) -> dict[str, Goal
     Weights add up to 1, which is what one goal alone counts: the decay of embeddings was chosen for a loss of that, and
     lets the network learn more by heart under a larger one.
     """
-    from enterprise_recsys.ranking.rows import Goal
+    from enterprise_recsys.ranking.losses import Goal
 
     weights = {name: config.rating_weight if name == RATING else config.ctr_weight for name in labels}
     total = sum(weights.values())

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a head learns: by which of LOSSES, with which weight beside other goals, and the scale of its labels."""
+
+    loss: str
+    weight: float = 1.0
+    mean: float = 0.0
+    std: float = 1.0
 
 
 def binary_cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:

@@ -1,9 +1,9 @@
-"""Ranker: a Deep & Cross Network with a CTR head and a rating head, taught on candidates."""
+"""Ranker: a Deep & Cross Network with heads for click, rating and named tasks, taught on candidates."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.repeats import REPEATS
 from enterprise_recsys.layers import FeatureEmbedding, export_onnx
 from enterprise_recsys.loop import Fit, Plan, run
-from enterprise_recsys.ranking.losses import LOSSES
+from enterprise_recsys.ranking.losses import LOSSES, Goal
 from enterprise_recsys.ranking.networks import NETWORKS, Shape
 from enterprise_recsys.ranking.parted import Parted
 from enterprise_recsys.records import ITEM_ID, Columns, Floats, Ints
@@ -38,6 +38,7 @@ class Examples:
         ratings: [R] in the log's unit, NaN where none.
         weights: [R].
         depth: rows of each list; R is a multiple of it.
+        tasks: task -> [R] 1, 0, or its number as it is learnt; NaN: no label.
     """
 
     columns: Columns
@@ -45,6 +46,7 @@ class Examples:
     ratings: Floats
     weights: Floats
     depth: int
+    tasks: dict[str, Floats] = field(default_factory=dict)
 
     @property
     def labels(self) -> tuple[Floats, Floats, Floats]:
@@ -56,11 +58,12 @@ class Examples:
 
 
 class RankingNetwork(nn.Module):
-    """Embeddings, the network, and two linear heads: columns [R, ...] -> (CTR logit [R], rating [R]).
+    """Embeddings, the network, and linear heads: columns [R, ...] -> CTR logit [R], rating [R], and of each task [R].
 
     The CTR logit is what its head says and a multiple of what the sources say. At first the head says nothing and the
     multiple is 1 for the towers and 0 for neighbours, so that lists begin in the order of the towers: the few weeks
-    that the ranker learns from teach it where to depart from that order, and need not teach the order.
+    that the ranker learns from teach it where to depart from that order, and need not teach the order. The logit of a
+    task of yes or no begins in the same way; a number is told in deviations from its mean.
     """
 
     def __init__(self, processor: DataProcessor, config: ModelConfig, rating_mean: float, rating_std: float) -> None:
@@ -84,10 +87,11 @@ class RankingNetwork(nn.Module):
         network = pick(NETWORKS, config.ranking_network, what="ranking_network")
         self.network = network(self.embedding.width_out, shape_of(config))
         width = int(self.network.width_out)  # type: ignore[arg-type]
-        self.heads = nn.Linear(width, 2)
+        self.chances = [0, *(place for place, one in enumerate(config.tasks.values(), start=2) if one.is_chance)]
+        self.heads = nn.Linear(width, 2 + len(config.tasks))
         with torch.no_grad():
-            self.heads.weight[0] = 0.0
-        self.lean = nn.Parameter(torch.tensor([1.0, 0.0]))
+            self.heads.weight[self.chances] = 0.0
+        self.lean = nn.Parameter(torch.tensor([[1.0, 0.0]] * len(self.chances)))
         self.register_buffer("rating_scale", torch.tensor([rating_mean, rating_std]))
         self.register_buffer("score_scale", torch.tensor([[0.0, 1.0]] * len(SCORES)))
 
@@ -98,7 +102,7 @@ class RankingNetwork(nn.Module):
             scores = np.asarray(columns[name], dtype=np.float64)
             scale[place] = torch.tensor([scores.mean(), max(scores.std(), 1e-3)])
 
-    def forward(self, columns: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    def forward(self, columns: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         """See the class."""
         scaled = self.scaled(columns)
         return self.told(self.heads(self.network(self.embedding(scaled))), scaled)
@@ -112,12 +116,15 @@ class RankingNetwork(nn.Module):
             scaled[name] = (columns[name] - centre) / spread
         return scaled
 
-    def told(self, out: Tensor, scaled: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """What the heads say [R, 2], and what the sources do, as CTR logits [R] and ratings [R]."""
+    def told(self, out: Tensor, scaled: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        """What heads [R, H] and sources say, as CTR logits, ratings and the tasks' outputs, [R] each."""
         mean, std = self.rating_scale.unbind()  # type: ignore[operator]
         by_towers, by_neighbours = (scaled[name].flatten() for name in SCORES)
-        logits = out[:, 0] + self.lean[0] * by_towers + self.lean[1] * by_neighbours
-        return logits, out[:, 1] * std + mean
+        said = list(out.unbind(dim=1))
+        said[1] = said[1] * std + mean
+        for place, lean in zip(self.chances, self.lean, strict=True):
+            said[place] = said[place] + lean[0] * by_towers + lean[1] * by_neighbours
+        return tuple(said)
 
 
 def shape_of(config: ModelConfig) -> Shape:
@@ -138,14 +145,29 @@ class Ranker:
         processor: fitted; its features are the inputs.
         config: the dials.
         ratings: [R] ratings of the training log, for the rating head's scale; NaN where none.
+        labels: task -> [R] what the training log says of it, for the scale of those that learn a number.
+
+    Attributes:
+        goals: what the tasks' heads learn, in their order.
     """
 
-    def __init__(self, processor: DataProcessor, config: ModelConfig, ratings: Floats) -> None:
+    def __init__(
+        self,
+        processor: DataProcessor,
+        config: ModelConfig,
+        ratings: Floats,
+        labels: Mapping[str, Floats] | None = None,
+    ) -> None:
         self.config = config
-        known = ratings[~np.isnan(ratings)]
-        mean, std = (float(known.mean()), max(float(known.std()), 1e-3)) if len(known) else (0.0, 1.0)
+        mean, std = _scale(ratings)
         torch.manual_seed(config.seed + 2)
         self._std = std
+        self.goals = {
+            name: Goal("ctr", one.weight)
+            if one.is_chance
+            else Goal("rating", one.weight, *_scale((labels or {})[name]))
+            for name, one in config.tasks.items()
+        }
         self.items = [ITEM_ID, *(one.name for one in processor.features if _is_of_items(one)), *SCORES]
         self.items += _own(config)
         self.model = RankingNetwork(processor, config, mean, std)
@@ -158,6 +180,7 @@ class Ranker:
         """One epoch's steps: the whole lists at some places, in a random order, to `ranker_batch_size` rows a step."""
         table = {name: torch.from_numpy(np.ascontiguousarray(column)) for name, column in examples.columns.items()}
         labels = [torch.from_numpy(one) for one in examples.labels]
+        tasks = {name: torch.from_numpy(examples.tasks[name]) for name in self.goals}
         depth = examples.depth
         order = torch.from_numpy(lists)[torch.randperm(len(lists))]
         most = min(self.config.ranker_batch_size, len(lists) * depth // _STEPS)
@@ -167,42 +190,62 @@ class Ranker:
             part = (chosen.unsqueeze(1) * depth + torch.arange(depth)).ravel()
             columns = {name: table[name][part] for name in self.model.embedding.names}
             clicks, ratings, weights = (one[part] for one in labels)
-            yield len(part), lambda c=columns, y=clicks, r=ratings, w=weights: self.loss(c, y, r, w, depth)  # type: ignore[misc]
+            asked = {name: one[part] for name, one in tasks.items()}
+            yield (
+                len(part),
+                lambda c=columns, y=clicks, r=ratings, w=weights, t=asked: self.loss(c, y, r, w, depth, t),  # type: ignore[misc]
+            )
 
     def loss(
-        self, columns: Mapping[str, Tensor], clicks: Tensor, ratings: Tensor, weights: Tensor, depth: int
+        self,
+        columns: Mapping[str, Tensor],
+        clicks: Tensor,
+        ratings: Tensor,
+        weights: Tensor,
+        depth: int,
+        tasks: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
-        """α·L_rating + β·L_ctr [] of whole lists, `depth` rows each.
+        """α·L_rating + β·L_ctr + sum_t weight_t·L_t [] of whole lists, `depth` rows each.
 
         L_ctr is the binary cross-entropy of each row, which makes the head a probability, and `list_weight` times the
         cross-entropy of each list, which is what its order is measured by. The squared error of the ratings is taken
-        in units of their deviation.
+        in units of their deviation. L_t of a task is as L_ctr for a yes or no, and as L_rating for a number.
         """
-        logits, stars = self.model(columns)
-        click = LOSSES["ctr"](logits, clicks, weights)
-        order = LOSSES["list"](*(one.view(-1, depth) for one in (logits, clicks, weights)))
+        logits, stars, *others = self.model(columns)
         rating = LOSSES["rating"](stars / self._std, ratings / self._std, weights)
-        listed = self.config.list_weight * order
-        return self.config.ctr_weight * (click + listed) + self.config.rating_weight * rating
+        clicked = self._of_chance(logits, clicks, weights, depth)
+        total = self.config.ctr_weight * clicked + self.config.rating_weight * rating
+        for (name, goal), said in zip(self.goals.items(), others, strict=True):
+            wanted = (tasks or {})[name]
+            if goal.loss == "ctr":
+                own = self._of_chance(said, wanted, weights, depth)
+            else:
+                own = LOSSES[goal.loss](said, (wanted - goal.mean) / goal.std, weights)
+            total = total + goal.weight * own
+        return total
 
-    def predict(self, columns: Columns, *, chunk: int = 65_536) -> tuple[Floats, Floats]:
-        """CTR logits and ratings [R] (learning's side of the engine's scorer)."""
+    def _of_chance(self, logits: Tensor, labels: Tensor, weights: Tensor, depth: int) -> Tensor:
+        each = LOSSES["ctr"](logits, labels, weights)
+        order = LOSSES["list"](*(one.view(-1, depth) for one in (logits, labels, weights)))
+        return each + self.config.list_weight * order
+
+    def predict(self, columns: Columns, *, chunk: int = 65_536) -> tuple[Floats, ...]:
+        """CTR logits, ratings and the tasks' outputs, [R] each (learning's side of the engine's scorer)."""
         self.model.eval()
         rows = len(columns["retrieval_score"])
-        clicks, ratings = [], []
+        parts: list[tuple[Floats, ...]] = []
         with torch.no_grad():
             for begin in range(0, rows, chunk):
                 part = {
                     name: torch.from_numpy(columns[name][begin : begin + chunk]) for name in self.model.embedding.names
                 }
-                logits, stars = self.model(part)
-                clicks.append(logits.numpy())
-                ratings.append(stars.numpy())
-        return np.concatenate(clicks), np.concatenate(ratings)
+                parts.append(tuple(said.numpy() for said in self.model(part)))
+        return tuple(np.concatenate(said) for said in zip(*parts, strict=True))
 
     def export(self, columns: Columns, path: Path) -> None:
-        """Write the scorer as ONNX: inputs the ranker's columns, outputs `logits` (of a click) and `ratings` [B*K].
+        """Write the scorer as ONNX: inputs the ranker's columns, outputs `logits` (of a click), `ratings` [B*K].
 
+        Each task has an output of its name behind these, `task_buy`: logits, or deviations from the mean of a number.
         Columns of users and their context are [B, ...], those of candidates [B, K, ...].
 
         Args:
@@ -214,7 +257,8 @@ class Ranker:
         # Two requests of three candidates each; the exporter takes a size of 1 for a constant.
         inputs |= {name: torch.stack([inputs[name]] * 3, dim=1) for name in items}
         free = dict.fromkeys(items, "places")
-        export_onnx(_Score(self.model, names, items), inputs, ["logits", "ratings"], path, second=free)
+        outputs = ["logits", "ratings", *(f"task_{name}" for name in self.goals)]
+        export_onnx(_Score(self.model, names, items), inputs, outputs, path, second=free)
 
 
 def fit_together(
@@ -249,6 +293,12 @@ def fit_together(
     return run(models, steps, total, plan, validate=validate)
 
 
+def _scale(values: Floats) -> tuple[float, float]:
+    """Mean and deviation of those that are known."""
+    known = values[~np.isnan(values)]
+    return (float(known.mean()), max(float(known.std()), 1e-3)) if len(known) else (0.0, 1.0)
+
+
 def _own(config: ModelConfig) -> list[str]:
     return list(REPEATS) if config.repeats else []
 
@@ -265,7 +315,7 @@ class _Score(nn.Module):
         self.model, self.names = model, names
         self.parted = Parted(model.embedding, model.network, model.heads, items)
 
-    def forward(self, first: Tensor, *rest: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, first: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
         """See the class."""
         scaled = self.model.scaled(dict(zip(self.names, (first, *rest), strict=True)))
         return self.model.told(self.parted(scaled), scaled)

@@ -14,7 +14,7 @@ from enterprise_recsys.choice import pick
 from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.layers import FeatureEmbedding, bfloat16_pays
 from enterprise_recsys.loop import Fit, Plan, run
-from enterprise_recsys.ranking.losses import LOSSES
+from enterprise_recsys.ranking.losses import LOSSES, Goal
 from enterprise_recsys.ranking.networks import NETWORKS
 from enterprise_recsys.ranking.ranker import shape_of
 from enterprise_recsys.records import Columns, Doubles, Ints
@@ -30,16 +30,6 @@ class Inputs:
     lists: Mapping[str, int]
     numbers: Sequence[str]
     dropped: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class Goal:
-    """What a head learns: by which of LOSSES, with which weight beside other goals, and the scale of its labels."""
-
-    loss: str
-    weight: float = 1.0
-    mean: float = 0.0
-    std: float = 1.0
 
 
 class Table(Protocol):

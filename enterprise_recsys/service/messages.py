@@ -35,7 +35,10 @@ IGNORED = (
 Count = Annotated[int, Field(ge=1, le=MOST_ITEMS, description="Items wanted; a short catalogue gives fewer.")]
 Fields = Annotated[
     list[Text],
-    Field(max_length=MOST_VALUES, description="Item columns to show beside each item, for instance `item_title`."),
+    Field(
+        max_length=MOST_VALUES,
+        description="Item columns to show, for instance `item_title`; `tasks`: its chances.",
+    ),
 ]
 
 Filter = Annotated[

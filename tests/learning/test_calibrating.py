@@ -2,10 +2,13 @@
 
 import numpy as np
 
+from enterprise_recsys.engine.blending import Amount, Chance
 from enterprise_recsys.engine.calibration import Calibration
-from enterprise_recsys.learning.calibrating import calibrated
+from enterprise_recsys.learning.calibrating import calibrated, tasks_as_served
 from enterprise_recsys.learning.slates import Slates
+from enterprise_recsys.ranking.losses import Goal
 from enterprise_recsys.ranking.ranker import Examples
+from enterprise_recsys.tasks import Task
 
 
 def _lists(users: list[int], clicks: np.ndarray) -> Slates:
@@ -40,3 +43,18 @@ def test_what_the_served_ranker_says_higher_is_taken_down_again() -> None:
 
 def test_no_lists_leave_it_as_it_is() -> None:
     assert calibrated([], [], []) == Calibration()
+
+
+def test_each_task_is_calibrated_by_its_own_labels_on_the_same_lists() -> None:
+    generator = np.random.default_rng(0)
+    clicks, bought = generator.random((500, 20)) < 0.3, (generator.random((500, 20)) < 0.05).astype(np.float32)
+    bought[:, 0] = np.nan
+    lists = _lists(list(range(500)), clicks)
+    lists.examples.tasks["buy"] = bought.ravel()
+    said = np.zeros(10_000, np.float32)
+    tasks = {"watch": Task(column="seconds", blend=0.5), "buy": Task(event_types=("buy",), blend=2.0)}
+    goals = {"watch": Goal("rating", 1.0, 3.0, 2.0), "buy": Goal("ctr")}
+    found = tasks_as_served(tasks, goals, [lists], [(said,) * 4], [(said, said, said, said)])
+    assert found["watch"] == Amount(0.5, 3.0, 2.0, True)
+    assert isinstance(found["buy"], Chance) and found["buy"].blend == 2.0
+    assert abs(found["buy"].told(said[:1])[0] - np.nanmean(bought)) < 0.002

@@ -1,5 +1,7 @@
 """Visits, the lists at them, and how an order of them is judged."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -62,7 +64,7 @@ def test_a_list_is_judged_by_what_lies_within_its_horizon(horizon: str, expected
     log = to_interactions(frame.with_columns(pl.col("timestamp") * 60 + 10**9))
     processor = DataProcessor(ModelConfig(horizon=horizon)).fit(log)
     found = processor.items.rows(["a", "b", "c"])[None, :]
-    clicks, _ = _labels(Moments(processor, log), np.array([2, 3, 4]), np.array([2]), found)
+    clicks, _, _ = _labels(Moments(processor, log), np.array([2, 3, 4]), np.array([2]), found)
     assert clicks.tolist() == expected
 
 
@@ -74,9 +76,46 @@ def test_what_was_taken_before_the_moment_alone_is_no_hit(horizon: str) -> None:
     log = to_interactions(frame.with_columns(pl.col("timestamp") * 60 + 10**9))
     processor = DataProcessor(ModelConfig(repeats=True, horizon=horizon, positive_rating=None)).fit(log)
     found = processor.items.rows(["a", "b", "c"])[None, :]
-    clicks, ratings = _labels(Moments(processor, log), np.arange(4), np.array([2]), found)
+    clicks, ratings, _ = _labels(Moments(processor, log), np.arange(4), np.array([2]), found)
     assert clicks.tolist() == [0, 1, 1]
     assert np.isnan(ratings[0]) and ratings.tolist()[1:] == [3.0, 4.0]
+
+
+_TASKS = {"buy": {"event_types": ["buy", "order"]}, "watch": {"column": "seconds", "is_log": False}}
+
+
+def _of_tasks(horizon: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """Rows of candidates a, b, c, d, e and an empty place, and their labels when the list is asked for at minute 1."""
+    rows = [
+        ("u", "e", 0, "buy", 9.0),  # before the moment
+        ("u", "a", 1, "view", None),
+        ("u", "a", 2, "click", 5.0),
+        ("u", "a", 3, "order", 7.0),
+        ("u", "b", 4, "click", None),
+        ("u", "d", 5, None, 3.0),
+        ("u", "b", 90, "buy", 60.0),  # another visit
+        ("v", "c", 95, "buy", 1.0),  # another user
+    ]
+    frame = pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp", "event_type", "seconds"], orient="row")
+    log = to_interactions(frame.with_columns(pl.col("timestamp") * 60 + 10**9))
+    processor = DataProcessor(ModelConfig(horizon=horizon, positive_event_types=["click"], tasks=_TASKS)).fit(log)
+    found = processor.items.rows(["a", "b", "c", "d", "e", "nothing"])[None, :]
+    return found, *_labels(Moments(processor, log), np.arange(1, 8), np.array([1]), found)
+
+
+@pytest.mark.parametrize(("horizon", "bought", "watched"), [("later", 1.0, 60.0), ("visit", 0.0, np.nan)])
+def test_a_task_is_labelled_by_what_follows_within_the_horizon_and_masked_where_nothing_is_known(
+    horizon: str, bought: float, watched: float
+) -> None:
+    _, _, _, tasks = _of_tasks(horizon)
+    # c was bought by another user, d had one event of no known type, e was bought before the moment.
+    assert np.array_equal(tasks["buy"], [1.0, bought, 0.0, np.nan, 0.0, np.nan], equal_nan=True)
+    assert np.array_equal(tasks["watch"], [5.0, watched, np.nan, 3.0, np.nan, np.nan], equal_nan=True)
+
+
+def test_a_click_counts_though_the_item_was_viewed_before_it() -> None:
+    _, clicks, _, _ = _of_tasks("later")
+    assert np.array_equal(clicks, [1.0, 1.0, 0.0, 0.0, 0.0, np.nan], equal_nan=True)
 
 
 def test_what_is_taken_again_is_asked_for_visit_by_visit_unless_told_otherwise() -> None:
@@ -88,7 +127,8 @@ def _slates() -> Slates:
     clicks = np.array([0, 1, 0, 0, 0, 0, 1, np.nan, 1], dtype=np.float32)
     columns = {"retrieval_score": np.arange(9, dtype=np.float32)}
     nothing = np.full(9, np.nan, dtype=np.float32)
-    return Slates(Examples(columns, clicks, nothing, np.ones(9, dtype=np.float32), 3), np.array([7, 8, 9]))
+    tasks = {"buy": np.arange(9, dtype=np.float32)}
+    return Slates(Examples(columns, clicks, nothing, np.ones(9, dtype=np.float32), 3, tasks), np.array([7, 8, 9]))
 
 
 def test_an_order_of_candidates_is_judged_by_hand() -> None:
@@ -100,14 +140,23 @@ def test_an_order_of_candidates_is_judged_by_hand() -> None:
     assert np.isclose(found[2], (second + 0.5) / (1 + second))  # places 2 and 3 of two successes
 
 
+def test_an_order_is_judged_by_a_task_as_well() -> None:
+    tasks = {"buy": np.array([0, 0, 1, np.nan, 0, 0, 0, 1, 0], dtype=np.float32)}
+    lists = Slates(replace(_slates().examples, tasks=tasks), _slates().users)
+    found = lists.ndcg(np.array([3, 2, 1, 1, 1, 1, 1, 9, 5], dtype=np.float32), task="buy")
+    assert np.isclose(found[0], 0.5) and np.isnan(found[1]) and np.isclose(found[2], 1.0)
+
+
 def test_some_lists_are_taken_whole() -> None:
     part = _slates().take(np.array([True, False, True]))
     assert part.users.tolist() == [7, 9] and part.examples.depth == 3
     assert part.examples.columns["retrieval_score"].tolist() == [0, 1, 2, 6, 7, 8]
+    assert part.examples.tasks["buy"].tolist() == [0, 1, 2, 6, 7, 8]
 
 
 def test_lists_are_put_beside_one_another() -> None:
     both = _slates().take(np.array([0])).beside(_slates())
     assert both.users.tolist() == [7, 7, 8, 9] and len(both.examples) == 12
     assert both.examples.columns["retrieval_score"].tolist() == [0, 1, 2, *range(9)]
+    assert both.examples.tasks["buy"].tolist() == [0, 1, 2, *range(9)]
     assert np.array_equal(both.examples.clicks[3:], _slates().examples.clicks, equal_nan=True)

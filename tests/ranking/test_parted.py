@@ -17,8 +17,12 @@ from enterprise_recsys.layers import ListMean, masked_mean
 from enterprise_recsys.ranking.networks import NETWORKS
 from enterprise_recsys.ranking.parted import Parted
 from enterprise_recsys.ranking.ranker import Ranker
+from enterprise_recsys.tasks import Task
 
 LISTS, DEPTH = 4, 7
+
+
+TASKS = {"buy": Task(event_types=("buy",)), "watch": Task(column="seconds"), "like": Task(event_types=("like",))}
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +33,7 @@ def moments() -> Moments:
 
 def ranker_and_columns(moments: Moments, **dials: object) -> tuple[Ranker, dict[str, np.ndarray]]:
     config = moments.processor.config.model_copy(update=dials)
-    ranker = Ranker(moments.processor, config, moments.events.ratings)
+    ranker = Ranker(moments.processor, config, moments.events.ratings, dict.fromkeys(TASKS, np.arange(9, dtype="f4")))
     torch.manual_seed(1)
     for weights in ranker.model.parameters():
         torch.nn.init.normal_(weights, std=0.3)
@@ -50,7 +54,7 @@ def test_the_mean_of_a_list_is_added_place_by_place_to_the_same_bits() -> None:
 
 @pytest.mark.parametrize(
     "dials",
-    [{"cross_layers": 1}, {"cross_layers": 2}, {"cross_layers": 3}, {"ranking_batch_norm": True}]
+    [{"tasks": TASKS}, {"cross_layers": 1}, {"cross_layers": 2}, {"cross_layers": 3}, {"ranking_batch_norm": True}]
     + [{"ranking_network": name} for name in NETWORKS if name != "dcn_v2"]
     + [{"ranking_network": "dcn_v2_low_rank", "cross_rank": 3, "cross_layers": layers} for layers in (1, 3)],
 )
@@ -70,14 +74,15 @@ def test_the_parted_network_is_the_same_function(moments: Moments, dials: dict[s
 
 
 def test_the_exported_scorer_takes_whole_tables_and_users_told_once(moments: Moments, tmp_path: Path) -> None:
-    ranker, columns = ranker_and_columns(moments)
+    ranker, columns = ranker_and_columns(moments, tasks=TASKS)
     ranker.export(columns, tmp_path / "scorer.onnx")
     scorer = Scorer(tmp_path / "scorer.onnx", threads=1, calibration=Calibration())
     wanted = ranker.predict(columns)
+    assert len(wanted) == 2 + len(TASKS)
     once = {name: column if name in ranker.items else column[::DEPTH] for name, column in columns.items()}
     one = {name: column[:DEPTH] if name in ranker.items else column[:1] for name, column in columns.items()}
     for got in (scorer.logits(columns), scorer.logits(once)):
         assert all(np.allclose(*pair, atol=1e-5) for pair in zip(got, wanted, strict=True))
     assert np.allclose(scorer.logits(one)[0], wanted[0][:DEPTH], atol=1e-5)
     nothing = {name: column[:0] for name, column in columns.items()}
-    assert [len(part) for part in scorer.logits(nothing)] == [0, 0]
+    assert [len(part) for part in scorer.logits(nothing)] == [0] * len(wanted)

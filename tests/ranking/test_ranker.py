@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
 from enterprise_recsys import ModelConfig
 from enterprise_recsys.data.moments import Moments
@@ -12,6 +15,7 @@ from enterprise_recsys.data.worlds import make_world
 from enterprise_recsys.engine.gathering import Candidates
 from enterprise_recsys.loop import Plan
 from enterprise_recsys.ranking.ranker import Examples, Ranker
+from enterprise_recsys.tasks import Task
 
 LISTS, DEPTH = 40, 6
 
@@ -56,3 +60,51 @@ def test_what_was_taken_turns_the_order_round(moments: Moments) -> None:
     ranker = Ranker(moments.processor, moments.processor.config, moments.events.ratings)
     fit = ranker.fit(given, Plan("ranker", 25, 25, 1e-2, 0.0))
     assert fit.losses[-1] < fit.losses[0] and all(line[0] == DEPTH - 1 for line in order(ranker, given))
+
+
+_TASKS = {
+    "buy": Task(event_types=("buy",), weight=2.0),
+    "watch": Task(column="seconds", weight=0.5),
+    "like": Task(event_types=("like",), weight=0.0),
+}
+
+
+def _with_tasks(moments: Moments) -> tuple[Ranker, Examples]:
+    given = examples(moments)
+    seconds = np.where(given.clicks == 1, 3.0, np.nan).astype(np.float32)
+    labels = {"buy": np.roll(given.clicks, -1), "watch": seconds, "like": np.full(len(given), np.nan, np.float32)}
+    config = moments.processor.config.model_copy(update={"tasks": _TASKS})
+    known = {**labels, "watch": np.array([1.0, 5.0, np.nan], np.float32)}  # mean 3, deviation 2
+    return Ranker(moments.processor, config, moments.events.ratings, known), replace(given, tasks=labels)
+
+
+def test_tasks_add_their_losses_by_weight_and_what_has_no_label_adds_nothing(moments: Moments) -> None:
+    ranker, given = _with_tasks(moments)
+    ranker.model.eval()
+    ranker.model.centre(given.columns)
+    columns = {name: torch.from_numpy(given.columns[name]) for name in ranker.model.embedding.names}
+    clicks, ratings, weights = (torch.from_numpy(one) for one in given.labels)
+    labels = {name: torch.from_numpy(one) for name, one in given.tasks.items()}
+    masked = {name: torch.full_like(one, torch.nan) for name, one in labels.items()}
+    with torch.no_grad():
+        _, _, bought, watched, _ = ranker.model(columns)
+        own = torch.nn.functional.binary_cross_entropy_with_logits(bought, labels["buy"])
+        own = own - torch.log_softmax(bought.view(-1, DEPTH), dim=1)[:, DEPTH - 2].mean()
+        error = (watched[clicks == 1] ** 2).mean()  # 3 is the mean, which the head is told as 0
+        whole = ranker.loss(columns, clicks, ratings, weights, DEPTH, labels)
+        alone = ranker.loss(columns, clicks, ratings, weights, DEPTH, masked)
+    assert float(whole - alone) == pytest.approx(float(2.0 * own + 0.5 * error), rel=1e-4)
+
+
+def test_a_task_learns_another_order_than_the_click(moments: Moments) -> None:
+    ranker, given = _with_tasks(moments)
+    ranker.fit(given, Plan("ranker", 10, 10, 2e-2, 0.0))
+    clicks, _, bought, watched, _ = (one.reshape(LISTS, DEPTH) for one in ranker.predict(given.columns))
+    assert (clicks.argmax(axis=1) == DEPTH - 1).all() and (bought.argmax(axis=1) == DEPTH - 2).all()
+    assert np.abs(watched[:, DEPTH - 1]).mean() < 0.3
+
+
+def test_without_tasks_the_ranker_is_the_one_it_was(moments: Moments) -> None:
+    ranker = Ranker(moments.processor, moments.processor.config, moments.events.ratings)
+    assert ranker.goals == {} and ranker.model.heads.out_features == 2
+    assert len(ranker.predict(examples(moments).columns)) == 2
