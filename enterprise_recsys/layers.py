@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from enterprise_recsys.errors import MissingExtraError
+from enterprise_recsys.rowwise import Table
 
 
 class FeatureEmbedding(nn.Module):
@@ -48,7 +49,7 @@ class FeatureEmbedding(nn.Module):
         self.tables = nn.ModuleDict()
         for name, rows in {**categories, **lists}.items():
             is_silent = name in self.dropped and id_scale == 0.0
-            table = nn.Embedding(rows, widths.get(name, width), padding_idx=0 if is_silent else None)
+            table = Table(rows, widths.get(name, width), padding_idx=0 if is_silent else None)
             nn.init.normal_(table.weight, std=id_scale if name in self.dropped else 0.1)
             self.tables[name] = table
         self.lists = set(lists)

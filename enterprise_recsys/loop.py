@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from enterprise_recsys.allocating import keep_freed_memory
 from enterprise_recsys.errors import DataError
+from enterprise_recsys.rowwise import RowAdam
 
 Report = Callable[["Progress"], None]
 
@@ -58,7 +59,8 @@ class Fit:
 class Plan:
     """How to run: epochs at most, patience in epochs, step size, weight decay, and where to keep a checkpoint.
 
-    `embedding_l2` is the weight decay of embedding tables, instead of `weight_decay` (None: no difference). With
+    `embedding_l2` is the weight decay of embedding tables, instead of `weight_decay` (None: no difference); in tables
+    that are taught by rows (see `rowwise.RowAdam`) only the rows that a step touches decay. With
     `falling` the step size falls in a straight line, to nothing at the end of the last possible epoch. With `averaging`
     over 0 what is validated and kept is a running mean of the weights, in which each step's share fades by that factor.
     """
@@ -96,33 +98,55 @@ def run(
         DataError: the loss is not finite; nothing is kept of that epoch.
     """
     keep_freed_memory()
-    groups = _groups(model, plan)
-    optimizer = torch.optim.Adam(groups, lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True)
-    losses, scores, best, mean = _resume(model, optimizer, plan)
-    first = len(losses)
-    for epoch in range(first, plan.epochs):
-        if validate is not None and scores and len(scores) - 1 - _argmax(scores) >= plan.patience:
-            break
-        losses.append(_epoch(model, optimizer, _told(batches(), model, mean), total, plan, epoch, scores))
-        own = _state(model)
-        model.load_state_dict(mean.weights or own)
-        if validate is not None:
-            model.eval()
-            with torch.no_grad():
-                scores.append(float(validate()))
-            if _argmax(scores) == len(scores) - 1:
-                best = _state(model)
-        model.load_state_dict(own)
-        if plan.checkpoint is not None:
-            _save(plan.checkpoint, model, optimizer, best, losses, scores, mean)
-    if best or mean.weights:
-        model.load_state_dict(best or mean.weights)
+    decay = plan.embedding_l2 or plan.weight_decay
+    with RowAdam(model, decay=decay, is_averaged=plan.averaging > 0) as rows:
+        optimizers = _Optimizers(model, plan, rows)
+        losses, scores, best = _resume(optimizers, plan)
+        for epoch in range(len(losses), plan.epochs):
+            if validate is not None and scores and len(scores) - 1 - _argmax(scores) >= plan.patience:
+                break
+            losses.append(_epoch(optimizers, batches(), total, plan, epoch, scores))
+            rows.settle()
+            own = optimizers.mean.show()
+            if validate is not None:
+                model.eval()
+                with torch.no_grad():
+                    scores.append(float(validate()))
+                if _argmax(scores) == len(scores) - 1:
+                    best = _state(model, into=best)
+            optimizers.mean.hide(own)
+            if plan.checkpoint is not None:
+                _save(plan.checkpoint, optimizers, best, losses, scores)
+        if best:
+            model.load_state_dict(best)
+        else:
+            optimizers.mean.show()
     model.eval()
     return Fit(_argmax(scores) + 1 if scores else len(losses), losses, scores)
 
 
+class _Optimizers:
+    """What moves the weights of a model: Adam, for large tables by rows; and the running mean of what they leave."""
+
+    def __init__(self, model: nn.Module, plan: Plan, rows: RowAdam) -> None:
+        self.model, self.rows, self.mean = model, rows, _Mean(plan.averaging, model, rows)
+        groups = _groups(model, plan, rows)
+        self.adam = torch.optim.Adam(groups, lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True)
+
+    def step(self, loss: Tensor, rate: float) -> None:
+        """Go down along the gradient of a loss, by a step size."""
+        for group in self.adam.param_groups:
+            group["lr"] = rate
+        self.adam.zero_grad(set_to_none=True)
+        self.rows.clear()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.adam.step()
+        self.rows.step(rate)
+        self.mean.take()
+
+
 class _Mean:
-    """A running mean of weights; empty where none is wanted.
+    """A running mean of weights; nothing where none is wanted. That of tables taught by rows is with `RowAdam`.
 
     Its first steps count as much as a plain mean of ten and more, so that a short training is not a mean of its start.
 
@@ -130,43 +154,58 @@ class _Mean:
     and Valpola, NeurIPS 2017, arXiv:1703.01780.
     """
 
-    def __init__(self, fading: float) -> None:
+    def __init__(self, fading: float, model: nn.Module, rows: RowAdam) -> None:
         self.fading, self.steps = fading, 0
         self.weights: dict[str, Tensor] = {}
+        self._model, self._rows = model, rows
 
-    def take(self, model: nn.Module) -> None:
+    def take(self) -> None:
         """Count the weights after one more step."""
         if self.fading <= 0:
             return
-        if not self.weights:
-            self.weights = _state(model)
+        if not self.steps:
+            self.weights = _state(self._model, without=self._rows.names)
         self.steps += 1
         share = max(1.0 - self.fading, 10.0 / (self.steps + 10.0))
-        for name, value in model.state_dict().items():
+        self._rows.average(share if self.steps > 1 else 1.0)
+        for name, value in self._model.state_dict().items():
+            if name not in self.weights:
+                continue
             if value.is_floating_point():
                 self.weights[name].lerp_(value.detach(), share)
             else:
                 self.weights[name].copy_(value)
 
+    def show(self) -> dict[str, Tensor]:
+        """Put the means in the place of the weights, where there are any; gives what `hide` needs."""
+        own = _state(self._model, without=self._rows.names)
+        self._model.load_state_dict(self.weights or own, strict=False)
+        self._rows.swap()
+        return own
 
-def _state(model: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+    def hide(self, own: dict[str, Tensor]) -> None:
+        """Put the weights back."""
+        self._model.load_state_dict(own, strict=False)
+        self._rows.swap()
 
 
-def _told(
-    steps: Iterable[tuple[int, Callable[[], Tensor]]], model: nn.Module, mean: _Mean
-) -> Iterator[tuple[int, Callable[[], Tensor]]]:
-    """The steps; the mean hears of the weights that each one leaves."""
-    for step in steps:
-        yield step
-        mean.take(model)
+def _state(
+    model: nn.Module, *, without: Set[str] = frozenset(), into: dict[str, Tensor] | None = None
+) -> dict[str, Tensor]:
+    """A copy of the weights, in the memory of an older copy where there is one."""
+    kept = {name: value.detach() for name, value in model.state_dict().items() if name not in without}
+    if not into:
+        return {name: value.clone() for name, value in kept.items()}
+    return {name: into[name].copy_(value) for name, value in kept.items()}
 
 
-def _groups(model: nn.Module, plan: Plan) -> list[dict[str, object]]:
-    """Parameters by their weight decay; embedding tables may have one of their own."""
+def _groups(model: nn.Module, plan: Plan, rows: RowAdam) -> list[dict[str, object]]:
+    """Parameters by their weight decay, but those taught by rows; embedding tables may have one of their own."""
     tables = [one.weight for one in model.modules() if isinstance(one, nn.Embedding)] if plan.embedding_l2 else []
     own = {id(one) for one in tables}
-    groups: list[dict[str, object]] = [{"params": [one for one in model.parameters() if id(one) not in own]}]
+    named = [(name, one) for name, one in model.named_parameters() if name not in rows.names]
+    groups: list[dict[str, object]] = [{"params": [one for _, one in named if id(one) not in own]}]
+    tables = [one for _, one in named if id(one) in own]
     return groups + ([{"params": tables, "weight_decay": plan.embedding_l2}] if tables else [])
 
 
@@ -175,15 +214,14 @@ def _argmax(values: list[float]) -> int:
 
 
 def _epoch(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizers: _Optimizers,
     steps: Iterable[tuple[int, Callable[[], Tensor]]],
     total: int,
     plan: Plan,
     epoch: int,
     scores: list[float],
 ) -> float:
-    model.train()
+    optimizers.model.train()
     began, done, summed, told = time.monotonic(), 0, 0.0, 0.0
     for size, step in steps:
         loss = step()
@@ -192,17 +230,13 @@ def _epoch(
                 f"the loss of {plan.stage} became {loss.item()} in epoch {epoch + 1}: "
                 "lower learning_rate, or look for extreme values in the numerical columns."
             )
-        if plan.falling:
-            for group in optimizer.param_groups:
-                group["lr"] = plan.learning_rate * (1.0 - (epoch + done / total) / plan.epochs)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+        left = 1.0 - (epoch + done / total) / plan.epochs if plan.falling else 1.0
+        optimizers.step(loss, plan.learning_rate * left)
         done, summed = done + size, summed + loss.item() * size
         now = time.monotonic()
         if plan.report is not None and (now - told > 0.2 or done >= total):
             rate = done / max(now - began, 1e-9)
-            left = (total * (plan.epochs - epoch) - done) / max(rate, 1e-9)
+            left_s = (total * (plan.epochs - epoch) - done) / max(rate, 1e-9)
             plan.report(
                 Progress(
                     plan.stage,
@@ -212,7 +246,7 @@ def _epoch(
                     total,
                     summed / done,
                     rate,
-                    left,
+                    left_s,
                     scores[-1] if scores else None,
                 )
             )
@@ -221,49 +255,44 @@ def _epoch(
 
 
 def _save(
-    path: Path,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    best: dict[str, Tensor],
-    losses: list[float],
-    scores: list[float],
-    mean: _Mean,
+    path: Path, optimizers: _Optimizers, best: dict[str, Tensor], losses: list[float], scores: list[float]
 ) -> None:
     """One safetensors file with all that the next epoch needs, random state included; old or new, never half."""
-    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    mean, rows = optimizers.mean, optimizers.rows
+    tensors = {f"model.{name}": value for name, value in optimizers.model.state_dict().items()}
     tensors |= {f"best.{name}": value for name, value in best.items()}
-    for place, state in optimizer.state_dict()["state"].items():
+    for place, state in optimizers.adam.state_dict()["state"].items():
         tensors |= {f"adam.{place}.{name}": torch.as_tensor(value) for name, value in state.items()}
     tensors |= {f"mean.{name}": value for name, value in mean.weights.items()}
+    tensors |= {f"rows.{name}": value for name, value in rows.state().items()}
     tensors["random"] = torch.get_rng_state()
     path.parent.mkdir(parents=True, exist_ok=True)
     staged = path.with_suffix(".tmp")
-    save_file(
-        {name: value.contiguous().clone() for name, value in tensors.items()},
-        staged,
-        metadata={"losses": json.dumps(losses), "scores": json.dumps(scores), "steps": str(mean.steps)},
-    )
+    told = {"losses": json.dumps(losses), "scores": json.dumps(scores)}
+    told |= {"steps": str(mean.steps), "row_steps": str(rows.steps)}
+    save_file({name: value.contiguous() for name, value in tensors.items()}, staged, metadata=told)
     os.replace(staged, path)
 
 
-def _resume(
-    model: nn.Module, optimizer: torch.optim.Optimizer, plan: Plan
-) -> tuple[list[float], list[float], dict[str, Tensor], _Mean]:
-    mean = _Mean(plan.averaging)
+def _resume(optimizers: _Optimizers, plan: Plan) -> tuple[list[float], list[float], dict[str, Tensor]]:
+    """Put weights, optimizers and random state back where a checkpoint left them; losses, scores, and the best."""
     if plan.checkpoint is None or not plan.checkpoint.exists():
-        return [], [], {}, mean
+        return [], [], {}
     with safe_open(plan.checkpoint, framework="pt") as file:
         meta = file.metadata()
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - safe_open is no dict
-    model.load_state_dict({name[6:]: value for name, value in tensors.items() if name.startswith("model.")})
+
+    def of(kind: str) -> dict[str, Tensor]:
+        return {name.removeprefix(kind): value for name, value in tensors.items() if name.startswith(kind)}
+
+    optimizers.model.load_state_dict(of("model."))
     states: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        if name.startswith("adam."):
-            _, place, key = name.split(".", 2)
-            states.setdefault(int(place), {})[key] = value
-    optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
+    for name, value in of("adam.").items():
+        place, key = name.split(".", 1)
+        states.setdefault(int(place), {})[key] = value
+    groups = optimizers.adam.state_dict()["param_groups"]
+    optimizers.adam.load_state_dict({"state": states, "param_groups": groups})
+    optimizers.rows.load(of("rows."), int(meta.get("row_steps", "0")))
     torch.set_rng_state(tensors["random"])
-    best = {name[5:]: value for name, value in tensors.items() if name.startswith("best.")}
-    mean.weights = {name[5:]: value for name, value in tensors.items() if name.startswith("mean.")}
-    mean.steps = int(meta.get("steps", "0"))
-    return json.loads(meta["losses"]), json.loads(meta["scores"]), best, mean
+    optimizers.mean.weights, optimizers.mean.steps = of("mean."), int(meta.get("steps", "0"))
+    return json.loads(meta["losses"]), json.loads(meta["scores"]), of("best.")

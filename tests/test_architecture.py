@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "enterprise_recsys"
 
 FLOORS = {
-    1: ["layers", "errors", "allocating"],
-    2: ["records", "choice", "loop", "artifact", "rules", "tasks", "client"],
+    1: ["rowwise", "errors", "allocating"],
+    2: ["layers", "records", "choice", "loop", "artifact", "rules", "tasks", "client"],
     3: ["evaluation", "reranking", "config", "progress"],
     4: ["data", "reporting", "state"],
     5: ["retrieval", "ranking", "baselines", "engine"],

@@ -3,6 +3,7 @@
 import runpy
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -11,6 +12,7 @@ from enterprise_recsys.data.worlds import World
 from enterprise_recsys.retrieval.history import HISTORIES
 
 TEACHING = runpy.run_path(str(Path(__file__).resolve().parents[1] / "benchmarks" / "teaching.py"))
+GROWTH = runpy.run_path(str(Path(__file__).resolve().parents[1] / "benchmarks" / "growth.py"))
 PREPARE = runpy.run_path(str(Path(__file__).resolve().parents[1] / "benchmarks" / "prepare.py"))
 
 
@@ -42,3 +44,14 @@ def test_what_makes_a_batch_is_a_small_share_of_teaching_each_history_part(world
         assert figures["events_s"] > 0
         assert 0 < figures["loading_percent"] < 25  # what is recorded is below 5; here steps are small
         assert ("masking_percent" in figures) == (history == "mean")
+
+
+def test_teaching_is_timed_by_the_size_of_the_catalogue() -> None:
+    for history in HISTORIES:
+        figures = GROWTH["taught"](history, 500, 2)
+        assert figures["example_us"] * figures["examples_s"] == pytest.approx(1e6)
+        assert figures["tables_mb"] > 500 * 64 * 4 / 1e6
+    made = GROWTH["made"](500, 5_000).events
+    assert (GROWTH["made"](500, 5_000).events.items == made.items).all()
+    counts = sorted(np.bincount(made.items), reverse=True)
+    assert counts[0] > 5 * counts[250] and made.users.min() >= 1 and made.items.max() <= 500

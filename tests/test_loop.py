@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from enterprise_recsys.loop import Plan, Progress, _Mean, run
+from enterprise_recsys.rowwise import RowAdam
 
 
 def test_embedding_tables_may_decay_alone() -> None:
@@ -51,11 +52,12 @@ def test_the_mean_of_the_weights_is_kept_and_validated() -> None:
 
 
 def test_a_long_training_forgets_its_start() -> None:
-    model, mean = _line(), _Mean(0.5)
+    model = _line()
+    mean = _Mean(0.5, model, RowAdam(model, decay=0.0, is_averaged=True))
     with torch.no_grad():
         for step in range(60):
             model.weight.fill_(float(step))
-            mean.take(model)
+            mean.take()
     assert mean.weights["weight"].item() == pytest.approx(58.0, abs=1e-3)  # shares 1/2, 1/4, ... of 59, 58, ...
 
 

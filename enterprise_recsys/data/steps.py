@@ -59,7 +59,7 @@ INDEX_RATE = 50_000
 """Items encoded and added to the index in a second."""
 
 _WIDTH = 64  # of the vectors by which the rates were measured
-_COPIES = 4  # of every weight: itself, its gradient, and Adam's two moments
+_COPIES = 5  # of every weight: itself, Adam's two moments, the running mean, and the best of that
 _EVENT_BYTES = 100  # of an encoded event, and of its place in the user's history
 _FLOAT = 4
 _MB = 1 << 20
@@ -129,7 +129,9 @@ def _retriever(size: Size, config: ModelConfig) -> Step:
         again = (0.9 if config.refit else 0.0) + (0.7 if config.training == "staged" else 0.0)
         return first + again * size.rows * epochs / min(rates.values())
 
-    weights = (size.users + size.items) * config.embedding_dim * _FLOAT * _COPIES
+    ids = size.items + (size.users if "mean" in parts else 0)  # the others learn no user by heart
+    several = sum(times.values()) > 1  # the best so far is kept beside what is tried next
+    weights = ids * config.embedding_dim * _FLOAT * (_COPIES + several)
     scores = config.batch_size * (config.batch_size + config.negatives) * _FLOAT * 4
     usual = min(USUAL_EPOCHS, config.epochs)
     told = " and ".join(f"{part} ({rate:,.0f}/s{', twice' * (times[part] > 1)})" for part, rate in rates.items())

@@ -201,7 +201,7 @@ class _Joint:
 
     def _examples(self, index: Ints, queries: Tensor) -> Examples:
         events = self.retriever.dataset.events
-        drawn = torch.multinomial(self.retriever.popularity.shares, len(index), replacement=True).numpy()
+        drawn = self.retriever.popularity.taken(len(index), torch.default_generator).numpy()
         rows = np.stack([events.items[index], drawn], axis=1)
         scores = self.retriever.scores(queries, torch.from_numpy(rows)).numpy()
         own = self.moments.events

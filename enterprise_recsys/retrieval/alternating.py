@@ -66,9 +66,7 @@ class Alternating:
         hidden = torch.from_numpy(generator.random(len(users)) < self.material.config.history_dropout).unsqueeze(1)
         rows, log_share = self._rows(self._items[places])
         vectors = self.material.vectors(rows)
-        place = torch.zeros(self.material.dataset.n_items, dtype=torch.int64)
-        place[rows] = torch.arange(len(rows))
-        items, of = place[torch.from_numpy(self._items[places])], torch.from_numpy(owners)
+        items, of = torch.searchsorted(rows, torch.from_numpy(self._items[places])), torch.from_numpy(owners)
         columns = {name: self.material.users[name][torch.from_numpy(users)] for name in model.user_names}
         begin = model.begin(columns, len(users))
         with torch.no_grad():
@@ -103,7 +101,8 @@ class Alternating:
         n_items, config = self.material.dataset.n_items, self.material.config
         if is_exact(n_items - 1, _PASSES * self.material.dataset.n_users):
             return torch.arange(n_items), None
-        even = torch.randperm(n_items - 1)[: config.negatives] + 1
-        rows = torch.unique(torch.cat([torch.zeros(1, dtype=torch.int64), torch.from_numpy(items), even]))
-        expected = len(items) * self.material.popularity.shares[rows] + len(even) / (n_items - 1)
+        popularity, nothing = self.material.popularity, torch.zeros(1, dtype=torch.int64)
+        even = popularity.even(config.negatives, torch.default_generator)
+        rows = torch.unique(torch.cat([nothing, torch.from_numpy(items), even]))
+        expected = len(items) * popularity.shares[rows] + len(even) / (n_items - 1)
         return rows, torch.log1p(-torch.exp(-expected)).clamp(min=-20.0)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
+
+from enterprise_recsys.rowwise import LARGE_ROWS
 
 
 @dataclass(frozen=True)
@@ -33,18 +36,39 @@ class Popularity:
         """Rows of the catalogue, row 0 included."""
         return len(self.shares)
 
+    @cached_property
+    def _sums(self) -> Tensor:
+        return self.shares.double().cumsum(0)
+
+    def taken(self, count: int, generator: torch.Generator) -> Tensor:
+        """`count` rows, each drawn by its share; in a large catalogue without looking at all of it."""
+        if self.n_items < LARGE_ROWS:
+            return torch.multinomial(self.shares, count, replacement=True, generator=generator)
+        drawn = torch.rand(count, dtype=torch.float64, generator=generator) * self._sums[-1]
+        return torch.searchsorted(self._sums, drawn, right=True).clamp(max=self.n_items - 1)
+
+    def even(self, count: int, generator: torch.Generator) -> Tensor:
+        """`count` different rows, or all that there are, each equally likely.
+
+        In a large catalogue without looking at all of it: one from each of `count` equal stretches. An item in which
+        two of them meet may come twice, and then counts twice as it should.
+        """
+        catalogue = self.n_items - 1
+        if count >= catalogue or self.n_items < LARGE_ROWS:
+            return torch.randperm(catalogue, generator=generator)[:count] + 1
+        drawn = torch.arange(count) + torch.rand(count, dtype=torch.float64, generator=generator)
+        return (drawn * (catalogue / count)).long().clamp(max=catalogue - 1) + 1
+
 
 def random(popularity: Popularity, *, count: int, hard_share: float, generator: torch.Generator) -> Negatives:
-    """`count` different rows, each equally likely; the whole catalogue where it is no larger (an exact softmax)."""
-    catalogue = popularity.n_items - 1
-    count = min(count, catalogue)
-    rows = torch.randperm(catalogue, generator=generator)[:count] + 1
-    return Negatives(rows, torch.full((count,), count / catalogue).log())
+    """`count` rows, each equally likely; the whole catalogue where it is no larger (an exact softmax)."""
+    rows = popularity.even(count, generator)
+    return Negatives(rows, torch.full((len(rows),), len(rows) / (popularity.n_items - 1)).log())
 
 
 def hard(popularity: Popularity, *, count: int, hard_share: float, generator: torch.Generator) -> Negatives:
     """`count` rows drawn by popularity: what everybody takes and this user has not (the user's own are masked)."""
-    rows = torch.multinomial(popularity.shares, count, replacement=True, generator=generator)
+    rows = popularity.taken(count, generator)
     return Negatives(rows, (count * popularity.shares[rows]).log())
 
 

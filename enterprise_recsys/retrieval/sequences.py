@@ -118,10 +118,8 @@ class Sequences:
         targets = self._items[looked_for[learnt]]
         rows, negatives = self._rows(self._items[looked_at], targets)
         vectors = self.material.vectors(rows)
-        place = torch.full((self.material.dataset.n_items,), 0, dtype=torch.int64)
-        place[rows] = torch.arange(len(rows))
         self.material.model.note(vectors)
-        past = functional.embedding(place[self._items[looked_at]], vectors)
+        past = functional.embedding(torch.searchsorted(rows, self._items[looked_at]), vectors)
         if self.material.model.gaps is not None:
             past = past + self.material.model.gaps(self._gaps(part, looked_at))
         queries = self._states(past, part, learnt)
@@ -130,8 +128,8 @@ class Sequences:
             hits = Hits(torch.arange(len(targets)), targets - 1, weights)
             loss = exact_softmax(queries, vectors[1:], hits, is_half=self._is_half)
         else:
-            positive = (queries * vectors[place[targets]]).sum(dim=1)
-            negative = queries @ vectors[place[negatives.rows]].T
+            positive = (queries * vectors[torch.searchsorted(rows, targets)]).sum(dim=1)
+            negative = queries @ vectors[torch.searchsorted(rows, negatives.rows)].T
             negative = negative.masked_fill(targets.unsqueeze(1) == negatives.rows, float("-inf"))
             loss = (softmax(positive, negative, negatives.log_q) * weights).sum()
         return Learnt(loss, self._order[looked_for[learnt].numpy()], queries)

@@ -76,7 +76,7 @@ class SingleEvents:
             hidden = torch.rand(len(rows)) < config.history_dropout
             history = history.masked_fill(hidden.unsqueeze(1), 0)
             columns = {**columns, USER_ID: columns[USER_ID].masked_fill(hidden, 0)}
-        return model.users(columns, history, model.item_table(torch.empty(0)))
+        return model.users(columns, history, None)
 
     def hits(self, users: Ints, targets: Tensor, rows: Tensor) -> Tensor:
         """[B, N] where a negative is something that the user took at some time in training (or the target itself)."""

@@ -17,6 +17,7 @@ from enterprise_recsys.records import HISTORY_AGE, ITEM_ID, USER_ID
 from enterprise_recsys.retrieval.fold_in import FoldIn
 from enterprise_recsys.retrieval.gaps import Gaps
 from enterprise_recsys.retrieval.history import HISTORIES, Mean, Sequential
+from enterprise_recsys.rowwise import Table
 
 
 def embedding_of(
@@ -130,16 +131,18 @@ class TwoTower(nn.Module):
         """The columns of items that are looked at."""
         return (self.item_embedding if self.is_joined else self.item_sum.embedding).names
 
-    def users(self, columns: Mapping[str, Tensor], history: Tensor, table: Tensor) -> Tensor:
+    def users(self, columns: Mapping[str, Tensor], history: Tensor, table: Tensor | None) -> Tensor:
         """User columns [B, ...] and history rows [B, L] -> vectors [B, D].
 
         Args:
             columns: of the users; where `is_timed` also the seconds from each past item to the request.
             history: rows of items, the newest last, 0 = none, on the left.
-            table: [I, W] what stands for each item in a history; see `item_table`.
+            table: [I, W] what stands for each item in a history; see `item_table`. None, with 'mean': that which is
+                being learnt.
         """
-        vectors = functional.embedding(history, table)
+        vectors = self._ids(history) if table is None else functional.embedding(history, table)
         if isinstance(self.history, FoldIn):
+            assert table is not None
             found: Tensor = self.history(
                 self.begin(columns, history.shape[0]), vectors, history, self.history.crowd(table)
             )
@@ -195,8 +198,14 @@ class TwoTower(nn.Module):
         """What stands for each item in a history: for a mean the id embedding [I, W], else the item's vector [I, D]."""
         if not self.is_joined:
             return vectors
-        weight: Tensor = self.item_embedding.tables[ITEM_ID].weight  # type: ignore[assignment]
-        return weight
+        return self._ids.weight
+
+    @property
+    def _ids(self) -> Table:
+        """The items' id embedding, with 'mean'."""
+        table = self.item_embedding.tables[ITEM_ID]
+        assert isinstance(table, Table)
+        return table
 
 
 def unit(vectors: Tensor) -> Tensor:

@@ -57,11 +57,14 @@ def test_the_dials_are_obeyed() -> None:
     assert short["retriever"].seconds == short["retriever"].most_s == once
     assert short["ranker"].memory_mb < usual["ranker"].memory_mb
     plain, wide = steps_of(LARGE, history="mean"), steps_of(LARGE, history="mean", embedding_dim=512)
-    grown = (2_000 + 4_000) * (512 - 64) * 4 * 4 / 2**20  # weights, gradients and two moments of 32 bits
+    grown = (2_000 + 4_000) * (512 - 64) * 5 * 4 / 2**20  # weights, two moments, mean and best mean, of 32 bits
     assert wide["retriever"].memory_mb - plain["retriever"].memory_mb == pytest.approx(grown)
     assert wide["retriever"].seconds == pytest.approx(8 * plain["retriever"].seconds)
-    assert usual["retriever"].memory_mb - plain["retriever"].memory_mb == SEQUENCES_MB
-    assert steps_of(LARGE, history="gru")["retriever"].memory_mb == usual["retriever"].memory_mb
+    alone, folded = (steps_of(LARGE, history=name)["retriever"].memory_mb for name in ("gru", "fold_in"))
+    of_users, of_items = 2_000 * 64 * 5 * 4 / 2**20, 4_000 * 64 * 4 / 2**20
+    assert alone == pytest.approx(plain["retriever"].memory_mb - of_users + SEQUENCES_MB)
+    assert usual["retriever"].memory_mb - alone == pytest.approx(of_items), "the best so far, beside the next"
+    assert usual["retriever"].memory_mb - folded == pytest.approx(SEQUENCES_MB)
 
 
 def test_each_history_part_is_counted_at_its_own_rate_and_auto_teaches_two() -> None:

@@ -3,15 +3,21 @@
 import pytest
 import torch
 
-from enterprise_recsys.retrieval import losses
+from enterprise_recsys.retrieval import losses, negatives
 from enterprise_recsys.retrieval.losses import LOSSES, Hits, exact_softmax
 from enterprise_recsys.retrieval.negatives import SAMPLERS, Popularity
 
 POPULARITY = Popularity(torch.tensor([0.0, 0.5, 0.3, 0.1, 0.06, 0.04]))
 
 
+@pytest.fixture(params=[negatives.LARGE_ROWS, 1], ids=["small", "large"])
+def any_size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawn as from a small catalogue, and as from a large one."""
+    monkeypatch.setattr(negatives, "LARGE_ROWS", request.param)
+
+
 @pytest.mark.parametrize("name", sorted(SAMPLERS))
-def test_log_q_is_the_log_of_the_expected_count(name: str) -> None:
+def test_log_q_is_the_log_of_the_expected_count(name: str, any_size: None) -> None:
     generator, counts, expected = torch.Generator().manual_seed(0), torch.zeros(6), torch.full((6,), -torch.inf)
     for _ in range(4000):
         drawn = SAMPLERS[name](POPULARITY, count=4, hard_share=0.5, generator=generator)
@@ -22,7 +28,7 @@ def test_log_q_is_the_log_of_the_expected_count(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(SAMPLERS))
-def test_the_same_generator_draws_the_same(name: str) -> None:
+def test_the_same_generator_draws_the_same(name: str, any_size: None) -> None:
     draws = [
         SAMPLERS[name](POPULARITY, count=4, hard_share=0.5, generator=torch.Generator().manual_seed(7)).rows
         for _ in range(2)
@@ -30,9 +36,20 @@ def test_the_same_generator_draws_the_same(name: str) -> None:
     assert torch.equal(*draws)
 
 
-def test_random_negatives_are_the_whole_catalogue_where_it_is_small() -> None:
+def test_random_negatives_are_the_whole_catalogue_where_it_is_small(any_size: None) -> None:
     drawn = SAMPLERS["random"](POPULARITY, count=99, hard_share=0.5, generator=torch.Generator())
     assert sorted(drawn.rows.tolist()) == [1, 2, 3, 4, 5] and torch.equal(drawn.log_q, torch.zeros(5))
+
+
+def test_a_large_catalogue_is_drawn_from_without_being_gone_through() -> None:
+    shares = torch.zeros(1_000_001)
+    shares[[1, 500_000, 1_000_000]] = torch.tensor([0.25, 0.25, 0.5])
+    popularity, generator = Popularity(shares), torch.Generator().manual_seed(0)
+    rows, counts = popularity.taken(10_000, generator).unique(return_counts=True)
+    assert rows.tolist() == [1, 500_000, 1_000_000]
+    assert torch.allclose(counts / 10_000, torch.tensor([0.25, 0.25, 0.5]), atol=0.02)
+    rows = popularity.even(1000, generator)
+    assert torch.equal((rows - 1) // 1000, torch.arange(1000)), "one of each thousand"
 
 
 def test_the_softmax_over_the_whole_catalogue_is_cross_entropy() -> None:

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from enterprise_recsys import ModelConfig
+from enterprise_recsys import ModelConfig, rowwise
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.splits import Split
 from enterprise_recsys.engine.runtime import Encoder, _Network
 from enterprise_recsys.loop import Plan
 from enterprise_recsys.records import Columns, Floats
+from enterprise_recsys.retrieval import alternating, sequences
 from enterprise_recsys.retrieval.retriever import Retriever
 from tests.conftest import SMALL
 
@@ -66,6 +67,31 @@ def test_the_exported_tower_says_what_torch_says_of_long_and_short_histories(
         later = {**columns, "history_age_s": columns["history_age_s"] + 86_400}
         changed = np.abs(retriever.encode(later, rows) - vectors).max(axis=1)
         assert (changed[:5] > 1e-4).all() and not changed[5:].any(), "how long somebody was away counts, if ever there"
+
+
+@pytest.mark.parametrize("history", ["mean", "fold_in", "transformer"])
+def test_tables_taught_by_rows_give_the_towers_that_whole_ones_give(
+    parts: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, history: str
+) -> None:
+    for module in (alternating, sequences):
+        monkeypatch.setattr(module, "is_exact", lambda items, queries: False)
+    config = ModelConfig(**{**SMALL, "history": history, "history_length": 20, "negatives": 8})
+    processor, taught = DataProcessor(config).fit(parts.train), []
+    for least in (rowwise.LARGE_ROWS, 1):
+        monkeypatch.setattr(rowwise, "LARGE_ROWS", least)
+        retriever = Retriever(processor, config, processor.dataset(parts.train))
+        before = retriever.item_vectors()
+        retriever.fit(Plan("made", 1, 1, 1e-3, 0.0, averaging=0.9))
+        taught.append(retriever.item_vectors())
+    assert any(table.sparse for table in retriever.model.modules() if isinstance(table, rowwise.Table))
+    assert np.abs(taught[0] - before).max() > 0.03 and np.abs(taught[1] - taught[0]).max() < 2e-3
+    if history != "mean":
+        return  # no large table is exported
+    retriever.export(tmp_path / "encoder.onnx")
+    columns = {name: column[:3] for name, column in retriever.dataset.users.items()}
+    rows = np.array([[0, 1, 2], [3, 4, 5], [0, 0, 0]])
+    exported = Encoder(tmp_path / "encoder.onnx", threads=1).encode(columns, rows)
+    assert np.abs(exported - retriever.encode(columns, rows)).max() < 1e-5
 
 
 def test_the_tower_is_shown_no_more_empty_places_than_a_history_needs(
