@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "evaluators.py"
+PEERS = SCRIPT.parent / "peers"
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def test_the_lists_are_lists_and_the_same_every_time(script: ModuleType) -> None
 def test_ours_is_measured_in_a_process_of_its_own(script: ModuleType, tmp_path: Path) -> None:
     path = tmp_path / "lists.npz"
     np.savez(path, **script.made_lists(200, 100))
-    told = script.started(Path(sys.executable), "ours", path, 1)
+    told = script.answer_of(Path(sys.executable), "measure.py", "ours", [str(path)], threads=1)
     assert told["seconds"] > 0 and told["seconds_cpu"] >= told["seconds_cpu_metrics"] > 0
     assert told["peak_mb"] > told["added_mb"] >= 0
     assert 0 < told["figures"]["NDCG@10"] < 1
@@ -62,7 +63,7 @@ def test_the_median_is_told_with_its_range_and_wall_time_only_when_it_is_quiet(s
 
 
 @pytest.mark.parametrize("peer", ["rectools", "ranx", "recbole"])
-def test_every_peer_is_frozen(script: ModuleType, peer: str) -> None:
-    lines = [line for line in (script.PEERS / f"{peer}.txt").read_text().splitlines() if not line.startswith("#")]
+def test_every_peer_is_frozen(peer: str) -> None:
+    lines = [line for line in (PEERS / f"{peer}.txt").read_text().splitlines() if not line.startswith("#")]
     assert lines and all("==" in line for line in lines)
     assert any(line.lower().startswith(f"{peer}==") for line in lines)
