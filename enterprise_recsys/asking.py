@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from enterprise_recsys.data.processor import DataProcessor
+from enterprise_recsys.records import PastItem
 
 KINDS: dict[str, tuple[type, ...]] = {
     "number": (bool, int, float),
@@ -25,7 +26,8 @@ class Asked:
 
     Attributes:
         user_id: an outside id; unknown ones are answered too (see `Recommendations.fallback_level`). None = nobody.
-        history: item ids, oldest first; replaces the history on record. Unknown ids are passed over.
+        history: item ids, oldest first; replaces the history on record. Unknown ids are passed over. An item may be a
+            pair of its id and when it was taken; without, it counts as taken with the next one, the last one now.
         user_features: by column name, in full (`user_age`) or short (`age`); go over those on record.
         context: likewise (`device` ...).
         filter: what the items must be, such as `"price <= 15 and tags contains 'classic'"`; see `engine/grammar.py`.
@@ -37,7 +39,7 @@ class Asked:
     """
 
     user_id: str | None
-    history: Sequence[str] | None = None
+    history: Sequence[PastItem] | None = None
     user_features: Mapping[str, object] | None = None
     context: Mapping[str, object] | None = None
     filter: str | None = None

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -17,6 +18,8 @@ RETRIES = 2
 """Further tries of a request that may be sent twice, when the service is busy or cannot be reached."""
 LONGEST_WAIT_S = 5.0
 
+PastItem = str | tuple[str, datetime | None]
+"""An item of a history, or a pair of it and when it was taken (UTC if it has no zone)."""
 Json = Mapping[str, object]
 
 
@@ -119,7 +122,7 @@ class Client:
         user_id: str | None,
         k: int = 10,
         *,
-        history: Sequence[str] | None = None,
+        history: Sequence[PastItem] | None = None,
         user_features: Json | None = None,
         context: Json | None = None,
         filter: str | None = None,
@@ -151,7 +154,7 @@ class Client:
         user_id: str | None,
         items: Sequence[str],
         *,
-        history: Sequence[str] | None = None,
+        history: Sequence[PastItem] | None = None,
         user_features: Json | None = None,
         context: Json | None = None,
         diversity: float | None = None,
@@ -180,7 +183,7 @@ class Client:
         item_id: str,
         k: int = 10,
         *,
-        history: Sequence[str] | None = None,
+        history: Sequence[PastItem] | None = None,
         user_features: Json | None = None,
         context: Json | None = None,
         filter: str | None = None,
@@ -282,18 +285,26 @@ class Client:
 
 def _asking(
     user_id: str | None,
-    history: Sequence[str] | None,
+    history: Sequence[PastItem] | None,
     user_features: Json | None,
     context: Json | None,
     diversity: float | None,
 ) -> dict[str, object]:
     return {
         "user_id": user_id,
-        "history": None if history is None else list(history),
+        "history": None if history is None else [one if isinstance(one, str) else one[0] for one in history],
+        "history_times": _times_of(history or ()),
         "user_features": None if user_features is None else dict(user_features),
         "context": None if context is None else dict(context),
         "diversity": diversity,
     }
+
+
+def _times_of(history: Sequence[PastItem]) -> list[str | None] | None:
+    """When each item was taken, if that is told of one of them."""
+    moments = [None if isinstance(one, str) else one[1] for one in history]
+    told = [None if one is None else (one if one.tzinfo else one.replace(tzinfo=UTC)).isoformat() for one in moments]
+    return told if any(told) else None
 
 
 def _wanting(

@@ -22,7 +22,7 @@ from enterprise_recsys.engine.trace import Trace
 from enterprise_recsys.errors import ConfigError, MissingExtraError, UnknownItemError
 from enterprise_recsys.finding import Engine, Finder, at_least, in_order
 from enterprise_recsys.questions import FROM_REQUEST, PERSONAL, POPULAR, Question
-from enterprise_recsys.records import USER_ID, WINDOWS_DAYS, Columns, Doubles, Interactions, Ints, Ranked
+from enterprise_recsys.records import USER_ID, WINDOWS_DAYS, Columns, Doubles, Interactions, Ints, PastItem, Ranked
 from enterprise_recsys.wishes import Wish, Wishes, shaped, widened
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Recommender:
         user_id: str | None,
         k: int = 10,
         *,
-        history: Sequence[str] | None = None,
+        history: Sequence[PastItem] | None = None,
         user_features: Mapping[str, object] | None = None,
         context: Mapping[str, object] | None = None,
         filter: str | None = None,
@@ -241,7 +241,7 @@ class Recommender:
         user_id: str | None,
         items: Sequence[str],
         *,
-        history: Sequence[str] | None = None,
+        history: Sequence[PastItem] | None = None,
         user_features: Mapping[str, object] | None = None,
         context: Mapping[str, object] | None = None,
         diversity: float | None = None,

@@ -7,6 +7,7 @@ N negatives, L past items, H past items of all queries, D width of a vector. Row
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import numpy as np
 import polars as pl
@@ -35,9 +36,10 @@ COUNT_COLUMNS = tuple(
     for name in ("user_count", "item_popularity")
     for window in ("", *(f"_{days}d" for days in WINDOWS_DAYS))
 )
-HISTORY_AGE = "history_age_s"
 RECENCY_COLUMNS = ("user_since_last_s", "user_age_s", "item_since_last_s", "item_age_s")
 AGGREGATE_COLUMNS = (*COUNT_COLUMNS, *RECENCY_COLUMNS, "user_mean_rating", "user_std_rating", "item_mean_rating")
+HISTORY_AGE = "history_age_s"
+"""What the user tower is told beside a history: [B, L] seconds from each past item to the request."""
 DERIVED = TIME_COLUMNS + AGGREGATE_COLUMNS + tuple(f"{name}_scaled" for name in AGGREGATE_COLUMNS)
 
 Ints = NDArray[np.int64]
@@ -46,6 +48,8 @@ Doubles = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Columns = dict[str, NDArray[np.generic]]
 """Feature name -> array by row: int64 [R] category, float32 [R] number, int64 [R, M] multi-value."""
+PastItem = str | tuple[str, datetime | None]
+"""An item of a history that a request tells, and when it was taken (UTC if it has no zone); None: as the next one."""
 
 
 @dataclass(frozen=True)

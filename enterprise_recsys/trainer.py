@@ -33,7 +33,7 @@ from enterprise_recsys.loop import Report
 from enterprise_recsys.progress import bar
 from enterprise_recsys.ranking.networks import NETWORKS
 from enterprise_recsys.recommender import Recommender
-from enterprise_recsys.records import Interactions
+from enterprise_recsys.records import Interactions, PastItem
 from enterprise_recsys.reporting.drawing import require_drawing
 from enterprise_recsys.reporting.write import check_target, write_report
 from enterprise_recsys.retrieval.history import AUTO, HISTORIES
@@ -223,7 +223,7 @@ class ProductionTrainer:
         user_id: str | int,
         k: int = 10,
         *,
-        history: Sequence[str] | None = None,
+        history: Sequence[PastItem] | None = None,
         user_features: Mapping[str, object] | None = None,
         context: Mapping[str, object] | None = None,
         filter: str | None = None,

@@ -1,10 +1,12 @@
 """The client against the real service over a real socket: typed answers, clear errors, retries that do no harm."""
 
+import contextlib
 import json
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -152,6 +154,18 @@ def busy() -> Iterator[tuple[Client, list[tuple[str, bytes]]]]:
     yield Client(f"http://127.0.0.1:{server.server_port}"), seen
     server.shutdown()
     server.server_close()
+
+
+def test_a_history_with_times_is_sent_as_items_and_times(busy: tuple[Client, list[tuple[str, bytes]]]) -> None:
+    client, seen = busy
+    with contextlib.suppress(KeyError):  # what answers here has no list
+        client.rank("u", ["i1"], history=["i2", ("i3", datetime(2026, 3, 1, 12)), ("i4", None)])
+    told = json.loads(seen[-1][1])
+    assert told["history"] == ["i2", "i3", "i4"]
+    assert told["history_times"] == [None, "2026-03-01T12:00:00+00:00", None]
+    with contextlib.suppress(KeyError):
+        client.rank("u", ["i1"], history=["i2"])
+    assert json.loads(seen[-1][1])["history_times"] is None
 
 
 def test_a_busy_service_is_asked_again_with_the_same_event(busy: tuple[Client, list[tuple[str, bytes]]]) -> None:

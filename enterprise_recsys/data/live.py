@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Protocol
 
 import numpy as np
@@ -17,7 +18,7 @@ from enterprise_recsys.data.overlay import Overlay
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.repeats import left_out, repeat_columns
 from enterprise_recsys.data.vocabulary import Vocabulary
-from enterprise_recsys.records import HISTORY_AGE, Columns, Floats, Interactions, Ints
+from enterprise_recsys.records import HISTORY_AGE, Columns, Floats, Interactions, Ints, PastItem
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,7 @@ class State:
         user_id: str | None,
         time: int,
         *,
-        history: Sequence[str] | None = None,
+        history: Sequence[PastItem] | None = None,
         features: Mapping[str, object] | None = None,
         context: Mapping[str, object] | None = None,
         exclude: Collection[str] = (),
@@ -210,18 +211,27 @@ class State:
         if repeats and exclude_seen:
             seen = self.past(np.array([slot]))[2]
         if history is not None:
-            seen = self.processor.items.rows(history)
-            seen = seen[seen > 0]
-            newest = np.zeros((1, self.length), dtype=np.int64)
-            past = seen[seen < self._known_items]  # the towers have never heard of later items
-            if len(past):
-                newest[0, -min(len(past), self.length) :] = past[-self.length :]
-            # Of a history that comes with the request no times are told: it counts as what has just happened.
-            ages = np.zeros_like(newest)
+            seen, newest, ages = self._told(history, time)
+            # The counts of the last days take it for what has just happened, as most of what comes with a request has.
             statistics = Statistics.just_happened(len(seen))
         left_out = self.processor.items.rows(list(exclude))
         seen = np.concatenate([seen if exclude_seen else seen[:0], left_out[left_out > 0]])
         return Requests(columns, newest, ages, told, statistics, request.times, np.array([0, len(seen)]), seen)
+
+    def _told(self, history: Sequence[PastItem], now: int) -> tuple[Ints, Ints, Ints]:
+        """A history that a request brings: all known rows [H]; the newest [1, L], and the seconds since each [1, L]."""
+        rows = self.processor.items.rows([one if isinstance(one, str) else one[0] for one in history])
+        moments = [None if isinstance(one, str) else one[1] for one in history]
+        ages, age = np.zeros(len(rows), dtype=np.int64), 0
+        for place, moment in reversed(list(enumerate(moments))):
+            if moment is not None:
+                taken = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+                age = max(now // 1_000_000 - int(taken.timestamp()), 0)
+            ages[place] = age
+        newest, told = np.zeros((2, 1, self.length), dtype=np.int64)
+        past = np.flatnonzero((rows > 0) & (rows < self._known_items))[-self.length :]  # towers know no later items
+        newest[0, self.length - len(past) :], told[0, self.length - len(past) :] = rows[past], ages[past]
+        return rows[rows > 0], newest, told
 
     def _context(self, size: int) -> Columns:
         if size == 1:

@@ -5,43 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import BaseModel, BeforeValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from enterprise_recsys.service.messages import LARGEST_NUMBER, MOST_EVENTS, Strict, Text
+from enterprise_recsys.service.moments import Moment
 from enterprise_recsys.service.routes import REFUSALS, Alive, answer
 from enterprise_recsys.state.interface import Event
 
-FUTURE_S = 300
-"""Seconds that a clock may go ahead of ours; an event from further ahead is a fault of its sender."""
-
 router = APIRouter()
-
-
-def read_moment(value: object) -> datetime | None:
-    """Read a time that an event can have; without a zone it is UTC. A number is refused: its unit would be a guess.
-
-    Raises:
-        PydanticCustomError: no ISO 8601, before 1970, or more than FUTURE_S ahead.
-    """
-    if value is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else datetime.max
-        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        moment = datetime.max.replace(tzinfo=UTC)
-    if not 0 <= moment.timestamp() <= time.time() + FUTURE_S:
-        raise PydanticCustomError(
-            "event_time",
-            "A time is a text as 2026-03-01T12:00:00Z, between 1970 and now (five minutes ahead at most)",
-        )
-    return moment
 
 
 class EventMessage(Strict):
@@ -51,9 +26,7 @@ class EventMessage(Strict):
     item_id: Text
     event_type: Text = "interaction"
     rating: Annotated[float, Field(strict=True, ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)] | None = None
-    timestamp: Annotated[datetime | None, BeforeValidator(read_moment)] = Field(
-        None, description="ISO 8601; UTC where no zone is given. Null: now."
-    )
+    timestamp: Moment = Field(None, description="ISO 8601; UTC where no zone is given. Null: now.")
     event_id: Text | None = Field(
         None, description="An id of your own: the same event sent twice counts once. Null: each counts."
     )

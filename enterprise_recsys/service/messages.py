@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from enterprise_recsys.asking import Asked
+from enterprise_recsys.records import PastItem
 from enterprise_recsys.service.cursors import LONGEST
+from enterprise_recsys.service.moments import Moment
 
 MOST_ITEMS = 1_000
 MOST_EVENTS = 1_000
@@ -120,6 +123,11 @@ class SimpleQuery(Strict):
     fields: Fields = []
 
 
+def _dated(items: Sequence[str] | None, times: Sequence[datetime | None] | None) -> Sequence[PastItem] | None:
+    """The items with their times, where these are told."""
+    return items if items is None or times is None else list(zip(items, times, strict=True))
+
+
 class Asking(Strict):
     """Who asks, and what is known of them right now."""
 
@@ -127,15 +135,30 @@ class Asking(Strict):
     history: list[Text] | None = Field(
         None, max_length=MOST_EVENTS, description="Item ids, oldest first. Null: what the service knows of the user."
     )
+    history_times: list[Moment] | None = Field(
+        None,
+        max_length=MOST_EVENTS,
+        description="When each item of `history` was taken, ISO 8601; null among them: as the next one. Null: all now.",
+    )
     user_features: Values | None = Field(None, description="Features of the user; they win over stored ones.")
     context: Values | None = Field(None, description="Features of this moment: device, hour, place.")
     diversity: Dial | None = None
+
+    @model_validator(mode="after")
+    def _as_many_times_as_items(self) -> Asking:
+        if self.history_times is not None and len(self.history_times) != len(self.history or ()):
+            raise PydanticCustomError(
+                "history_times",
+                "There are {times} history_times for {items} items of history; it should be one for each",
+                {"times": len(self.history_times), "items": len(self.history or ())},
+            )
+        return self
 
     def asked(self, *exclude: str) -> Asked:
         """The request as the recommender takes it; `exclude`: further items to leave out."""
         return Asked(
             user_id=self.user_id,
-            history=self.history,
+            history=_dated(self.history, self.history_times),
             user_features=_given(self.user_features),
             context=_given(self.context),
             exclude=exclude,

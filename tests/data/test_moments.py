@@ -1,6 +1,7 @@
 """A past request is what it would have been then: the same numbers as from a log that ends just before it."""
 
 from dataclasses import fields
+from datetime import datetime, timedelta, timezone
 
 import numpy as np
 import polars as pl
@@ -113,3 +114,16 @@ def test_what_came_after_the_log_has_its_own_age_and_a_history_told_with_the_req
     assert ((request.history > 0) == (request.ages > 0)).all()
     asked = state.of_one("u", 100_000_000, history=["a", "b"])
     assert (asked.history[0, -2:] > 0).all() and not asked.ages.any()
+
+
+def test_a_history_told_with_its_times_has_ages_and_what_lacks_one_is_taken_with_the_next() -> None:
+    rows = [("u", "a", 10), ("u", "b", 20), ("v", "c", 30)]
+    log = to_interactions(pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp"], orient="row"))
+    state = State(DataProcessor().fit(log), log)
+    moment = datetime(1970, 1, 1, 0, 1)  # a minute after the start, UTC if nothing is said
+    told = ["c", ("a", moment), "unheard of", ("b", moment.replace(tzinfo=timezone(timedelta(hours=-1)))), ("a", None)]
+    request = state.of_one(None, 5000 * 1_000_000, history=told)
+    a, b, c = state.processor.items.rows(["a", "b", "c"])
+    assert request.history[0, -4:].tolist() == [c, a, b, a]
+    # b was taken an hour and a minute after the start: 3,660 s, and a after it with the request.
+    assert request.ages[0, -5:].tolist() == [0, 4940, 4940, 1340, 0]

@@ -71,6 +71,10 @@ def test_a_dial_that_the_recommender_refuses(client: TestClient, is_problem: Che
         ({"user_id": 42}, "body.user_id: input should be a valid string."),
         ({"history": ["a", "b\n"]}, "body.history[1]: the text holds a control sign (NUL, line feed ...)."),
         (
+            {"history": ["a", "b"], "history_times": [None]},
+            "body: there are 1 history_times for 2 items of history; it should be one for each.",
+        ),
+        (
             {"k": 0, "user_id": "", "exclude": 1, "fields": 1},
             "body.user_id: string should have at least 1 character; body.k: input should be greater than or equal to 1"
             "; body.exclude: input should be a valid list; and 1 more.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from fastapi import FastAPI
 from starlette.routing import Route
@@ -95,6 +96,14 @@ def test_recommend_passes_on_every_field(client: TestClient, calls: list[dict[st
         "ignored": [],
     }
     assert answer.headers["cache-control"] == "no-store"
+
+
+def test_the_times_of_a_history_are_passed_on_beside_its_items(
+    client: TestClient, calls: list[dict[str, object]]
+) -> None:
+    message = {"history": ["i2", "i9"], "history_times": ["2026-03-01T12:00:00+01:00", None]}
+    assert client.post("/v1/recommend", json=message).status_code == 200
+    assert calls[0]["history"] == [("i2", datetime(2026, 3, 1, 11, tzinfo=UTC)), ("i9", None)]
 
 
 def test_recommend_needs_nothing(client: TestClient) -> None:
