@@ -28,7 +28,7 @@ class Gaps(nn.Module):
         self.table = nn.Embedding(len(self.bounds) + 1, width)
         nn.init.zeros_(self.table.weight)
 
-    def meet(self, seconds: Tensor) -> None:
+    def keep_to(self, seconds: Tensor) -> None:
         """Know between which gaps [N] those of the log lie: shorter and longer ones will count as these."""
         if len(seconds):
             self.known.copy_(torch.stack([self._place(seconds.min()), self._place(seconds.max())]))

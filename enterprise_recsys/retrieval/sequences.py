@@ -78,7 +78,7 @@ class Sequences:
         self._seconds = torch.from_numpy(events.times[self._order] // 1_000_000)
         if material.model.gaps is not None:
             is_same = torch.from_numpy(np.diff(events.users[self._order]) == 0)
-            material.model.gaps.meet(torch.diff(self._seconds)[is_same])
+            material.model.gaps.keep_to(torch.diff(self._seconds)[is_same])
         weights = np.where(events.relevant, events.weights, 0.0).astype(np.float32)
         self._weights = torch.from_numpy(weights[self._order])
         self._sample = pick(SAMPLERS, config.negative_sampling_strategy, what="negative_sampling_strategy")

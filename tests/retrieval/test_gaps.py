@@ -30,9 +30,9 @@ def test_gaps_are_told_apart_by_halves_of_octaves(telling: Gaps) -> None:
 
 
 def test_gaps_beyond_those_of_the_log_count_as_its_shortest_and_its_longest(telling: Gaps) -> None:
-    telling.meet(torch.tensor([12, 4, 7]))
+    telling.keep_to(torch.tensor([12, 4, 7]))
     assert telling(torch.tensor([0, 3, 4, 8, 12, 16, 2**40]))[:, 0].tolist() == [4, 4, 4, 6, 7, 7, 7]
-    telling.meet(torch.tensor([], dtype=torch.int64))
+    telling.keep_to(torch.tensor([], dtype=torch.int64))
     assert telling(torch.tensor([0]))[0].item() == 4
 
 
