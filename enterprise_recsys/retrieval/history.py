@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.layers import masked_mean
-from enterprise_recsys.retrieval.fold_in import FoldIn
+from enterprise_recsys.retrieval.fold_in import CROWD, FoldIn
 from enterprise_recsys.retrieval.recurrent import Recurrent
 from enterprise_recsys.retrieval.transformer import Transformer
 
@@ -82,13 +82,20 @@ class Variant:
         return f"{self.history} at temperature {self.temperature:g}" if self.history == "fold_in" else self.history
 
 
-def variants(config: ModelConfig) -> list[Variant]:
-    """All that the dials leave to validation."""
-    names = CONTENDERS if config.history == AUTO else (config.history,)
+def variants(config: ModelConfig, items: int) -> list[Variant]:
+    """All that the dials leave to validation for so many items; the quicker ones first, as later ones may be given up.
+
+    An epoch of 'fold_in' goes over the catalogue three times as often as one of what is `Sequential`.
+    """
+    contenders = CONTENDERS if items <= CROWD else CONTENDERS[::-1]
+    return _of(config, contenders if config.history == AUTO else (config.history,))
+
+
+def _of(config: ModelConfig, names: Sequence[str]) -> list[Variant]:
     told = () if config.temperature is None else (config.temperature,)
     return [Variant(name, one) for name in names for one in told or TEMPERATURES[name]]
 
 
 def one_variant(config: ModelConfig) -> Variant:
     """The way of joint training, which compares none: the quick part, unless another is named."""
-    return variants(config.model_copy(update={"history": "mean"} if config.history == AUTO else {}))[0]
+    return _of(config, ["mean" if config.history == AUTO else config.history])[0]

@@ -23,6 +23,12 @@ _STEPS = 64
 """Steps of an epoch, at least, where the log has the events for it."""
 _BLUR = 0.15
 """A batch holds windows of about one length, and not the same ones in every epoch: lengths are blurred so much."""
+_UNTOLD = 0.5
+"""Share of windows whose gaps are not told, lest the items go unheard where times come to mean something else.
+
+On ml1m-temporal90, whose early times are rebuilt, validation is .1331 without times, .0974 with them always told, and
+.1300 with half of them; on ml-100k .3546 and .3561 with all and with half.
+"""
 
 
 @dataclass(frozen=True)
@@ -121,7 +127,8 @@ class Sequences:
         self.material.model.note(vectors)
         past = functional.embedding(torch.searchsorted(rows, self._items[looked_at]), vectors)
         if self.material.model.gaps is not None:
-            past = past + self.material.model.gaps(self._gaps(part, looked_at))
+            is_told = torch.rand(len(past), 1, 1) >= _UNTOLD
+            past = past + self.material.model.gaps(self._gaps(part, looked_at)) * is_told
         queries = self._states(past, part, learnt)
         weights = weights[learnt] / weights[learnt].sum()
         if negatives is None:

@@ -12,7 +12,7 @@ from enterprise_recsys.data.frames import to_interactions
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.loop import Plan
 from enterprise_recsys.records import Ints
-from enterprise_recsys.retrieval import losses
+from enterprise_recsys.retrieval import losses, sequences
 from enterprise_recsys.retrieval.retriever import Retriever
 from enterprise_recsys.retrieval.sequences import Sequences, Windows, windows
 
@@ -101,6 +101,7 @@ def test_drawn_negatives_that_are_all_items_give_the_exact_loss(monkeypatch: pyt
         taught(frame, history="transformer", history_length=8, negatives=1000, negative_sampling_strategy="random")
     )
     part._is_half = False
+    monkeypatch.setattr(sequences, "_UNTOLD", 0.0)  # which windows' gaps are told is drawn, too
     cut = windows(np.arange(0, 181, 9), 8, np.random.default_rng(0))
     exact = part.learn(cut, cut.begins)
     exact.loss.backward()
@@ -113,6 +114,21 @@ def test_drawn_negatives_that_are_all_items_give_the_exact_loss(monkeypatch: pyt
     for name, one in part.material.model.named_parameters():
         if name in wanted:
             assert torch.allclose(one.grad, wanted[name], atol=1e-5), name
+
+
+def test_the_gaps_of_some_windows_are_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    part = lessons(taught(markov(users=20, length=9), history="transformer", history_length=8))
+    cut = windows(np.arange(0, 181, 9), 8, np.random.default_rng(0))
+
+    def taught_gaps(untold: float) -> float:
+        monkeypatch.setattr(sequences, "_UNTOLD", untold)
+        torch.manual_seed(0)
+        part.learn(cut, cut.begins).loss.backward()
+        gradient = part.material.model.gaps.table.weight.grad.abs().sum().item()
+        part.material.model.zero_grad()
+        return gradient
+
+    assert taught_gaps(1.0) == 0.0 < taught_gaps(0.5) < taught_gaps(0.0)
 
 
 @pytest.mark.parametrize("history", ["transformer", "gru"])
