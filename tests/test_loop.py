@@ -84,3 +84,20 @@ def test_a_falling_step_size_ends_at_nothing() -> None:
     first = model.weight.item()
     run(model, _steps(model, 2), 2, Plan("x", 2, 1, learning_rate=0.1, weight_decay=0.0, falling=True))
     assert model.weight.item() == pytest.approx(first - 0.1 * (1.0 + 0.75 + 0.5 + 0.25), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("scores", "leader", "epochs"),
+    [
+        ([0.1, 0.2, 0.25, 0.27, 0.28, 0.285], None, 6),
+        ([0.1, 0.2, 0.25, 0.27, 0.28, 0.285], 0.5, 4),  # (0.27 - 0.2) / 2 an epoch: 0.375 after three more
+        ([0.1, 0.2, 0.25, 0.27, 0.28, 0.285], 0.37, 5),
+        ([0.1, 0.2, 0.25, 0.27, 0.28, 0.285], 0.28, 6),
+        ([0.1, 0.2, 0.3, 0.4, 0.5, 0.6], 0.69, 6),
+        ([0.1, 0.01, 0.02, 0.01, 0.02, 0.03], 0.05, 3),  # patience comes first
+    ],
+)
+def test_a_run_without_prospect_of_coming_up_to_its_leader_is_given_up(scores, leader, epochs) -> None:
+    model, told = _line(), iter(scores)
+    plan = Plan("x", 6, 2, 0.1, 0.0, leader=leader)
+    assert run(model, _steps(model, 2), 2, plan, validate=lambda: next(told)).scores == scores[:epochs]

@@ -52,6 +52,8 @@ def chosen_retriever(
 ) -> Trained:
     """Learn from `early`, and let `late` choose the epochs and, where the dials leave it open, the variant.
 
+    A variant that has no prospect of coming up to the best one before it is given up: see `loop.Plan.leader`.
+
     Args:
         processor: as it knows `early`.
         early, late: train and validation.
@@ -60,13 +62,15 @@ def chosen_retriever(
         judge: what is as high as a retriever is good; None: see `judge_of`.
     """
     config, dataset = processor.config, processor.dataset(early)
-    tried = variants(config)
+    tried = variants(config, len(processor.items))
     best: Trained | None = None
     for variant in tried:
         retriever = of_variant(processor, variant, dataset)
         judge = judge or judge_of(processor, early, late)
         stage = "retriever" if len(tried) == 1 else f"retriever, {variant}"
-        fit = retriever.fit(plan(config, stage, config.epochs, folder, report), validate=partial(judge, retriever))
+        leader = None if best is None else max(best.fit.scores)
+        made = replace(plan(config, stage, config.epochs, folder, report), leader=leader)
+        fit = retriever.fit(made, validate=partial(judge, retriever))
         if best is None or max(fit.scores) > max(best.fit.scores):
             best = Trained(variant, retriever, fit)
     assert best is not None

@@ -48,12 +48,10 @@ def test_where_the_next_event_is_wanted_a_retriever_is_asked_for_it_at_any_momen
 
 
 def test_what_the_dials_leave_open_is_left_to_validation_and_what_they_say_is_not() -> None:
-    assert [str(one) for one in variants(ModelConfig())] == [
-        "fold_in at temperature 0.12",
-        "fold_in at temperature 0.17",
-        "transformer",
-    ]
-    assert variants(ModelConfig(history="fold_in", temperature=0.3)) == [Variant("fold_in", 0.3)]
+    folds = ["fold_in at temperature 0.12", "fold_in at temperature 0.17"]
+    assert [str(one) for one in variants(ModelConfig(), items=1_000)] == [*folds, "transformer"]
+    assert [str(one) for one in variants(ModelConfig(), items=10_000)] == ["transformer", *folds]
+    assert variants(ModelConfig(history="fold_in", temperature=0.3), 10) == [Variant("fold_in", 0.3)]
     assert one_variant(ModelConfig()) == Variant("mean", 0.1)
     assert chosen("fold_in").variant.temperature in (0.12, 0.17)
 
