@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,6 +62,30 @@ def lists(path: Path) -> Interactions:
         got = f"{wrong[USER_ID][0]} {wrong[ITEM_ID][0]}" if len(wrong) else "no user with an item"
         raise DataError(f"{path} holds {got!r}; right are lines of whole numbers: a user, then the user's items.")
     return _log(frame, pl.lit(0, pl.Int64), path.name)
+
+
+def chains(path: Path) -> Interactions:
+    """Read a file of lines `user item item ...` in each user's order of time, as S3Rec and its followers share them.
+
+    The timestamps are those of `sequences`. A file `<name>_item2attributes.json` beside it, an object of lists by item,
+    gives the items' `attributes`.
+
+    Raises:
+        DataError: a line holds something else than whole numbers, or the attributes are no such object.
+    """
+    log = lists(path)
+    place = pl.int_range(pl.len(), dtype=pl.Int64).over(USER_ID)
+    events = log.events.with_columns((place * 1_000_000).cast(TIME_TYPE).alias(TIMESTAMP))
+    beside = path.with_name(f"{path.stem}_item2attributes.json")
+    if not beside.is_file():
+        return log.with_events(events)
+    try:
+        told = {item: sorted({str(one) for one in given}) for item, given in json.loads(beside.read_text()).items()}
+    except (ValueError, AttributeError, TypeError) as error:
+        raise DataError(f"{beside} cannot be read: {error}; right is an object of lists by item.") from error
+    column = pl.Series("attributes", list(told.values()), dtype=pl.List(pl.String))
+    items = pl.DataFrame([pl.Series(ITEM_ID, list(told), dtype=pl.String), column])
+    return Interactions(events, None, items, log.name)
 
 
 def last_fm(path: Path) -> Interactions:

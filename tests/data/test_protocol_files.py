@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from enterprise_recsys.data.protocol_files import frappe, last_fm, lists, located, sequences
+from enterprise_recsys.data.protocol_files import chains, frappe, last_fm, lists, located, sequences
 from enterprise_recsys.errors import DataError
 from enterprise_recsys.records import Interactions
 
@@ -33,6 +33,24 @@ def test_a_file_of_lists_gives_a_pair_an_item(tmp_path: Path) -> None:
     (tmp_path / "train.txt").write_text("0 2968 228 \n1\n2 5\n")
     log = lists(tmp_path / "train.txt")
     assert pairs(log) == [("0", "2968"), ("0", "228"), ("2", "5")] and seconds(log) == [0, 0, 0]
+
+
+def test_a_file_of_chains_keeps_their_order_and_finds_the_attributes_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "Toys.txt").write_text("1 9 3 9\n2 3 5\n")
+    log = chains(tmp_path / "Toys.txt")
+    assert pairs(log) == [("1", "9"), ("1", "3"), ("1", "9"), ("2", "3"), ("2", "5")]
+    assert seconds(log) == [0, 1, 2, 0, 1] and log.items is None
+    (tmp_path / "Toys_item2attributes.json").write_text('{"3": [7, 1, 7], "9": []}')
+    items = chains(tmp_path / "Toys.txt").items
+    assert items is not None and items.rows() == [("3", ["1", "7"]), ("9", [])]
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"3": 7}'])
+def test_attributes_that_are_no_lists_by_item_are_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "Toys.txt").write_text("1 9 3 9\n")
+    (tmp_path / "Toys_item2attributes.json").write_text(text)
+    with pytest.raises(DataError, match=r"Toys_item2attributes.json cannot be read: .*; right is an object of lists"):
+        chains(tmp_path / "Toys.txt")
 
 
 def test_last_fm_brings_the_plays_as_weights(tmp_path: Path) -> None:
