@@ -86,8 +86,8 @@ class Sequences:
 
     @property
     def size(self) -> int:
-        """Events of an epoch, about."""
-        return len(self.material.examples)
+        """Events of an epoch, about, those that are no success included: they are looked at too."""
+        return len(self._order)
 
     def steps(self) -> Iterator[Step]:
         """One epoch's steps, in a random order: windows of about one length, about `batch_size` places in all."""
@@ -157,7 +157,7 @@ class Sequences:
     def _rows(self, items: Tensor, targets: Tensor) -> tuple[Tensor, Negatives | None]:
         """The items whose vectors a step needs, row 0 first, and the drawn ones where not all are needed."""
         n_items, config = self.material.dataset.n_items, self.material.config
-        if is_exact(n_items - 1, self.size):
+        if is_exact(n_items - 1, len(self.material.examples)):
             return torch.arange(n_items), None
         negatives = self._sample(
             self.material.popularity,
