@@ -39,9 +39,19 @@ class Changes:
 
     # Events and users ------------------------------------------------------------------------------------------------
 
-    def events(self, user_ids: Sequence[str], item_ids: Sequence[str], times: Ints, ratings: Doubles) -> None:
-        """Count events [R]: times in microseconds since 1970 UTC, ratings NaN where there is none."""
-        self.recommender.state.update(user_ids, item_ids, times, ratings.astype(np.float32))
+    def events(
+        self,
+        user_ids: Sequence[str],
+        item_ids: Sequence[str],
+        times: Ints,
+        ratings: Doubles,
+        event_types: Sequence[str | None] | None = None,
+    ) -> None:
+        """Count events [R]: times in microseconds since 1970 UTC, ratings NaN where there is none.
+
+        Types are what `having.means_having` looks at; None: of no type.
+        """
+        self.recommender.state.update(user_ids, item_ids, times, ratings.astype(np.float32), event_types)
 
     def check_user(self, user_id: str, features: Features) -> None:
         """Refuse features that no user can have, before anything is stored.

@@ -274,6 +274,11 @@ class ModelConfig(BaseModel):
             raise ConfigError(f"rules: the name {twice!r} is given twice; each rule needs a name of its own.")
 
     @property
+    def lists_past(self) -> bool:
+        """Whether a list may hold items of the user's own history: repeats, or what was merely looked at."""
+        return self.repeats or self.positive_event_types is not None
+
+    @property
     def aim(self) -> str:
         """The horizon that holds."""
         return self.horizon or ("visit" if self.repeats else "later")
