@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 import polars as pl
@@ -28,11 +29,11 @@ def event_types(evidence: Evidence) -> Iterator[Finding]:
     advice = ""
     if len(counts) > 1:
         kinds = [str(kind) for kind in counts[EVENT_TYPE]]
-        bought = [kind for kind in kinds if any(word in kind.lower() for word in _BOUGHT)]
+        likely = [kind for kind in kinds if any(word in kind.lower() for word in _BOUGHT)]
+        said = shlex.quote(f"positive_event_types={(likely or kinds[-1:])[0]}")
         advice = (
-            "every one counts as a success, and as having had the item, unless you say which do: train with --set "
-            f"'positive_event_types=[\"{(bought or kinds[-1:])[0]}\"]', and the others are hints; or weigh them with "
-            "--event-weight"
+            "each counts as a success, and as having had the item, unless you say which do: train for instance with "
+            f"--set {said}, and the others are hints; or weigh them with --event-weight"
         )
     yield Finding(
         "event types",

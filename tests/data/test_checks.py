@@ -294,8 +294,10 @@ def test_event_types_are_told_with_what_says_which_of_them_is_a_success() -> Non
     types = [("view", "view", "add to cart", "Purchase")[n % 4] for n in range(ROWS)]
     (finding,) = CHECKS["event types"](evidence(good(event_type=types)))
     assert finding.message.startswith("3 event types: view 1,000, ")
-    assert "--set 'positive_event_types=[\"Purchase\"]'" in finding.advice
+    assert "--set positive_event_types=Purchase, and the others" in finding.advice
     (alone,) = CHECKS["event types"](evidence(good(event_type=["rate"] * (ROWS - 1) + [None])))
     assert alone.message == "1 event type: rate 1,999" and not alone.advice
     (rare,) = CHECKS["event types"](evidence(good(event_type=["play"] * (ROWS - 9) + ["like"] * 9)))
-    assert '["like"]' in rare.advice
+    assert "--set positive_event_types=like," in rare.advice
+    spaced = good(event_type=["view"] * (ROWS - 9) + ["order placed"] * 9)
+    assert "--set 'positive_event_types=order placed'," in next(CHECKS["event types"](evidence(spaced))).advice
