@@ -73,6 +73,11 @@ def check_event_types(config: ModelConfig, events: pl.DataFrame) -> None:
         )
 
 
+def holds_hints(events: Events) -> bool:
+    """Whether some events do not mean that their user has had the item."""
+    return events.had is not None and not events.had.all()
+
+
 def histories_of_had(events: Events, every: Histories, n_users: int, *, is_cut: bool = True) -> Histories:
     """What each user has had, at any moment; the same as all their events where all of these mean it.
 
@@ -81,9 +86,9 @@ def histories_of_had(events: Events, every: Histories, n_users: int, *, is_cut: 
         every: the histories of all of them.
         n_users, is_cut: see `Histories`.
     """
-    if events.had is None or events.had.all():
-        return every
     had = events.had
+    if had is None or not holds_hints(events):
+        return every
     return Histories(events.users[had], events.items[had], events.times[had], n_users, is_cut=is_cut)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from enterprise_recsys.data.moments import Moments
 from enterprise_recsys.data.processor import DataProcessor
+from enterprise_recsys.data.visits import openings
 from enterprise_recsys.engine.gathering import Asked, gather, quotas
 from enterprise_recsys.engine.indexes import exact
 from enterprise_recsys.engine.neighbours import Neighbours
@@ -16,8 +17,6 @@ from enterprise_recsys.ranking.ranker import Examples
 from enterprise_recsys.records import Bools, Doubles, Events, Ints
 from enterprise_recsys.retrieval.retriever import Retriever
 
-VISIT_GAP_S = 1800
-"""An event more than this after the user's one before opens a new visit: half an hour, as in web analytics."""
 _VISITS_PER_USER = 4
 _ROWS_AT_MOST = 1_000_000
 """Candidates of one slice of time."""
@@ -167,11 +166,7 @@ def visits(events: Events, places: Ints, generator: np.random.Generator, *, aim:
 def _opening(events: Events, places: Ints) -> tuple[Ints, Bools, Bools]:
     """The places by user, and which of them are a user's first, and which open a visit."""
     places = places[np.argsort(events.users[places], kind="stable")]
-    users, times = events.users[places], events.times[places]
-    first, later = np.ones(len(places), dtype=bool), np.ones(len(places), dtype=bool)
-    first[1:] = users[1:] != users[:-1]
-    later[1:] = times[1:] - times[:-1] > VISIT_GAP_S * 1_000_000
-    return places, first, first | later
+    return places, *openings(events.users[places], events.times[places])
 
 
 def _labels(

@@ -12,6 +12,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from enterprise_recsys.choice import pick
+from enterprise_recsys.data.having import holds_hints
+from enterprise_recsys.data.visits import success_after
 from enterprise_recsys.layers import bfloat16_pays
 from enterprise_recsys.records import Ints
 from enterprise_recsys.retrieval.history import Sequential
@@ -82,7 +84,19 @@ class Sequences:
         weights = np.where(events.relevant, events.weights, 0.0).astype(np.float32)
         self._weights = torch.from_numpy(weights[self._order])
         self._sample = pick(SAMPLERS, config.negative_sampling_strategy, what="negative_sampling_strategy")
+        self._after = self._next()
         self._is_half = bfloat16_pays()
+
+    def _next(self) -> Tensor:
+        """[E] the grouped place of what is looked for after each event: the next one; -1: nothing.
+
+        Where some events are hints it is, after each visit, the first success of a later one. The buy of a thing that
+        was looked at a moment ago would teach that the next thing is the last one.
+        """
+        events, size = self.material.dataset.events.take(self._order), len(self._order)
+        if holds_hints(events) and self.material.config.aim != "next":
+            return torch.from_numpy(success_after(events.users, events.times, events.relevant))
+        return torch.arange(1, size + 1).clamp(max=max(size - 1, 0))
 
     @property
     def size(self) -> int:
@@ -145,7 +159,9 @@ class Sequences:
         inside = steps <= lengths
         looked_for = torch.where(inside, looked_for, 0)
         looked_at = looked_for[:, :-1]
-        looked_for = torch.cat([torch.from_numpy(drawn).unsqueeze(1), looked_for[:, 1:]], dim=1)
+        looked_for = torch.cat([torch.from_numpy(drawn).unsqueeze(1), self._after[looked_at]], dim=1)
+        inside &= looked_for >= 0
+        looked_for = torch.where(inside, looked_for, 0)
         return looked_at, looked_for, self._weights[looked_for] * inside
 
     def _gaps(self, part: Windows, looked_at: Tensor) -> Tensor:
