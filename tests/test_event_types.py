@@ -73,6 +73,8 @@ def test_lists_leave_out_what_was_bought_and_nothing_that_was_viewed(fitted: Pro
         bought = types_of(shop, user, "buy")
         assert not listed & bought and listed >= types_of(shop, user, "view") - bought
         assert set(ids(fitted.recommend(user, ITEMS, exclude_seen=False))) >= bought
+    told = fitted.recommend("u1", 2, reasons=True)[0]["explanation"]
+    assert isinstance(told, dict) and "looked at before" in told["features"]
     assert any("repeats" in told for user in range(20) for told in fitted.recommend(f"u{user}", 10).sources)
 
 
