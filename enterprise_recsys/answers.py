@@ -121,5 +121,6 @@ def field_names(fields: Sequence[str], processor: DataProcessor) -> list[str]:
     for name, asked in zip(names, fields, strict=True):
         if name not in columns + further:
             also = "; and there is 'tasks'" if further else ""
+            also += "; name each by itself, as in fields=title&fields=price" if "," in asked else ""
             raise ConfigError(f"field {asked!r} is unknown; the catalogue has: {', '.join(sorted(columns))}{also}.")
     return names

@@ -85,7 +85,8 @@ def groups_of(finder: Finder, columns: Columns) -> dict[str, list[str]]:
     """
     processor, seen = finder.engine.processor, set(finder.engine.scorer.inputs) & set(columns)
     groups = {SOURCES[name]: [name] for name in SOURCES if name in seen}
-    groups |= {"taken before": list(REPEATS)} if set(REPEATS) <= seen else {}
+    before = "taken before" if processor.config.repeats else "looked at before"
+    groups |= {before: list(REPEATS)} if set(REPEATS) <= seen else {}
     counted = [one.name for one in processor.of("statistic") if one.name.startswith("item_") and one.name in seen]
     groups |= {"popularity": counted} if counted else {}
     groups |= {"the item itself": [ITEM_ID]} if ITEM_ID in seen else {}

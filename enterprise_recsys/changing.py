@@ -11,6 +11,7 @@ import polars as pl
 
 from enterprise_recsys.data.features import encode
 from enterprise_recsys.data.growing import Growing
+from enterprise_recsys.data.having import means_having
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.told import checked, table_of
 from enterprise_recsys.engine.indexes import Index
@@ -39,9 +40,23 @@ class Changes:
 
     # Events and users ------------------------------------------------------------------------------------------------
 
-    def events(self, user_ids: Sequence[str], item_ids: Sequence[str], times: Ints, ratings: Doubles) -> None:
-        """Count events [R]: times in microseconds since 1970 UTC, ratings NaN where there is none."""
-        self.recommender.state.update(user_ids, item_ids, times, ratings.astype(np.float32))
+    def events(
+        self,
+        user_ids: Sequence[str],
+        item_ids: Sequence[str],
+        times: Ints,
+        ratings: Doubles,
+        event_types: Sequence[str | None] | None = None,
+    ) -> None:
+        """Count events [R]: times in microseconds since 1970 UTC, ratings NaN where there is none.
+
+        Types are what `having.means_having` looks at; None: of no type.
+        """
+        self.recommender.state.update(user_ids, item_ids, times, ratings.astype(np.float32), event_types)
+
+    def hints(self, event_types: Sequence[str | None]) -> int:
+        """How many events of these types are no success to this model, so that their items stay in lists."""
+        return int((~means_having(self.recommender.engine.processor.config, event_types)).sum())
 
     def check_user(self, user_id: str, features: Features) -> None:
         """Refuse features that no user can have, before anything is stored.

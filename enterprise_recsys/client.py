@@ -66,11 +66,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class Kept:
-    """What became of a batch of events."""
+    """What became of a batch of events; `hints` are of no type that is a success, so that their items stay in lists."""
 
     stored: int
     duplicates: int
     erased: int
+    hints: int = 0
 
 
 class Client:
@@ -211,7 +212,8 @@ class Client:
         """
         named = [{"event_id": uuid.uuid4().hex, **event} for event in events]
         told = self._asked("POST", "/v1/events", {"events": named})
-        return Kept(_whole(told["stored"]), _whole(told["duplicates"]), _whole(told["erased"]))
+        counts = (_whole(told.get(name, 0)) for name in ("stored", "duplicates", "erased", "hints"))
+        return Kept(*counts)
 
     def put_item(self, item_id: str, features: Json) -> None:
         """Hold an item with these features and no others; a new one can be recommended at once."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from enterprise_recsys import tasks as naming
 from enterprise_recsys.choice import known
@@ -29,11 +29,16 @@ class ModelConfig(BaseModel):
     # What counts as a success -----------------------------------------------------------------------------------
     positive_rating: float | None = Field(
         None,
-        description="An event is relevant if its rating is at least this. None: every event of the log is relevant, "
-        "as in implicit logs; ratings then teach the rating head only.",
+        description="An event is relevant if its rating is at least this; what was rated lower was had none the less, "
+        "and lists leave it out. None: every event of the log is relevant, as in implicit logs; ratings then teach the "
+        "rating head only.",
     )
     positive_event_types: tuple[str, ...] | None = Field(
-        None, description="Only events of these types are relevant (for instance ['buy']). None: every type."
+        None,
+        min_length=1,
+        description="Only events of these types (['buy'], or 'buy,rent') are relevant, and mean that the user has had "
+        "the item. All others, such as views, are hints: histories hold them, and their items stay in lists. None: "
+        "every type.",
     )
     ctr_positive_rating: float | None = Field(
         None,
@@ -247,6 +252,11 @@ class ModelConfig(BaseModel):
         "fields; `always` ones hold for every list, others for requests that name them.",
     )
 
+    @field_validator("positive_event_types", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        return tuple(one.strip() for one in value.split(",") if one.strip()) if isinstance(value, str) else value
+
     def __init__(self, **fields: object) -> None:
         try:
             super().__init__(**fields)
@@ -274,6 +284,11 @@ class ModelConfig(BaseModel):
             raise ConfigError(f"rules: the name {twice!r} is given twice; each rule needs a name of its own.")
 
     @property
+    def lists_past(self) -> bool:
+        """Whether a list may hold items of the user's own history: repeats, or what was merely looked at."""
+        return self.repeats or self.positive_event_types is not None
+
+    @property
     def aim(self) -> str:
         """The horizon that holds."""
         return self.horizon or ("visit" if self.repeats else "later")
@@ -287,6 +302,6 @@ def _sentence(error: ValidationError) -> str:
         if fault["type"] == "extra_forbidden" and len(fault["loc"]) == 1:
             parts.append(f"ModelConfig has no field {name!r}; {known(ModelConfig.model_fields, name)}")
         else:
-            wish = fault["msg"].removeprefix("Input ")
+            wish = fault["msg"].removeprefix("Input ").replace("a valid tuple", "a list")
             parts.append(f"ModelConfig.{name} = {fault['input']!r} is wrong: it {wish}")
     return "; ".join(parts) + "."

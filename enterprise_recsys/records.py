@@ -87,6 +87,7 @@ class Events:
         relevant: [R] whether the event counts as a success (a positive type, a rating over the threshold).
         context: feature name -> [R, ...] encoded context columns of the events.
         tasks: task -> [R] what the event says of it; NaN: nothing. See `data.labels`.
+        had: [R] whether the event means that its user has had the item, see `data.having`; None: each does.
     """
 
     users: Ints
@@ -97,6 +98,7 @@ class Events:
     relevant: Bools
     context: Columns = field(default_factory=dict)
     tasks: dict[str, Floats] = field(default_factory=dict)
+    had: Bools | None = None
 
     def __len__(self) -> int:
         return len(self.users)
@@ -113,6 +115,7 @@ class Events:
             self.relevant[index],
             context,
             {name: labels[index] for name, labels in self.tasks.items()},
+            None if self.had is None else self.had[index],
         )
 
 

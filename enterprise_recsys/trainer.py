@@ -205,7 +205,7 @@ class ProductionTrainer:
         """What `evaluate` measures, and what a report draws; `depth` is the longest list in its curves, 0 = none."""
         log, processor = _log(test, None, None), self.recommender.engine.processor
         parts = {"what is learnt": self.recommender.log, "test": log}
-        beside = (*QUICK, *(["repeats"] if processor.config.repeats else []))
+        beside = (*QUICK, *(["repeats"] if processor.config.lists_past else []))
         watch(parts, leaks=leaks, processor=processor, positive_rating=self.config.positive_rating)
         return examine(
             self.recommender,

@@ -36,3 +36,14 @@ def test_an_unknown_part_is_refused_before_any_data_is_read(fields: dict[str, st
     name, value = next(iter(fields.items()))
     with pytest.raises(ConfigError, match=f"{name}='{value}' is unknown; (did you mean .*[Kk]nown|known): "):
         ProductionTrainer(ModelConfig(**fields))
+
+
+def test_event_types_may_be_words_with_commas_and_at_least_one() -> None:
+    assert ModelConfig(positive_event_types="buy, rent it,").positive_event_types == ("buy", "rent it")
+    assert ModelConfig(positive_event_types=["buy"]).positive_event_types == ("buy",)
+    assert ModelConfig().lists_past is False and ModelConfig(positive_event_types="buy").lists_past is True
+    for none in ([], ""):
+        with pytest.raises(ConfigError, match="positive_event_types = .* is wrong: it .*at least 1 item"):
+            ModelConfig(positive_event_types=none)
+    with pytest.raises(ConfigError, match="positive_event_types = 5 is wrong: it should be a list"):
+        ModelConfig(positive_event_types=5)

@@ -82,6 +82,8 @@ def test_a_wrong_k_is_refused(trainer: ProductionTrainer, k: object) -> None:
 
 
 def test_an_unknown_field_or_item_is_refused(trainer: ProductionTrainer) -> None:
+    with pytest.raises(ConfigError, match="field 'title,price' is unknown; .*; name each by itself"):
+        trainer.recommend("42", fields=["title,price"])
     with pytest.raises(ConfigError, match="field 'colour' is unknown; the catalogue has: .*item_title"):
         trainer.recommend("42", fields=["colour"])
     with pytest.raises(UnknownItemError, match="'i999999' is not in the catalogue"):

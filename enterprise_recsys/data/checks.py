@@ -6,13 +6,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import numpy as np
 import polars as pl
 
 from enterprise_recsys.choice import pick
 from enterprise_recsys.data.faults import counted, cut
 from enterprise_recsys.data.findings import Evidence, Finding
 from enterprise_recsys.data.giveaways import giveaways
+from enterprise_recsys.data.meanings import CROWD, event_types, repeats
 from enterprise_recsys.data.quarantine import CLOCKS_DIFFER, REPEATS, Sifted
 from enterprise_recsys.errors import DataError
 from enterprise_recsys.records import EVENT_TYPE, ITEM_ID, RATING, TIMESTAMP, USER_ID
@@ -22,13 +22,9 @@ from enterprise_recsys.records import EVENT_TYPE, ITEM_ID, RATING, TIMESTAMP, US
 BOT_EVENTS_AN_HOUR = 1_000
 LARGE_USER, ABSURD_USER = 0.1, 0.25
 LARGE_ITEM, ABSURD_ITEM = 0.1, 0.3
-_CROWD = 20
-"""Shares of one user or item say something only among this many."""
 
 FEW_EVENTS, LEAST_EVENTS = 1_000, 10
 FEW_A_USER = 3
-REPEATED_SHARE, _ASKED_USERS = 0.2, 20_000
-"""Share of the newest events that repeat older ones, from which on it is told; users that are looked at, at most."""
 COLD_SHARE = 0.5
 _BARE_SHARE = 0.05
 _GLIMPSE = 1000
@@ -170,7 +166,7 @@ def shares(evidence: Evidence) -> Iterator[Finding]:
         counts = evidence.users if key == USER_ID else evidence.items
         name, count, _ = counts.row(0)
         share = count / len(evidence.events)
-        if len(counts) >= _CROWD and share >= large:
+        if len(counts) >= CROWD and share >= large:
             yield Finding(
                 "shares",
                 "error" if share >= absurd else "warning",
@@ -267,25 +263,9 @@ def ratings(evidence: Evidence) -> Iterator[Finding]:
             yield Finding("ratings", "info", missing, f"{counted(missing, 'event')} without a rating")
 
 
-def event_types(evidence: Evidence) -> Iterator[Finding]:
-    """Which kinds of event there are."""
-    if EVENT_TYPE not in evidence.events.columns:
-        return
-    counts = evidence.events[EVENT_TYPE].value_counts(sort=True)
-    listed = ", ".join(f"{kind} {count:,}" for kind, count in counts.head(6).iter_rows())
-    many = len(counts) > _CROWD
-    yield Finding(
-        "event types",
-        "warning" if many else "info",
-        len(counts),
-        f"{counted(len(counts), 'event type')}: {listed}",
-        "is this column the type of the event?" if many else "weigh them with --event-weight, if they differ in worth",
-    )
-
-
 def cold(evidence: Evidence) -> Iterator[Finding]:
     """How many of the newest events are of users or items that the older ones do not know."""
-    edge = _edge(evidence)
+    edge = evidence.edge
     late = int((evidence.events[TIMESTAMP].to_physical() > edge).sum())
     for what, known in (("users", evidence.users), ("items", evidence.items)):
         unknown = known.filter(pl.col("first").to_physical() > edge)
@@ -298,32 +278,6 @@ def cold(evidence: Evidence) -> Iterator[Finding]:
             len(unknown),
             f"{share:.0%} of the newest fifth of events are of {what} without a past ({len(unknown):,} {what})",
             f"give features of {what}: they are all that is known there" if share > COLD_SHARE else "",
-        )
-
-
-def _edge(evidence: Evidence) -> int:
-    """The time, in microseconds since 1970, that the newest fifth of the events comes after."""
-    times = evidence.events[TIMESTAMP].to_physical().to_numpy()
-    oldest = int(0.8 * (len(times) - 1))
-    return int(np.partition(times, oldest)[oldest])
-
-
-def repeats(evidence: Evidence) -> Iterator[Finding]:
-    """Whether people take again what they had: then lists that leave it out miss what is wanted."""
-    is_late = pl.col(TIMESTAMP).to_physical() > _edge(evidence)
-    some = evidence.users["id"].head(_ASKED_USERS).implode()
-    events = evidence.events.lazy().filter(pl.col(USER_ID).is_in(some)).select(USER_ID, ITEM_ID, late=is_late).collect()
-    late = events.filter("late")
-    again = late.join(events.filter(~pl.col("late")), on=[USER_ID, ITEM_ID], how="semi")
-    share = len(again) / max(len(late), 1)
-    if share > REPEATED_SHARE:
-        yield Finding(
-            "repeats",
-            "info",
-            len(again),
-            f"{share:.0%} of the newest fifth of events are of items that their user had before",
-            "lists leave out what a user had, and count it as no hit; if people want things again, as with songs, apps "
-            "and groceries, train with --set repeats=true",
         )
 
 

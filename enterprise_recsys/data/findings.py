@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Literal
 
+import numpy as np
 import polars as pl
 
 from enterprise_recsys.data import coding
@@ -69,6 +70,13 @@ class Evidence:
     def items(self) -> pl.DataFrame:
         """Likewise of items."""
         return self._of(ITEM_ID)
+
+    @cached_property
+    def edge(self) -> int:
+        """The time, in microseconds since 1970, that the newest fifth of the events comes after."""
+        times = self.events[TIMESTAMP].to_physical().to_numpy()
+        oldest = int(0.8 * (len(times) - 1))
+        return int(np.partition(times, oldest)[oldest])
 
     def _of(self, key: str) -> pl.DataFrame:
         if isinstance(self.events[key].dtype, pl.Enum):

@@ -12,11 +12,12 @@ import polars as pl
 
 from enterprise_recsys.data.aggregates import Counts, Running, Statistics, of_items, of_users
 from enterprise_recsys.data.features import encode, time_columns
+from enterprise_recsys.data.having import histories_of_had, left_out, means_having
 from enterprise_recsys.data.histories import Histories
 from enterprise_recsys.data.moving import Moving
 from enterprise_recsys.data.overlay import Overlay
 from enterprise_recsys.data.processor import DataProcessor
-from enterprise_recsys.data.repeats import left_out, repeat_columns
+from enterprise_recsys.data.repeats import repeat_columns
 from enterprise_recsys.data.vocabulary import Vocabulary
 from enterprise_recsys.records import HISTORY_AGE, Columns, Floats, Interactions, Ints, PastItem
 
@@ -82,7 +83,8 @@ class State:
         events = processor.events(log, self.users)
         self.length = processor.config.history_length
         self.histories = Histories(events.users, events.items, events.times, len(self.users), is_cut=False)
-        self.item_counts = np.bincount(events.items, minlength=len(processor.items)).astype(np.float64)
+        self.had = histories_of_had(events, self.histories, len(self.users), is_cut=False)
+        self.item_counts = np.bincount(self.had.items, minlength=len(processor.items)).astype(np.float64)
         self.item_counts[0] = 0.0
         self.overlay = Overlay(len(self.users), int(events.times[-1]) if len(events) else 0)
         self._known_items = len(processor.items)
@@ -99,15 +101,24 @@ class State:
         """Microseconds: the newest event that counts."""
         return self.overlay.newest
 
-    def update(self, user_ids: Sequence[str], item_ids: Sequence[str], times: Ints, ratings: Floats) -> None:
+    def update(
+        self,
+        user_ids: Sequence[str],
+        item_ids: Sequence[str],
+        times: Ints,
+        ratings: Floats,
+        event_types: Sequence[str | None] | None = None,
+    ) -> None:
         """Count further events [R]; a user whom nobody knew is known from here on.
 
         Args:
             user_ids, item_ids: outside ids; an item that the catalogue lacks counts for its user alone.
             times: [R] microseconds since 1970 UTC, in any order.
             ratings: [R] NaN where an event has none.
+            event_types: [R] what `means_having` looks at; None: of no type.
         """
         order = np.argsort(times, kind="stable")
+        had = means_having(self.processor.config, event_types or [None] * len(user_ids))[order]
         slots = np.array([self.users.add(user_ids[place]) for place in order], dtype=np.int64)
         rows = self.processor.items.rows([item_ids[place] for place in order])
         moments = self.overlay.moments(times[order])
@@ -115,9 +126,9 @@ class State:
         self._user_statistics.update(slots, ratings[order], moments)
         self._item_statistics.update(rows, ratings[order], moments)
         self._moving.changed(rows)
-        np.add.at(self.item_counts, rows, 1.0)
+        np.add.at(self.item_counts, rows[had], 1.0)
         self.item_counts[0] = 0.0
-        self.overlay.add(slots, rows, times[order])
+        self.overlay.add(slots, rows, times[order], had)
 
     def tell(self, user_id: str, table: pl.DataFrame) -> None:
         """Hold one row of features [1] of a user in place of those on record."""
@@ -142,16 +153,16 @@ class State:
 
     def of_users(self, slots: Ints, times: Ints, context: Columns | None = None) -> Requests:
         """The requests of users in this state (slot 0 = nobody) at some moments [B]."""
-        history, *had = self.past(slots)
-        offsets, seen = left_out(*had, repeats=self.processor.config.repeats)
+        settled = self._settled(slots)
+        history = self.histories.last(settled, _ends(self.histories, settled), self.length)
+        offsets, seen = left_out(*self.had_by(slots), repeats=self.processor.config.repeats)
         # A log that ends long before the request would show every item as untaken of late: time stands still with it.
         # How long the user was away is known none the less. `Moments` reads past requests by the same two clocks.
         as_of = self.overlay.now(times)
-        settled = self._settled(slots)
         columns = self.overlay.columns({name: column[settled] for name, column in self._columns.items()}, slots)
         return Requests(
             columns=columns,
-            history=history,
+            history=self.overlay.histories(slots, history, self._known_items),
             ages=self._ages(slots, times),
             context={**self._context(len(slots)), **(context or {}), **time_columns(times)},
             statistics=self._user_statistics.read(slots, as_of, now=self.overlay.clock(times)),
@@ -162,19 +173,21 @@ class State:
 
     def _ages(self, slots: Ints, times: Ints) -> Ints:
         settled = self._settled(slots)
-        ages = self.histories.ages(settled, self._ends(settled), self.length, self.overlay.clock(times))
+        ends = _ends(self.histories, settled)
+        ages = self.histories.ages(settled, ends, self.length, self.overlay.clock(times))
         return self.overlay.ages(slots, ages, times, self._known_items)
 
-    def _ends(self, settled: Ints) -> Ints:
-        return np.where(settled > 0, self.histories.starts[settled + 1], self.histories.starts[settled])
-
-    def past(self, slots: Ints) -> tuple[Ints, Ints, Ints]:
-        """The newest items [B, L] of users, oldest first, 0 = none, and all of them as (offsets [B+1], rows)."""
+    def past(self, slots: Ints) -> tuple[Ints, Ints]:
+        """The items of all events of users [B], oldest first, as (offsets [B+1], rows)."""
         settled = self._settled(slots)
-        ends = self._ends(settled)
-        history = self.histories.last(settled, ends, self.length)
-        before = self.histories.before(settled, ends)
-        return self.overlay.histories(slots, history, *before, self._known_items)
+        before = self.histories.before(settled, _ends(self.histories, settled))
+        return self.overlay.rows(slots, *before, had_alone=False)
+
+    def had_by(self, slots: Ints) -> tuple[Ints, Ints]:
+        """What users [B] have had, as (offsets [B+1], rows); see `having`."""
+        settled = self._settled(slots)
+        before = self.had.before(settled, _ends(self.had, settled))
+        return self.overlay.rows(slots, *before, had_alone=True)
 
     def _settled(self, slots: Ints) -> Ints:
         """[B] the slots as the log has them: it has nothing of a later one."""
@@ -209,7 +222,7 @@ class State:
                 told[feature.name] = feature.encode_one(context[feature.name])
         newest, ages, seen, statistics = request.history, request.ages, request.seen, request.statistics
         if repeats and exclude_seen:
-            seen = self.past(np.array([slot]))[2]
+            seen = self.had_by(np.array([slot]))[1]
         if history is not None:
             seen, newest, ages = self._told(history, time)
             # The counts of the last days take it for what has just happened, as most of what comes with a request has.
@@ -284,10 +297,14 @@ def halves(
     }
 
 
+def _ends(histories: Histories, settled: Ints) -> Ints:
+    return np.where(settled > 0, histories.starts[settled + 1], histories.starts[settled])
+
+
 def candidate_columns(processor: DataProcessor, history: Ints, pairs: Pairs) -> Columns:
     """What sources and histories [B, L] say of candidates, as the ranker sees it: columns [B*K]."""
     return {
-        **(repeat_columns(history, pairs.rows) if processor.config.repeats else {}),
+        **(repeat_columns(history, pairs.rows) if processor.config.lists_past else {}),
         "retrieval_score": _logits(pairs.scores),
         "neighbour_score": np.log1p(pairs.said).astype(np.float32).ravel(),
     }

@@ -6,10 +6,10 @@ import numpy as np
 
 from enterprise_recsys.data.aggregates import Timeline
 from enterprise_recsys.data.features import time_columns
+from enterprise_recsys.data.having import histories_of_had, left_out
 from enterprise_recsys.data.histories import Histories
 from enterprise_recsys.data.live import Pairs, Requests, most_taken, ranker_columns
 from enterprise_recsys.data.processor import DataProcessor
-from enterprise_recsys.data.repeats import left_out
 from enterprise_recsys.data.vocabulary import Vocabulary
 from enterprise_recsys.records import Columns, Interactions, Ints
 
@@ -30,6 +30,7 @@ class Moments:
         self.events = processor.events(log, self.users)
         events = self.events
         self.histories = Histories(events.users, events.items, events.times, len(self.users))
+        self._had = histories_of_had(events, self.histories, len(self.users))
         self._columns = processor.user_columns(log.users, self.users)
         self._user_timeline = Timeline(events.users, events.times, events.ratings)
         self._item_timeline = Timeline(events.items, events.times, events.ratings)
@@ -38,7 +39,8 @@ class Moments:
         """The requests of users [B] at moments [B], from events strictly before them."""
         as_of = self._as_of(times)
         ends = self.histories.ends(slots, times)
-        offsets, seen = left_out(*self.histories.before(slots, ends), repeats=self.processor.config.repeats)
+        until = ends if self._had is self.histories else self._had.ends(slots, times)
+        offsets, seen = left_out(*self._had.before(slots, until), repeats=self.processor.config.repeats)
         length = self.processor.config.history_length
         return Requests(
             columns={name: column[slots] for name, column in self._columns.items()},

@@ -6,7 +6,7 @@ from bisect import insort
 
 import numpy as np
 
-from enterprise_recsys.records import WINDOWS_DAYS, Columns, Ints
+from enterprise_recsys.records import WINDOWS_DAYS, Bools, Columns, Ints
 
 _MICROSECONDS_PER_DAY = 86_400_000_000
 LONGEST_GAP = max(WINDOWS_DAYS) * _MICROSECONDS_PER_DAY
@@ -24,7 +24,7 @@ class Overlay:
     def __init__(self, users: int, newest: int) -> None:
         self.users, self.newest = users, newest
         self._gap: int | None = None
-        self._items: dict[int, list[tuple[int, int, int]]] = {}
+        self._items: dict[int, list[tuple[int, int, int, bool]]] = {}
         self._columns: dict[int, Columns] = {}
         self._count = 0
 
@@ -49,12 +49,12 @@ class Overlay:
         """Moments of requests [B] on the same clock, and none later than just after the newest event."""
         return np.minimum(times - (self._gap or 0), self.newest + 1)
 
-    def add(self, slots: Ints, rows: Ints, times: Ints) -> None:
-        """Items [R] that users took; what came late takes its place by time."""
-        for slot, row, time in zip(slots.tolist(), rows.tolist(), times.tolist(), strict=True):
+    def add(self, slots: Ints, rows: Ints, times: Ints, had: Bools) -> None:
+        """Events [R] of users and items, and whether they had the items by them; a late one takes its place by time."""
+        for slot, row, time, own in zip(slots.tolist(), rows.tolist(), times.tolist(), had.tolist(), strict=True):
             if slot and row:
                 self._count += 1
-                insort(self._items.setdefault(slot, []), (time, self._count, row))
+                insort(self._items.setdefault(slot, []), (time, self._count, row, own))
 
     def tell(self, slot: int, columns: Columns) -> None:
         """Static columns [1, ...] of a user, in place of all that stood there."""
@@ -83,28 +83,42 @@ class Overlay:
         """
         length = ages.shape[1]
         for place, slot in enumerate(slots.tolist()):
-            further = [time for time, _, row in self._items.get(slot, ()) if row < known]
+            further = [time for time, _, row, _ in self._items.get(slot, ()) if row < known]
             if further:
                 seconds = np.maximum(times[place] // 1_000_000 - np.array(further) // 1_000_000, 0)
                 newest = np.concatenate([ages[place], seconds])
                 ages[place] = newest[len(newest) - length :]
         return ages
 
-    def histories(self, slots: Ints, history: Ints, offsets: Ints, seen: Ints, known: int) -> tuple[Ints, Ints, Ints]:
-        """History [B, L], offsets [B+1] and seen rows with the further items of each user at the end.
+    def histories(self, slots: Ints, history: Ints, known: int) -> Ints:
+        """The histories [B, L] with the further items of each user at the end.
 
         Args:
             slots: [B].
-            history, offsets, seen: of the log alone.
+            history: of the log alone; it is written on.
             known: rows of items that a history may name; the towers have never heard of later ones.
         """
-        if not any(slot in self._items for slot in slots.tolist()):
-            return history, offsets, seen
-        length, parts = history.shape[1], []
+        length = history.shape[1]
         for place, slot in enumerate(slots.tolist()):
-            further = np.array([row for _, _, row in self._items.get(slot, ())], dtype=np.int64)
-            parts.append(np.concatenate([seen[offsets[place] : offsets[place + 1]], further]))
-            newest = np.concatenate([history[place], further[further < known]])
-            history[place] = newest[len(newest) - length :]
+            further = [row for _, _, row, _ in self._items.get(slot, ()) if row < known]
+            if further:
+                newest = np.concatenate([history[place], np.array(further, dtype=np.int64)])
+                history[place] = newest[len(newest) - length :]
+        return history
+
+    def rows(self, slots: Ints, offsets: Ints, rows: Ints, *, had_alone: bool) -> tuple[Ints, Ints]:
+        """What users [B] have in the log, as (offsets [B+1], rows), with their further items at the end.
+
+        Args:
+            slots: [B].
+            offsets, rows: of the log alone.
+            had_alone: whether only those further items count that the user has had.
+        """
+        if not any(slot in self._items for slot in slots.tolist()):
+            return offsets, rows
+        parts = []
+        for place, slot in enumerate(slots.tolist()):
+            further = [row for _, _, row, had in self._items.get(slot, ()) if had or not had_alone]
+            parts.append(np.concatenate([rows[offsets[place] : offsets[place + 1]], np.array(further, dtype=np.int64)]))
         lengths = np.array([len(part) for part in parts])
-        return history, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), np.concatenate(parts)
+        return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), np.concatenate(parts)

@@ -13,6 +13,7 @@ from enterprise_recsys.data.aggregates import statistics_of
 from enterprise_recsys.data.cuts import parsed
 from enterprise_recsys.data.features import Feature, encode, fit_number, fitted, scaled_at_once
 from enterprise_recsys.data.frames import to_interactions
+from enterprise_recsys.data.having import check_event_types, had_and_relevant
 from enterprise_recsys.data.labels import check_labels, labels_of
 from enterprise_recsys.data.ordering import by_time
 from enterprise_recsys.data.past import of_past
@@ -20,10 +21,9 @@ from enterprise_recsys.data.processed import Past, past_of, processed, ratings_o
 from enterprise_recsys.data.schema import Schema
 from enterprise_recsys.data.splits import follow_in_time
 from enterprise_recsys.data.vocabulary import Vocabulary
-from enterprise_recsys.errors import DataError, NotFittedError
+from enterprise_recsys.errors import NotFittedError
 from enterprise_recsys.records import (
     COUNT_COLUMNS,
-    EVENT_TYPE,
     ITEM_ID,
     RECENCY_COLUMNS,
     USER_ID,
@@ -74,9 +74,11 @@ class DataProcessor:
 
         Raises:
             DataError: the log lacks a column, is empty, or holds no relevant event, or `feature_kinds` of the config
-                names a column that it does not have or a kind that a column cannot be of, or `tasks` what it lacks.
+                names a column that it does not have or a kind that a column cannot be of, or `tasks` or
+                `positive_event_types` what it lacks.
         """
         log = log if isinstance(log, Interactions) else to_interactions(log)
+        check_event_types(self.config, log.events)
         check_labels(self.config.tasks, log.events, self.config.feature_kinds)
         # What is to be learnt is not known before the event: it is no feature of its moment.
         labels = {task.column: "skip" for task in self.config.tasks.values() if task.column is not None}
@@ -128,13 +130,7 @@ class DataProcessor:
         ratings = ratings_of(frame)
         nothing = pl.Series([None] * 0, dtype=pl.Float64).extend_constant(None, len(frame))
         weights = (frame[WEIGHT] if WEIGHT in frame.columns else nothing).fill_null(1.0).to_numpy()
-        relevant = np.ones(len(frame), dtype=bool)
-        if self.config.positive_rating is not None:
-            relevant &= ratings >= self.config.positive_rating
-        if self.config.positive_event_types is not None:
-            if EVENT_TYPE not in frame.columns:
-                raise DataError("positive_event_types is set and the log has no column 'event_type'; add it or unset.")
-            relevant &= frame[EVENT_TYPE].is_in(list(self.config.positive_event_types)).fill_null(False).to_numpy()
+        had, relevant = had_and_relevant(self.config, frame, ratings)
         return Events(
             users=(users or self.users).rows(frame[USER_ID]),
             items=self.items.rows(frame[ITEM_ID]),
@@ -144,6 +140,7 @@ class DataProcessor:
             relevant=relevant,
             context=encode(self.of("context"), frame),
             tasks=labels_of(self.config.tasks, frame),
+            had=had,
         )
 
     def events(self, log: Interactions, users: Vocabulary | None = None) -> Events:

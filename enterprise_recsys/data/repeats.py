@@ -1,4 +1,4 @@
-"""Repeats: how often, and how long ago, a user took an item that might be listed again."""
+"""Repeats: how often, and how long ago, the history holds an item that may be listed all the same."""
 
 from __future__ import annotations
 
@@ -12,11 +12,6 @@ HALF_LIFE = 20.0
 """Events after which a taking counts half as much for what is taken again."""
 _CELLS = 8_000_000
 """Places of candidates and histories that are compared at a time."""
-
-
-def left_out(offsets: Ints, past: Ints, *, repeats: bool) -> tuple[Ints, Ints]:
-    """What lists leave out of what users had, as (offsets [B+1], rows): all of it, or with `repeats` nothing."""
-    return (np.zeros_like(offsets), past[:0]) if repeats else (offsets, past)
 
 
 def repeat_columns(history: Ints, rows: Ints) -> Columns:
@@ -38,7 +33,7 @@ def repeat_columns(history: Ints, rows: Ints) -> Columns:
 
 
 def taken_again(history: Ints, n_items: int) -> tuple[Ints, np.ndarray]:
-    """What each history [B, L] holds: keys request * n_items + row [T], rising, and how much it is taken [T].
+    """What each history [B, L] holds: keys request * n_items + row [T], rising, and how much it is in it [T].
 
     The often and lately taken are more: a sum of 0.5^(events since / HALF_LIFE), as in `baselines.popular.Repeats`.
     """

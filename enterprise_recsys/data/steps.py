@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.data import kernels, needs
+from enterprise_recsys.data.paces import event_s
 
 # What was measured, on 2 cores of a server processor; each is meant to be right within a factor of 2.
 PROGRAM_MB, LEARNING_MB = needs.PROGRAM_MB, 600
@@ -25,13 +26,6 @@ PREPARE_S, PREPARE_LOOPS_S, PREPARE_DISK = 2.3e-6, 1.5e-6, 46
 """Of a row: seconds, seconds where compiled loops are used (see `kernels.pay`), bytes written.
 
 `recsys prepare` took 2.3 s of CPU time for 1,000,000 made rows and 30 s for 20,000,000; what it holds, `needs` says.
-"""
-
-RATES: Mapping[str, float] = {"mean": 15_000, "fold_in": 57_000, "transformer": 40_000, "gru": 37_000}
-"""History part -> events that the retriever learns in a second of one quiet core, with vectors of `_WIDTH` numbers.
-
-`benchmarks/teaching.py` measures them; on a core that others share they are a half and less. That of 'gru' is by its
-share of a Transformer's, 93 %, when both were measured side by side.
 """
 
 CONTENDERS: Mapping[str, tuple[str, ...]] = {"auto": ("fold_in", "transformer")}
@@ -120,7 +114,8 @@ def _prepare(size: Size, config: ModelConfig) -> Step:
 
 def _retriever(size: Size, config: ModelConfig) -> Step:
     parts = parts_taught(config)
-    rates = {part: RATES[part] * min(_WIDTH / config.embedding_dim, 1.0) for part in parts}
+    slower = max(config.embedding_dim / _WIDTH, 1.0)
+    rates = {part: 1.0 / (event_s(part, size.rows, size.users, size.items) * slower) for part in parts}
     times = {part: VARIANTS[part] if config.temperature is None else 1 for part in parts}
 
     def seconds(epochs: int, tried: int) -> float:
@@ -134,7 +129,9 @@ def _retriever(size: Size, config: ModelConfig) -> Step:
     weights = ids * config.embedding_dim * _FLOAT * (_COPIES + several)
     scores = config.batch_size * (config.batch_size + config.negatives) * _FLOAT * 4
     usual = min(USUAL_EPOCHS, config.epochs)
-    told = " and ".join(f"{part} ({rate:,.0f}/s{', twice' * (times[part] > 1)})" for part, rate in rates.items())
+    told = " and ".join(
+        f"{part} ({round(rate, -2):,.0f}/s{', twice' * (times[part] > 1)})" for part, rate in rates.items()
+    )
     again = f", one again of {0.9 * size.rows:,.0f}" if config.refit else ""
     again += f" and of {0.7 * size.rows:,.0f}" if config.training == "staged" else ""
     return Step(

@@ -46,7 +46,7 @@ def quotas(config: ModelConfig, n_items: int) -> Quotas:
     left, parts = max(n_items - 1, 1), []
     # Joint training lets neighbours say nothing, so that they have nothing to add.
     near = config.neighbour_candidates if config.training == "staged" else 0
-    own = config.repeat_candidates if config.repeats else 0
+    own = config.repeat_candidates if config.lists_past else 0
     for wanted in (config.candidates, near, config.trending_candidates, own):
         parts.append(min(wanted, left))
         left -= parts[-1]

@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 
 from enterprise_recsys.baselines.sources import Source
+from enterprise_recsys.data.having import left_out
 from enterprise_recsys.data.live import Requests, State
 from enterprise_recsys.data.processor import DataProcessor
-from enterprise_recsys.data.repeats import left_out
 from enterprise_recsys.errors import DataError
 from enterprise_recsys.evaluation.metrics import Catalogue
 from enterprise_recsys.evaluation.protocol import System
@@ -96,7 +96,7 @@ class Exam:
         return standard(past, counts, users=users, items=self.processor.catalogue, features=features)
 
     def _had(self, events: Events) -> np.ndarray:
-        histories = self.state.histories
+        histories = self.state.had
         owners = np.repeat(np.arange(len(self.state.users)), np.diff(histories.starts))
         seen = owners * self.n_items + histories.items
         known = (events.items > 0) & (events.users > 0)
@@ -128,9 +128,9 @@ class Exam:
         """A simple method as something that can be measured."""
 
         def rows(at: Ints, k: int) -> Ints:
-            _, offsets, past = self.state.past(self.slots[at])
-            exclude = Ragged(*left_out(offsets, past, repeats=self.processor.config.repeats))
-            queries = Queries(Ragged(offsets, past), exclude, self.slots[at])
+            slots = self.slots[at]
+            exclude = Ragged(*left_out(*self.state.had_by(slots), repeats=self.processor.config.repeats))
+            queries = Queries(Ragged(*self.state.past(slots)), exclude, slots)
             return source.candidates(queries, k).rows
 
         return rows

@@ -60,12 +60,15 @@ def calibrated(
     """
     labels, said = [np.empty(0, np.float32)], [np.empty(0, np.float32)]
     for part, own, final in zip(judged, logits, served, strict=True):
-        told = own + (final.mean(dtype=np.float64) - own.mean(dtype=np.float64))
+        # A place that no candidate fills has a logit too, of item row 0, which no list ever shows.
+        filled = ~np.isnan(part.examples.clicks)
+        moved = final[filled].mean(dtype=np.float64) - own[filled].mean(dtype=np.float64) if filled.any() else 0.0
+        told = own + moved
         _, first = np.unique(part.users, return_index=True)
         depth = part.examples.depth
         taken = part.examples.clicks if task is None else part.examples.tasks[task]
-        asked, moved = taken.reshape(-1, depth)[first], told.reshape(-1, depth)[first]
+        asked, logits_asked = taken.reshape(-1, depth)[first], told.reshape(-1, depth)[first]
         held = ~np.isnan(asked)
         labels.append(asked[held])
-        said.append(moved[held])
+        said.append(logits_asked[held])
     return Calibration.of(np.concatenate(labels), np.concatenate(said))

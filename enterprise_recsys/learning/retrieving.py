@@ -117,7 +117,7 @@ def _next(processor: DataProcessor, early: Interactions, late: Interactions) -> 
     events, generator = moments.events, np.random.default_rng(processor.config.seed)
     start = int(late.events[TIMESTAMP].to_physical().min())  # type: ignore[arg-type]
     places = np.flatnonzero(events.relevant & (events.items > 0) & (events.times >= start))
-    asked = visits(events, places, generator, is_any_moment=True)
+    asked = visits(events, places, generator, aim="next")
     if len(asked) == 0:
         raise DataError(_NOBODY)
     asked = np.sort(generator.permutation(asked)[:_JUDGES])

@@ -8,6 +8,7 @@ import numpy as np
 
 from enterprise_recsys.data.moments import Moments
 from enterprise_recsys.data.processor import DataProcessor
+from enterprise_recsys.data.visits import openings
 from enterprise_recsys.engine.gathering import Asked, gather, quotas
 from enterprise_recsys.engine.indexes import exact
 from enterprise_recsys.engine.neighbours import Neighbours
@@ -16,8 +17,6 @@ from enterprise_recsys.ranking.ranker import Examples
 from enterprise_recsys.records import Bools, Doubles, Events, Ints
 from enterprise_recsys.retrieval.retriever import Retriever
 
-VISIT_GAP_S = 1800
-"""An event more than this after the user's one before opens a new visit: half an hour, as in web analytics."""
 _VISITS_PER_USER = 4
 _ROWS_AT_MOST = 1_000_000
 """Candidates of one slice of time."""
@@ -89,9 +88,10 @@ def slates(
 
     A list is asked for when somebody comes, and judged by all that they go on to take. So a moment is the opening of a
     visit and not any event: in the middle of a long sitting the newest events tell what the sitting is about, which no
-    request at its start can know, and a ranker taught there leans on it in vain. Each user weighs the same. For other
-    lists see `ModelConfig.horizon`: those of a visit are judged by it alone, as the next visit may be shown the same
-    again; those of the next event are asked for at any moment.
+    request at its start can know, and a ranker taught there leans on it in vain. For the same reason a visit opens with
+    what the user does first, be it a success or not: a list at the moment of a buy would know of the views that led to
+    it. Each user weighs the same. For other lists see `ModelConfig.horizon`: those of a visit are judged by it alone,
+    as the next visit may be shown the same again; those of the next event are asked for at any moment.
 
     Args:
         processor: as the retriever knows it.
@@ -105,8 +105,7 @@ def slates(
     """
     config, events = processor.config, moments.events
     late = np.flatnonzero((events.times >= start) & (end is None or events.times < end))
-    relevant, generator = late[events.relevant[late]], np.random.default_rng(config.seed)
-    asked = visits(events, relevant, generator, is_any_moment=config.aim == "next")
+    asked = visits(events, late, np.random.default_rng(config.seed), aim=config.aim)
     if len(asked) == 0:
         raise DataError(
             "the validation log holds no relevant event, so the ranker has nothing to learn from; see "
@@ -134,20 +133,30 @@ def slates(
     return Slates(Examples(columns, clicks, ratings, weights, depth, tasks), users)
 
 
-def visits(events: Events, places: Ints, generator: np.random.Generator, *, is_any_moment: bool = False) -> Ints:
+def visits(events: Events, places: Ints, generator: np.random.Generator, *, aim: str = "later") -> Ints:
     """Places of the events that open a visit: each user's first, and up to three of the others, drawn by lot.
+
+    Only those that something relevant follows within the horizon, the opening itself included: other lists have nothing
+    that they could be judged by.
 
     Args:
         events: in the order of time.
         places: which of them are looked at, rising.
         generator: draws the others.
-        is_any_moment: draw from all events instead, up to four of each user.
+        aim: a horizon, see `ModelConfig.horizon`. "next": up to four of each user's relevant events are drawn instead.
     """
-    places, first, opens = _opening(events, places)
-    lots = generator.random(len(places))
-    if not is_any_moment:
-        lots = np.where(first, -1.0, lots)[opens]
-        places = places[opens]
+    if aim == "next":
+        places, _, _ = _opening(events, places[events.relevant[places]])
+        lots = generator.random(len(places))
+    else:
+        places, first, opens = _opening(events, places)
+        part = np.cumsum(opens if aim == "visit" else first) - 1
+        last = np.full(part[-1] + 1 if len(part) else 0, -1)  # the last relevant event of each list's horizon
+        is_relevant = events.relevant[places]
+        np.maximum.at(last, part[is_relevant], np.flatnonzero(is_relevant))
+        kept = opens & (np.arange(len(places)) <= last[part])
+        lots = np.where(first, -1.0, generator.random(len(places)))[kept]
+        places = places[kept]
     users = events.users[places]
     order = np.lexsort((lots, users))
     turn = np.arange(len(users)) - np.searchsorted(users[order], users[order])
@@ -157,11 +166,7 @@ def visits(events: Events, places: Ints, generator: np.random.Generator, *, is_a
 def _opening(events: Events, places: Ints) -> tuple[Ints, Bools, Bools]:
     """The places by user, and which of them are a user's first, and which open a visit."""
     places = places[np.argsort(events.users[places], kind="stable")]
-    users, times = events.users[places], events.times[places]
-    first, later = np.ones(len(places), dtype=bool), np.ones(len(places), dtype=bool)
-    first[1:] = users[1:] != users[:-1]
-    later[1:] = times[1:] - times[:-1] > VISIT_GAP_S * 1_000_000
-    return places, first, first | later
+    return places, *openings(events.users[places], events.times[places])
 
 
 def _labels(

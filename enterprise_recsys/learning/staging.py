@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from enterprise_recsys.baselines.neighbours import ItemKNN
 from enterprise_recsys.data.moments import Moments
 from enterprise_recsys.data.processor import DataProcessor
+from enterprise_recsys.data.visits import VISIT_GAP_S
 from enterprise_recsys.engine.blending import Served
 from enterprise_recsys.engine.calibration import Calibration
 from enterprise_recsys.engine.gathering import Candidates
@@ -20,7 +21,7 @@ from enterprise_recsys.engine.neighbours import Neighbours
 from enterprise_recsys.learning.calibrating import calibrated
 from enterprise_recsys.learning.ranking import taught_ranker
 from enterprise_recsys.learning.retrieving import Trained, chosen_retriever, judge_of, of_variant, plan
-from enterprise_recsys.learning.slates import VISIT_GAP_S, Slates, slates
+from enterprise_recsys.learning.slates import Slates, slates
 from enterprise_recsys.loop import Fit, Plan, Report, run
 from enterprise_recsys.ranking.ranker import Examples, Ranker
 from enterprise_recsys.records import Columns, Dataset, Interactions, Ints

@@ -16,7 +16,7 @@ _EARLY, _LATER = datetime(2000, 1, 1, 22, tzinfo=UTC), datetime(2000, 1, 2, tzin
 is trending is read at the start of a day."""
 _BETWEEN = _LATER - _EARLY
 _VISITS_APART_US = 31 * 60_000_000
-"""Questions are visits of their own: see `learning.slates.VISIT_GAP_S`."""
+"""Questions are visits of their own: see `data.visits.VISIT_GAP_S`."""
 
 
 def beyond(before: pl.DataFrame, events: pl.DataFrame) -> pl.Series:

@@ -300,7 +300,7 @@ def _scale(values: Floats) -> tuple[float, float]:
 
 
 def _own(config: ModelConfig) -> list[str]:
-    return list(REPEATS) if config.repeats else []
+    return list(REPEATS) if config.lists_past else []
 
 
 def _is_of_items(feature: Feature) -> bool:

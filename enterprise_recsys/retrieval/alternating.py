@@ -38,13 +38,15 @@ class Alternating:
         events = material.dataset.events
         self._order, self._starts = by_user(material.dataset)
         self._items = events.items[self._order]
+        counts = np.bincount(self._items, minlength=material.dataset.n_items).astype(np.float32)
+        self._shares = torch.from_numpy(counts / max(float(counts.sum()), 1.0))
         self._weights = np.where(events.relevant, events.weights, 0.0)[self._order].astype(np.float32)
         self._is_half = bfloat16_pays()
 
     @property
     def size(self) -> int:
-        """Events of an epoch, about."""
-        return len(self.material.examples)
+        """Events of an epoch, those that are no success included: users are found from them too."""
+        return len(self._order)
 
     def steps(self) -> Iterator[Step]:
         """One epoch's steps, in a random order: users with about as many events in all."""
@@ -104,5 +106,5 @@ class Alternating:
         popularity, nothing = self.material.popularity, torch.zeros(1, dtype=torch.int64)
         even = popularity.even(config.negatives, torch.default_generator)
         rows = torch.unique(torch.cat([nothing, torch.from_numpy(items), even]))
-        expected = len(items) * popularity.shares[rows] + len(even) / (n_items - 1)
+        expected = len(items) * self._shares[rows] + len(even) / (n_items - 1)
         return rows, torch.log1p(-torch.exp(-expected)).clamp(min=-20.0)

@@ -12,6 +12,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from enterprise_recsys.choice import pick
+from enterprise_recsys.data.having import holds_hints
+from enterprise_recsys.data.visits import success_after
 from enterprise_recsys.layers import bfloat16_pays
 from enterprise_recsys.records import Ints
 from enterprise_recsys.retrieval.history import Sequential
@@ -88,12 +90,24 @@ class Sequences:
         weights = np.where(events.relevant, events.weights, 0.0).astype(np.float32)
         self._weights = torch.from_numpy(weights[self._order])
         self._sample = pick(SAMPLERS, config.negative_sampling_strategy, what="negative_sampling_strategy")
+        self._after = self._next()
         self._is_half = bfloat16_pays()
+
+    def _next(self) -> Tensor:
+        """[E] the grouped place of what is looked for after each event: the next one; -1: nothing.
+
+        Where some events are hints it is, after each visit, the first success of a later one. The buy of a thing that
+        was looked at a moment ago would teach that the next thing is the last one.
+        """
+        events, size = self.material.dataset.events.take(self._order), len(self._order)
+        if holds_hints(events) and self.material.config.aim != "next":
+            return torch.from_numpy(success_after(events.users, events.times, events.relevant))
+        return torch.arange(1, size + 1).clamp(max=max(size - 1, 0))
 
     @property
     def size(self) -> int:
-        """Events of an epoch, about."""
-        return len(self.material.examples)
+        """Events of an epoch, about, those that are no success included: they are looked at too."""
+        return len(self._order)
 
     def steps(self) -> Iterator[Step]:
         """One epoch's steps, in a random order: windows of about one length, about `batch_size` places in all."""
@@ -152,7 +166,9 @@ class Sequences:
         inside = steps <= lengths
         looked_for = torch.where(inside, looked_for, 0)
         looked_at = looked_for[:, :-1]
-        looked_for = torch.cat([torch.from_numpy(drawn).unsqueeze(1), looked_for[:, 1:]], dim=1)
+        looked_for = torch.cat([torch.from_numpy(drawn).unsqueeze(1), self._after[looked_at]], dim=1)
+        inside &= looked_for >= 0
+        looked_for = torch.where(inside, looked_for, 0)
         return looked_at, looked_for, self._weights[looked_for] * inside
 
     def _gaps(self, part: Windows, looked_at: Tensor) -> Tensor:
@@ -164,7 +180,7 @@ class Sequences:
     def _rows(self, items: Tensor, targets: Tensor) -> tuple[Tensor, Negatives | None]:
         """The items whose vectors a step needs, row 0 first, and the drawn ones where not all are needed."""
         n_items, config = self.material.dataset.n_items, self.material.config
-        if is_exact(n_items - 1, self.size):
+        if is_exact(n_items - 1, len(self.material.examples)):
             return torch.arange(n_items), None
         negatives = self._sample(
             self.material.popularity,

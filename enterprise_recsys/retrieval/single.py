@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from enterprise_recsys.choice import pick
+from enterprise_recsys.data.having import histories_of_had, holds_hints
+from enterprise_recsys.data.visits import begun
 from enterprise_recsys.records import USER_ID, Ints
 from enterprise_recsys.retrieval.lessons import Learnt, Material, Step
 from enterprise_recsys.retrieval.losses import LOSSES
@@ -24,7 +26,11 @@ class SingleEvents:
         self._loss = pick(LOSSES, material.config.retrieval_loss, what="retrieval_loss")
         self._sample = pick(SAMPLERS, material.config.negative_sampling_strategy, what="negative_sampling_strategy")
         events = material.dataset.events
-        self._ends = material.histories.ends(events.users, events.times)
+        # A list is asked for when a visit opens, and knows nothing of the views that the visit's buy will follow.
+        is_before_visit = holds_hints(events) and material.config.aim != "next"
+        times = begun(events.users, events.times) if is_before_visit else events.times
+        self._ends = material.histories.ends(events.users, times)
+        self._had = histories_of_had(events, material.histories, material.dataset.n_users, is_cut=False)
         self._places = torch.full((material.dataset.n_items,), -1, dtype=torch.int64)
 
     @property
@@ -79,9 +85,9 @@ class SingleEvents:
         return model.users(columns, history, None)
 
     def hits(self, users: Ints, targets: Tensor, rows: Tensor) -> Tensor:
-        """[B, N] where a negative is something that the user took at some time in training (or the target itself)."""
+        """[B, N] where a negative is something that the user had at some time in training (or the target itself)."""
         mask = targets.unsqueeze(1) == rows.unsqueeze(0)
-        histories = self.material.histories
+        histories = self._had
         starts, ends = histories.starts[users], histories.starts[users + 1]
         lengths = np.where(users > 0, ends - starts, 0)
         owner = np.repeat(np.arange(len(users)), lengths)

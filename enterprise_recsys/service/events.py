@@ -24,7 +24,9 @@ class EventMessage(Strict):
 
     user_id: Text
     item_id: Text
-    event_type: Text = "interaction"
+    event_type: Text = Field(
+        "interaction", description="view, buy ...: as in the training log; see `hints` of the answer."
+    )
     rating: Annotated[float, Field(strict=True, ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)] | None = None
     timestamp: Moment = Field(None, description="ISO 8601; UTC where no zone is given. Null: now.")
     event_id: Text | None = Field(
@@ -64,6 +66,10 @@ class EventsAnswer(BaseModel):
     stored: int
     duplicates: int = Field(description="Events whose event_id was known.")
     erased: int = Field(description="Events from before their user's erasure, which are not kept.")
+    hints: int = Field(
+        description="Events of the batch that are of none of the model's positive_event_types, such as views where "
+        "buys are the success: they change the next list, and their items stay in it. 0 where the model has none."
+    )
 
 
 @router.post("/v1/events", response_model=None, responses={200: {"model": EventsAnswer}, **REFUSALS})
@@ -73,4 +79,5 @@ async def append_events(message: EventsRequest, living: Alive) -> Response:
     done = await asyncio.wrap_future(living.store.append([one.event(now) for one in message.events]))
     living.follow()
     living.metrics.events(stored=done.stored, duplicates=done.duplicates, erased=done.erased)
-    return answer({"stored": done.stored, "duplicates": done.duplicates, "erased": done.erased})
+    hints = living.changes.hints([one.event_type for one in message.events])
+    return answer({"stored": done.stored, "duplicates": done.duplicates, "erased": done.erased, "hints": hints})

@@ -100,6 +100,7 @@ class Living:
             [one.item_id for one in events],
             np.array([one.time for one in events], dtype=np.int64),
             np.array(ratings, dtype=np.float64),
+            [one.event_type for one in events],
         )
 
     def _items(self, changes: Sequence[Change]) -> None:

@@ -277,3 +277,27 @@ def test_what_is_taken_again_is_told_and_what_helps() -> None:
     assert finding.message == "40% of the newest fifth of events are of items that their user had before"
     assert finding.severity == "info" and finding.count == 160 and "--set repeats=true" in finding.advice
     assert list(CHECKS["repeats"](evidence(good(item_id=[f"i{n}" for n in range(ROWS)])))) == []
+
+
+def test_a_buy_after_a_view_is_nothing_taken_again_and_a_second_view_is() -> None:
+    # The older 1,600 events are views of an item of one's own; of the newest 400 all are of these items.
+    items = [f"own{n % 40}" for n in range(ROWS)]
+    bought = good(item_id=items, event_type=["view" if n < 1600 else "buy" for n in range(ROWS)])
+    assert list(CHECKS["repeats"](evidence(bought))) == []
+    some = good(item_id=items, event_type=["view" if n < 1600 or n % 4 else "buy" for n in range(ROWS)])
+    (finding,) = CHECKS["repeats"](evidence(some))
+    expected = "75% of the newest fifth of events are of items that their user had before, by an event of the same type"
+    assert finding.message == f"{expected}: view 100%, buy 0%" and finding.count == 300
+
+
+def test_event_types_are_told_with_what_says_which_of_them_is_a_success() -> None:
+    types = [("view", "view", "add to cart", "Purchase")[n % 4] for n in range(ROWS)]
+    (finding,) = CHECKS["event types"](evidence(good(event_type=types)))
+    assert finding.message.startswith("3 event types: view 1,000, ")
+    assert "--set positive_event_types=Purchase, and the others" in finding.advice
+    (alone,) = CHECKS["event types"](evidence(good(event_type=["rate"] * (ROWS - 1) + [None])))
+    assert alone.message == "1 event type: rate 1,999" and not alone.advice
+    (rare,) = CHECKS["event types"](evidence(good(event_type=["play"] * (ROWS - 9) + ["like"] * 9)))
+    assert "--set positive_event_types=like," in rare.advice
+    spaced = good(event_type=["view"] * (ROWS - 9) + ["order placed"] * 9)
+    assert "--set 'positive_event_types=order placed'," in next(CHECKS["event types"](evidence(spaced))).advice

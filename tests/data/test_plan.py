@@ -12,12 +12,12 @@ import polars as pl
 import pytest
 
 from enterprise_recsys.config import ModelConfig
-from enterprise_recsys.data import needs
+from enterprise_recsys.data import needs, paces
+from enterprise_recsys.data.paces import EVENT_S, event_s
 from enterprise_recsys.data.plan import Plan, measure, parsed_memory, plan
 from enterprise_recsys.data.quarantine import Reading
 from enterprise_recsys.data.steps import (
     CONTENDERS,
-    RATES,
     SEQUENCES_MB,
     SEQUENTIAL,
     STEPS,
@@ -53,8 +53,8 @@ def steps_of(size: Size, **dials: object) -> dict[str, Step]:
 def test_the_dials_are_obeyed() -> None:
     usual = steps_of(LARGE)
     short = steps_of(LARGE, epochs=1, refit=False, candidates=20, history="mean")
-    once = 200_000 * (0.8 + 0.7) / RATES["mean"]  # one pass over train and one over its older part
-    assert short["retriever"].seconds == short["retriever"].most_s == once
+    once = 200_000 * (0.8 + 0.7) * EVENT_S["mean"]  # one pass over train and one over its older part
+    assert short["retriever"].seconds == short["retriever"].most_s == pytest.approx(once)
     assert short["ranker"].memory_mb < usual["ranker"].memory_mb
     plain, wide = steps_of(LARGE, history="mean"), steps_of(LARGE, history="mean", embedding_dim=512)
     grown = (2_000 + 4_000) * (512 - 64) * 5 * 4 / 2**20  # weights, two moments, mean and best mean, of 32 bits
@@ -67,12 +67,15 @@ def test_the_dials_are_obeyed() -> None:
     assert usual["retriever"].memory_mb - folded == pytest.approx(SEQUENCES_MB)
 
 
+RATES = {part: 1 / event_s(part, LARGE.rows, LARGE.users, LARGE.items) for part in EVENT_S}
+
+
 def test_each_history_part_is_counted_at_its_own_rate_and_auto_teaches_two() -> None:
     once = {name: steps_of(LARGE, epochs=1, refit=False, history=name)["retriever"] for name in (*RATES, "auto")}
     for name, rate in RATES.items():
         # Once more on an earlier part, for the lists that teach the ranker.
         assert once[name].seconds == pytest.approx((160_000 * VARIANTS[name] + 140_000) / rate)
-        assert f"{name} ({rate:,.0f}/s{', twice' * (VARIANTS[name] == 2)})" in once[name].because
+        assert f"{name} ({round(rate, -2):,.0f}/s{', twice' * (VARIANTS[name] == 2)})" in once[name].because
     told = steps_of(LARGE, epochs=1, refit=False, history="fold_in", temperature=0.2)["retriever"]
     assert told.seconds == pytest.approx(300_000 / RATES["fold_in"]), "a dial that is given leaves nothing to try"
     faster = 140_000 / max(RATES["fold_in"], RATES["transformer"])
@@ -91,6 +94,31 @@ def test_the_history_parts_are_those_that_are_taught() -> None:
     assert list(SEQUENTIAL) == sequential
     assert dict(VARIANTS) == {name: len(found) for name, found in history.TEMPERATURES.items()}
     assert dict(CONTENDERS) == {history.AUTO: history.CONTENDERS}
+    losses, alternating, rowwise = (
+        pytest.importorskip(f"enterprise_recsys.{name}")
+        for name in ("retrieval.losses", "retrieval.alternating", "rowwise")
+    )
+    known = (paces.EXACT_ITEMS, paces.EXACT_SCORES, paces.PASSES, paces.LARGE_ROWS)
+    assert known == (losses.EXACT_ITEMS, losses.EXACT_SCORES, alternating._PASSES, rowwise.LARGE_ROWS)
+
+
+@pytest.mark.parametrize("thousands", [10, 100, 1000])
+@pytest.mark.parametrize("part", EVENT_S)
+def test_an_event_costs_what_was_measured_as_the_catalogue_grows(part: str, thousands: int) -> None:
+    """By the newest figures of benchmarks/growth.py: as many users as items, five events a user."""
+    lines = newest(read(Path(__file__).parents[2] / "benchmarks" / "results"))
+    wanted = (f"grow-{thousands}k", part, "example_us")
+    measured = next(line.value for line in lines if (line.protocol, line.system, line.metric) == wanted) / 1e6
+    told = event_s(part, 5_000 * thousands, 1_000 * thousands, 1_000 * thousands)
+    assert measured / 1.5 <= told <= measured * 1.5
+
+
+def test_an_event_of_fold_in_is_dear_where_the_catalogue_is_large_and_users_have_few() -> None:
+    busy, short = (event_s("fold_in", 1_000_000, users, 3_000) for users in (6_000, 100_000))
+    assert 1 / busy == pytest.approx(57_000, rel=0.1) and short > 1.8 * busy
+    large = Size(500_000, 100_000, 24_000)
+    told = steps_of(large, history="fold_in")["retriever"].because
+    assert "fold_in (12,900/s, twice)" in told
 
 
 def test_learning_stops_early_as_a_rule() -> None:

@@ -58,3 +58,13 @@ def test_each_task_is_calibrated_by_its_own_labels_on_the_same_lists() -> None:
     assert found["watch"] == Amount(0.5, 3.0, 2.0, True)
     assert isinstance(found["buy"], Chance) and found["buy"].blend == 2.0
     assert abs(found["buy"].told(said[:1])[0] - np.nanmean(bought)) < 0.002
+
+
+def test_a_place_that_nothing_fills_moves_no_logit() -> None:
+    clicks = np.array([[1, 0, np.nan], [0, 1, np.nan]])
+    own = np.array([1.0, -1.0, 5.0, -1.0, 1.0, 5.0], np.float32)
+    served = own + np.array([2, 2, -40, 2, 2, -40], np.float32)  # of the empty places it happens to say something else
+    found = calibrated([_lists([1, 2], clicks)], [own], [served])
+    assert found == Calibration.of(np.array([1, 0, 0, 1]), np.array([3.0, 1.0, 1.0, 3.0]))
+    nothing = _lists([1], np.array([[np.nan, np.nan]]))
+    assert calibrated([nothing], [own[:2]], [served[:2]]) == Calibration()

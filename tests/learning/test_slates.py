@@ -45,9 +45,19 @@ def test_a_user_of_many_visits_keeps_the_first_and_three_drawn_ones() -> None:
 
 def test_any_moment_may_be_drawn_where_the_next_event_is_wanted() -> None:
     events = _events([1] * 3 + [2] * 20, list(range(23)))
-    drawn = [visits(events, np.arange(23), np.random.default_rng(seed), is_any_moment=True) for seed in range(8)]
+    drawn = [visits(events, np.arange(23), np.random.default_rng(seed), aim="next") for seed in range(8)]
     assert all(one.tolist()[:3] == [0, 1, 2] and len(one) == 7 for one in drawn)
     assert len({tuple(one) for one in drawn}) > 1
+
+
+@pytest.mark.parametrize(("aim", "expected"), [("later", [0, 3, 4]), ("visit", [3, 4]), ("next", [5, 6, 7])])
+def test_a_visit_opens_with_a_view_and_is_asked_for_if_a_success_follows(aim: str, expected: list[int]) -> None:
+    # User 1 looks at minute 0, comes again at 100 to look (3) and buy (5), and looks once more at 200 (8).
+    # User 2 looks at 100 (4), buys at 110 and 111 (6, 7); user 3 only looks.
+    events = _events([1, 3, 3, 1, 2, 1, 2, 2, 1], [0, 1, 90, 100, 100, 105, 110, 111, 200])
+    bought = np.isin(np.arange(9), [5, 6, 7])
+    found = visits(replace(events, relevant=bought), np.arange(9), np.random.default_rng(0), aim=aim)
+    assert found.tolist() == expected
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
 from enterprise_recsys import ModelConfig, rowwise
+from enterprise_recsys.data.frames import to_interactions
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.splits import Split
 from enterprise_recsys.engine.runtime import Encoder, _Network
@@ -14,6 +16,7 @@ from enterprise_recsys.loop import Plan
 from enterprise_recsys.records import Columns, Floats
 from enterprise_recsys.retrieval import alternating, sequences
 from enterprise_recsys.retrieval.retriever import Retriever
+from enterprise_recsys.retrieval.single import SingleEvents
 from tests.conftest import SMALL
 
 
@@ -140,3 +143,25 @@ def test_lifted_vectors_are_of_length_1_and_order_items_as_the_dot_products_do(p
     assert torch.allclose(met @ lifted.T, wanted, atol=1e-6), "divided by one number for each user"
     longer = model.lift(items[:1] * 1000.0)
     assert longer.norm().item() == pytest.approx(1.0) and longer[0, -1].item() == pytest.approx(0.0, abs=1e-3)
+
+
+def test_views_are_negatives_that_count_and_a_buy_is_learnt_from_what_lay_before_its_visit() -> None:
+    hour = 3600
+    rows = [
+        ("a", "x", 0, "view"),
+        ("a", "y", hour, "view"),
+        ("a", "z", 2 * hour, "view"),
+        ("a", "z", 2 * hour + 9, "buy"),
+        ("a", "w", 3 * hour, "buy"),
+    ]
+    log = to_interactions(pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp", "event_type"], orient="row"))
+    dials = {"history": "mean", "embedding_dim": 8, "user_tower_dims": [8], "item_tower_dims": [8]}
+    for further, before in (({}, 2), ({"horizon": "next"}, 3)):
+        config = ModelConfig(**dials, positive_event_types="buy", **further)
+        processor = DataProcessor(config).fit(log)
+        lessons = Retriever(processor, config, processor.dataset(log)).lessons
+        assert isinstance(lessons, SingleEvents)
+        assert lessons._ends[3] == before  # x and y; at any moment the view of z as well
+        drawn = torch.from_numpy(processor.items.rows(["x", "y", "z", "w"]))
+        mask = lessons.hits(np.array([1]), drawn[2:3], drawn)
+        assert mask.tolist() == [[False, False, True, True]]

@@ -170,3 +170,28 @@ def test_what_follows_what_is_learnt_by_what_goes_by_order_and_not_by_the_mean()
         retriever.fit(Plan("made", 12, 12, 1e-2, 0.0))
         shares[history] = next_hits(retriever, frame)
     assert min(shares["transformer"], shares["gru"]) > 0.8 and shares["mean"] < 0.4, shares
+
+
+def test_where_views_are_hints_a_visit_looks_for_the_next_visits_first_success() -> None:
+    hour = 3600
+    rows = [
+        ("a", "x", 0, "view"),
+        ("a", "x", 9, "buy"),  # of the first visit: nothing before it could ask for it
+        ("a", "y", hour, "view"),
+        ("a", "y", 2 * hour, "view"),
+        ("a", "y", 2 * hour + 9, "buy"),
+        ("a", "z", 2 * hour + 10, "buy"),
+        ("b", "y", hour, "view"),
+        ("b", "z", 5 * hour, "view"),
+    ]
+    frame = pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp", "event_type"], orient="row")
+    dials = {"history": "transformer", "history_length": 8, "positive_event_types": "buy"}
+    part = lessons(taught(frame, **dials))
+    every = Windows(np.array([0, 6]), np.array([5, 7]))
+    _, looked_for, weights = part.places(every, np.array([1, 6]))
+    assert looked_for.tolist() == [[1, 0, 4, 4, 0, 0], [6, 0, 0, 0, 0, 0]]
+    assert weights.tolist() == [[1, 0, 1, 1, 0, 0], [0, 0, 0, 0, 0, 0]]
+    at_any_moment = lessons(taught(frame, **dials, horizon="next"))
+    assert at_any_moment.places(every, np.array([1, 6]))[1][0].tolist() == [1, 1, 2, 3, 4, 5]
+    plain = lessons(taught(frame, history="transformer", history_length=8))
+    assert plain.places(every, np.array([1, 6]))[2].tolist() == [[1] * 6, [1, 1, 0, 0, 0, 0]]

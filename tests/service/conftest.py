@@ -95,6 +95,9 @@ class FakeChanges:
 
     def events(self, *told: object) -> None: ...
 
+    def hints(self, event_types: object) -> int:
+        return 0
+
     def items(self, items: object, *, whole: object) -> None: ...
 
     def drop(self, item_ids: object) -> None: ...

@@ -100,7 +100,12 @@ def test_the_journey(workers: tuple[int, int], trainer: ProductionTrainer, tmp_p
     after = ids(one, "canary-new")
     assert after != before and set(after).isdisjoint(liked)
     took = within(1.0, lambda: ids(other, "canary-new") == after)
-    assert call(other, "POST", "/v1/events", {"events": events}) == {"stored": 0, "duplicates": 3, "erased": 0}
+    assert call(other, "POST", "/v1/events", {"events": events}) == {
+        "stored": 0,
+        "duplicates": 3,
+        "erased": 0,
+        "hints": 0,
+    }
     print(f"the other worker knew three events after {took:.3f} s")
 
     # A new item, known by its features alone, is in somebody's list within a second, on both workers.

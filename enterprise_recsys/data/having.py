@@ -1,0 +1,97 @@
+"""Having: which events mean that a user has had an item; the one notion that learning, evaluation and serving share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from enterprise_recsys.config import ModelConfig
+from enterprise_recsys.data.histories import Histories
+from enterprise_recsys.errors import DataError
+from enterprise_recsys.records import EVENT_TYPE, Bools, Events, Floats, Ints
+
+_SHOWN = 12
+"""Event types that a message names, at most."""
+
+
+def means_having(config: ModelConfig, event_types: Sequence[str | None] | pl.Series) -> Bools:
+    """[R] whether events of these types mean that their user has had the item: then lists leave it out.
+
+    Where `positive_event_types` says what a success is, events of these types alone do: who looked at a thing and put
+    it into the cart has not got it, and is the likeliest to buy it. All other events are hints, which histories,
+    statistics and neighbours go on to use. Without it every event does. A rating does not enter: somebody who gave a
+    film two stars of five has seen it, so that what is under `positive_rating` is no success and left out none the
+    less.
+    """
+    if config.positive_event_types is None:
+        return np.ones(len(event_types), dtype=bool)
+    types = event_types if isinstance(event_types, pl.Series) else pl.Series(event_types, dtype=pl.String)
+    found: Bools = types.is_in(list(config.positive_event_types)).fill_null(False).to_numpy()
+    return found
+
+
+def had_and_relevant(config: ModelConfig, frame: pl.DataFrame, ratings: Floats) -> tuple[Bools, Bools]:
+    """Of a log's events, [R] each: which mean that the user has had the item, and which of these are a success.
+
+    Args:
+        config: whose `positive_event_types` and `positive_rating` are meant.
+        frame: the events.
+        ratings: [R] NaN where an event has none; such a one is no success where `positive_rating` is set.
+
+    Raises:
+        DataError: the config asks for event types and the log has none.
+    """
+    if config.positive_event_types is None:
+        had = np.ones(len(frame), dtype=bool)
+    elif EVENT_TYPE not in frame.columns:
+        raise DataError(
+            f"positive_event_types is {list(config.positive_event_types)} and the log has no column {EVENT_TYPE!r}; "
+            "add it, or leave positive_event_types out."
+        )
+    else:
+        had = means_having(config, frame[EVENT_TYPE])
+    return had, had if config.positive_rating is None else had & (ratings >= config.positive_rating)
+
+
+def check_event_types(config: ModelConfig, events: pl.DataFrame) -> None:
+    """Refuse a training log that holds none of some event type that the config calls a success: a misspelt name.
+
+    Raises:
+        DataError: see there; the message names the types that the log holds.
+    """
+    if config.positive_event_types is None or EVENT_TYPE not in events.columns:
+        return
+    held = sorted(events[EVENT_TYPE].drop_nulls().cast(pl.String).unique().to_list())
+    missing = [one for one in config.positive_event_types if one not in held]
+    if missing:
+        more = f" and {len(held) - _SHOWN} more" if len(held) > _SHOWN else ""
+        raise DataError(
+            f"positive_event_types names {missing[0]!r}, which no event of the log is of; they are of: "
+            f"{', '.join(held[:_SHOWN])}{more}."
+        )
+
+
+def holds_hints(events: Events) -> bool:
+    """Whether some events do not mean that their user has had the item."""
+    return events.had is not None and not events.had.all()
+
+
+def histories_of_had(events: Events, every: Histories, n_users: int, *, is_cut: bool = True) -> Histories:
+    """What each user has had, at any moment; the same as all their events where all of these mean it.
+
+    Args:
+        events: of a log.
+        every: the histories of all of them.
+        n_users, is_cut: see `Histories`.
+    """
+    had = events.had
+    if had is None or not holds_hints(events):
+        return every
+    return Histories(events.users[had], events.items[had], events.times[had], n_users, is_cut=is_cut)
+
+
+def left_out(offsets: Ints, had: Ints, *, repeats: bool) -> tuple[Ints, Ints]:
+    """What lists leave out of what users had, as (offsets [B+1], rows): all of it, or with `repeats` nothing."""
+    return (np.zeros_like(offsets), had[:0]) if repeats else (offsets, had)

@@ -1,0 +1,73 @@
+"""Checks of what the events of a log mean: which types there are, and what people take again."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+
+import polars as pl
+
+from enterprise_recsys.data.faults import counted
+from enterprise_recsys.data.findings import Evidence, Finding
+from enterprise_recsys.records import EVENT_TYPE, ITEM_ID, TIMESTAMP, USER_ID
+
+CROWD = 20
+"""More different types than this are none; and shares of one user or item say something only among so many."""
+REPEATED_SHARE, _ASKED_USERS = 0.2, 20_000
+"""Share of the newest events that repeat older ones, from which on it is told; users that are looked at, at most."""
+_BOUGHT = ("buy", "bought", "purchase", "order", "transaction", "checkout")
+"""In the name of an event type: likely what a shop calls a success."""
+
+
+def event_types(evidence: Evidence) -> Iterator[Finding]:
+    """Which kinds of event there are."""
+    if EVENT_TYPE not in evidence.events.columns:
+        return
+    counts = evidence.events[EVENT_TYPE].drop_nulls().value_counts(sort=True)
+    listed = ", ".join(f"{kind} {count:,}" for kind, count in counts.head(6).iter_rows())
+    many = len(counts) > CROWD
+    advice = ""
+    if len(counts) > 1:
+        kinds = [str(kind) for kind in counts[EVENT_TYPE]]
+        likely = [kind for kind in kinds if any(word in kind.lower() for word in _BOUGHT)]
+        said = shlex.quote(f"positive_event_types={(likely or kinds[-1:])[0]}")
+        advice = (
+            "each counts as a success, and as having had the item, unless you say which do: train for instance with "
+            f"--set {said}, and the others are hints; or weigh them with --event-weight"
+        )
+    yield Finding(
+        "event types",
+        "warning" if many else "info",
+        len(counts),
+        f"{counted(len(counts), 'event type')}: {listed}",
+        "is this column the type of the event?" if many else advice,
+    )
+
+
+def repeats(evidence: Evidence) -> Iterator[Finding]:
+    """Whether people take again what they had: then lists that leave it out miss what is wanted.
+
+    Where events have types, a buy after the view is nothing that is taken again, and a second buy is.
+    """
+    is_late = pl.col(TIMESTAMP).to_physical() > evidence.edge
+    some = evidence.users["id"].head(_ASKED_USERS).implode()
+    typed = [EVENT_TYPE] if EVENT_TYPE in evidence.events.columns else []
+    keys = [USER_ID, ITEM_ID, *typed]
+    events = evidence.events.lazy().filter(pl.col(USER_ID).is_in(some)).select(*keys, late=is_late).collect()
+    late = events.filter("late")
+    again = late.join(events.filter(~pl.col("late")), on=keys, how="semi", nulls_equal=True)
+    if len(again) <= REPEATED_SHARE * len(late):
+        return
+    message = f"{len(again) / len(late):.0%} of the newest fifth of events are of items that their user had before"
+    if typed:
+        kinds = late.group_by(EVENT_TYPE).len().join(again.group_by(EVENT_TYPE).len("again"), on=EVENT_TYPE, how="left")
+        shares = kinds.sort("len", EVENT_TYPE, descending=[True, False]).head(6).fill_null(0).iter_rows()
+        message += ", by an event of the same type: " + ", ".join(f"{kind} {n / of:.0%}" for kind, of, n in shares)
+    yield Finding(
+        "repeats",
+        "info",
+        len(again),
+        message,
+        "lists leave out what a user had, and count it as no hit; if people want things again, as with songs, apps "
+        "and groceries, train with --set repeats=true",
+    )
