@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from enterprise_recsys.baselines.neighbours import ItemKNN
+from enterprise_recsys.data.having import holds_hints
 from enterprise_recsys.data.moments import Moments
 from enterprise_recsys.data.processor import DataProcessor
-from enterprise_recsys.data.visits import VISIT_GAP_S
+from enterprise_recsys.data.visits import VISIT_GAP_S, begun
 from enterprise_recsys.engine.blending import Served
 from enterprise_recsys.engine.calibration import Calibration
 from enterprise_recsys.engine.gathering import Candidates
@@ -180,6 +181,9 @@ class _Joint:
         self.retriever, self.ranker, self.moments = retriever, ranker, moments
         self.model = nn.ModuleDict({"retriever": retriever.model, "ranker": ranker.model})
         self._items = moments.processor.item_columns()
+        # As `SingleEvents`: a list is asked for when a visit opens, before the views that its buy will follow.
+        own, is_next = moments.events, retriever.config.aim == "next"
+        self._asked = begun(own.users, own.times) if holds_hints(own) and not is_next else own.times
 
     def fit(self, plan: Plan, validate: Callable[[], float] | None) -> Fit:
         torch.manual_seed(self.retriever.config.seed + 1)
@@ -207,7 +211,7 @@ class _Joint:
         scores = self.retriever.scores(queries, torch.from_numpy(rows)).numpy()
         own = self.moments.events
         requests = self.moments.requests(
-            own.users[index], own.times[index], {name: column[index] for name, column in own.context.items()}
+            own.users[index], self._asked[index], {name: column[index] for name, column in own.context.items()}
         )
         # Neighbours of these very events would know which of the two was taken: they say nothing here.
         pairs = Candidates(rows, scores, np.zeros(rows.shape, dtype=np.float32), np.zeros(rows.shape, dtype=np.int64))

@@ -1,16 +1,19 @@
-"""Up to which catalogue each item's nearest are counted."""
+"""Up to which catalogue the nearest of items are counted; slices that teach the ranker; when joint training asks."""
 
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from enterprise_recsys import ModelConfig
 from enterprise_recsys.data.frames import to_interactions
 from enterprise_recsys.data.moments import Moments
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.learning import staging
-from enterprise_recsys.learning.retrieving import chosen_retriever
+from enterprise_recsys.learning.retrieving import chosen_retriever, of_variant
+from enterprise_recsys.ranking.ranker import Ranker
 from enterprise_recsys.records import Interactions
+from enterprise_recsys.retrieval.history import one_variant
 
 
 @pytest.mark.parametrize(("most", "are_counted"), [(3, True), (2, False)])
@@ -62,3 +65,28 @@ def test_the_slice_before_the_last_is_answered_by_who_has_not_learnt_it(
         # Ten users came once in the slice, which lies after two of the days; all their successes were in it.
         assert len(found.users) == 10
         assert np.nansum(found.examples.clicks) <= 10
+
+
+@pytest.mark.parametrize(
+    ("types", "horizon", "asked_at"), [(["buy"], "visit", 0), (["buy"], "next", 60), (None, "visit", 60)]
+)
+def test_joint_training_asks_before_the_views_that_lead_to_a_buy(types, horizon: str, asked_at: int) -> None:
+    start = 86_400 * 11_000
+    seconds = [start, start + 60, start + 10_000, start + 10_000]
+    frame = pl.DataFrame(
+        {
+            "user_id": ["u", "u", "u", "v"],
+            "item_id": ["a", "a", "b", "b"],
+            "timestamp": seconds,
+            "event_type": ["view", "buy", "buy", "buy"],
+        }
+    )
+    dials = {"item_tower_dims": [8], "user_tower_dims": [8], "candidates": 3, "negatives": 8}
+    config = ModelConfig(training="joint", history="mean", positive_event_types=types, horizon=horizon, **dials)
+    log = to_interactions(frame)
+    processor = DataProcessor(config).fit(log)
+    retriever = of_variant(processor, one_variant(config), processor.dataset(log))
+    moments = Moments(processor, log)
+    pair = staging._Joint(retriever, Ranker(processor, config, moments.events.ratings), moments)
+    assert (pair._asked // 1_000_000).tolist() == [start, start + asked_at, *seconds[2:]]
+    assert len(pair._examples(np.array([1]), torch.zeros(1, 8)).clicks) == 2
