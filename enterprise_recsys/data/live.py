@@ -224,9 +224,11 @@ class State:
         if repeats and exclude_seen:
             seen = self.had_by(np.array([slot]))[1]
         if history is not None:
-            seen, newest, ages = self._told(history, time)
+            past, newest, ages = self._told(history, time)
+            # It has no types: where these say what having is, it tells of hints, as events of no type do.
+            seen = past if means_having(self.processor.config, [None]).all() else seen
             # The counts of the last days take it for what has just happened, as most of what comes with a request has.
-            statistics = Statistics.just_happened(len(seen))
+            statistics = Statistics.just_happened(len(past))
         left_out = self.processor.items.rows(list(exclude))
         seen = np.concatenate([seen if exclude_seen else seen[:0], left_out[left_out > 0]])
         return Requests(columns, newest, ages, told, statistics, request.times, np.array([0, len(seen)]), seen)

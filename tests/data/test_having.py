@@ -86,6 +86,19 @@ def test_further_events_of_no_type_are_hints_as_they_are_in_a_log() -> None:
 
 
 @pytest.mark.parametrize(
+    ("config", "user", "left_out"),
+    [(BUYS, None, []), (BUYS, "v", ["b"]), (ModelConfig(), None, ["a", "d"]), (ModelConfig(), "v", ["a", "d"])],
+)
+def test_a_history_that_a_request_tells_is_of_hints_where_types_say_what_having_is(config, user, left_out) -> None:
+    state = State(DataProcessor(config).fit(log()), log())
+    asked = state.of_one(user, (10**9 + 99) * 1_000_000, history=["a", "d"])
+    assert named(state.processor, asked.history[0][-2:]) == ["a", "d"]
+    assert named(state.processor, asked.seen) == left_out
+    further = state.of_one(user, (10**9 + 99) * 1_000_000, history=["a", "d"], exclude=["c"])
+    assert named(state.processor, further.seen) == [*left_out, "c"]
+
+
+@pytest.mark.parametrize(
     "config", [BUYS, ModelConfig(positive_rating=4.0), ModelConfig(positive_event_types=["view", "cart"])]
 )
 def test_what_was_left_out_then_is_what_would_be_left_out_now(config: ModelConfig) -> None:
