@@ -242,6 +242,16 @@ def _epoch(
 ) -> float:
     optimizers.model.train()
     began, done, summed, told = time.monotonic(), 0, 0.0, 0.0
+
+    def tell(learnt: int, now: float) -> None:
+        """Report `learnt` examples of this epoch; its end is told once, as `total` is only about how many come."""
+        if plan.report is None:
+            return
+        rate = done / max(now - began, 1e-9)
+        left_s = (total * (plan.epochs - epoch) - learnt) / max(rate, 1e-9)
+        score, loss = scores[-1] if scores else None, summed / max(done, 1)
+        plan.report(Progress(plan.stage, epoch + 1, plan.epochs, learnt, total, loss, rate, left_s, score))
+
     for size, step in steps:
         loss = step()
         if not torch.isfinite(loss):
@@ -253,23 +263,10 @@ def _epoch(
         optimizers.step(loss, plan.learning_rate * left)
         done, summed = done + size, summed + loss.item() * size
         now = time.monotonic()
-        if plan.report is not None and (now - told > 0.2 or done >= total):
-            rate = done / max(now - began, 1e-9)
-            left_s = (total * (plan.epochs - epoch) - done) / max(rate, 1e-9)
-            plan.report(
-                Progress(
-                    plan.stage,
-                    epoch + 1,
-                    plan.epochs,
-                    done,
-                    total,
-                    summed / done,
-                    rate,
-                    left_s,
-                    scores[-1] if scores else None,
-                )
-            )
+        if now - told > 0.2 and done < total:
+            tell(done, now)
             told = now
+    tell(total, time.monotonic())
     return summed / max(done, 1)
 
 

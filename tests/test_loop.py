@@ -101,3 +101,10 @@ def test_a_run_without_prospect_of_coming_up_to_its_leader_is_given_up(scores, l
     model, told = _line(), iter(scores)
     plan = Plan("x", 6, 2, 0.1, 0.0, leader=leader)
     assert run(model, _steps(model, 2), 2, plan, validate=lambda: next(told)).scores == scores[:epochs]
+
+
+def test_the_end_of_an_epoch_is_told_once_however_many_examples_came() -> None:
+    model, told = _line(), []
+    plan = Plan("x", 2, 1, 0.1, 0.0, report=lambda one: told.append((one.epoch, one.done)) if one.done >= 2 else None)
+    run(model, _steps(model, 5), 2, plan)  # about two were to come
+    assert told == [(1, 2), (2, 2)]
