@@ -20,7 +20,7 @@ from enterprise_recsys.rowwise import RowAdam
 
 Report = Callable[["Progress"], None]
 
-_JUDGED, _AHEAD = 4, 3
+_JUDGED, _AHEAD = 3, 3
 """Epochs before a run is held against its leader, and epochs that it is thought to go on at its pace of late."""
 
 
