@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
-from enterprise_recsys.records import Interactions
+from enterprise_recsys.data.ordering import by_time
+from enterprise_recsys.records import TIMESTAMP, Interactions, Ints
 
 
 def joined(early: Interactions, late: Interactions) -> Interactions:
@@ -15,6 +17,17 @@ def joined(early: Interactions, late: Interactions) -> Interactions:
         _tables(early.items, late.items, "item_id"),
         early.name,
     )
+
+
+def later_places(early: Interactions, late: Interactions) -> Ints:
+    """Places of `late`'s events among those of `joined(early, late)` in the order of time, rising.
+
+    Not all that came at its first moment or after: where each user's last events were set aside, the parts overlap in
+    time, and most of what came then is of `early`.
+    """
+    times = pl.concat([part.events[TIMESTAMP].to_physical() for part in (early, late)]).to_numpy()
+    places: Ints = np.flatnonzero(by_time(times) >= len(early.events))
+    return places
 
 
 def _tables(first: pl.DataFrame | None, second: pl.DataFrame | None, key: str) -> pl.DataFrame | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from enterprise_recsys.config import ModelConfig
-from enterprise_recsys.data.joining import joined
+from enterprise_recsys.data.joining import joined, later_places
 from enterprise_recsys.data.live import Requests, State
 from enterprise_recsys.data.moments import Moments
 from enterprise_recsys.data.processor import DataProcessor
@@ -20,7 +20,7 @@ from enterprise_recsys.evaluation.protocol import measure
 from enterprise_recsys.evaluation.truth import Truth
 from enterprise_recsys.learning.slates import visits
 from enterprise_recsys.loop import Fit, Plan, Report
-from enterprise_recsys.records import TIMESTAMP, USER_ID, Dataset, Interactions
+from enterprise_recsys.records import USER_ID, Dataset, Interactions
 from enterprise_recsys.retrieval.history import Variant, variants
 from enterprise_recsys.retrieval.retriever import Retriever
 
@@ -115,8 +115,8 @@ def _next(processor: DataProcessor, early: Interactions, late: Interactions) -> 
     """Requests just before some of each user's events in `late`, and the item of each."""
     moments = Moments(processor, joined(early, late))
     events, generator = moments.events, np.random.default_rng(processor.config.seed)
-    start = int(late.events[TIMESTAMP].to_physical().min())  # type: ignore[arg-type]
-    places = np.flatnonzero(events.relevant & (events.items > 0) & (events.times >= start))
+    places = later_places(early, late)
+    places = places[events.relevant[places] & (events.items[places] > 0)]
     asked = visits(events, places, generator, aim="next")
     if len(asked) == 0:
         raise DataError(_NOBODY)

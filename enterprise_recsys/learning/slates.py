@@ -81,8 +81,7 @@ def slates(
     moments: Moments,
     retriever: Retriever,
     neighbours: Neighbours,
-    start: int,
-    end: int | None = None,
+    late: Ints,
 ) -> Slates:
     """Ask all sources at the visits of each user in the later slice, and label what they find by what was taken.
 
@@ -97,14 +96,12 @@ def slates(
         processor: as the retriever knows it.
         moments: over the earlier and the later log.
         retriever, neighbours: taught by the earlier log.
-        start: first moment of the later slice, in microseconds since 1970.
-        end: the slice ends before it; None: with the log.
+        late: places of the later slice's events in `moments`, rising.
 
     Raises:
         DataError: the later log holds no relevant event.
     """
     config, events = processor.config, moments.events
-    late = np.flatnonzero((events.times >= start) & (end is None or events.times < end))
     asked = visits(events, late, np.random.default_rng(config.seed), aim=config.aim)
     if len(asked) == 0:
         raise DataError(

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from enterprise_recsys.baselines.neighbours import ItemKNN
 from enterprise_recsys.data.having import holds_hints
+from enterprise_recsys.data.joining import later_places
 from enterprise_recsys.data.moments import Moments
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.visits import VISIT_GAP_S, begun
@@ -88,21 +89,21 @@ def choose(
     """
     config = processor.config
     limited = processor.limited_to(early)
-    start = int(late.events["timestamp"].to_physical().min())  # type: ignore[arg-type]
+    places = later_places(early, late)
     if config.training == "joint":
         ranker = Ranker(processor, config, moments.events.ratings)
         together = of_variant(limited, one_variant(config), limited.dataset(early))
         pair = _Joint(together, ranker, Moments(limited, early))
         judge = judge_of(limited, early, late)
         fit = pair.fit(plan(config, "both stages", config.epochs, folder, report), lambda: judge(together))
-        lists = slates(limited, moments, together, Neighbours.none(len(processor.items)), start)
+        lists = slates(limited, moments, together, Neighbours.none(len(processor.items)), places)
         said = [ranker.predict(lists.examples.columns)[0]]
         calibration = calibrated([lists], said, said)
         return Chosen(fit.epoch, fit.epoch, fit.scores, one_variant(config)), pair.learnt(calibration)
     trained = chosen_retriever(limited, early, late, folder, report)
     retriever, fit = trained.retriever, trained.fit
     neighbours = nearest(limited, retriever.dataset)
-    later = slates(limited, moments, retriever, neighbours, start)
+    later = slates(limited, moments, retriever, neighbours, places)
     earlier = _earlier(processor, early, late, moments, trained, folder, report)
     taught = taught_ranker(processor, moments, later, earlier, folder, report)
     sample = later.examples.columns
@@ -133,14 +134,14 @@ def _earlier(
     part = early.with_events(early.events.filter(times < start))
     if not len(part.events):
         return None  # nearly all have one time
-    asked = moments.events.relevant & (moments.events.times >= start) & (moments.events.times < end)
+    within = (moments.events.times >= start) & (moments.events.times < end)
     limited = processor.limited_to(part)
     dataset = limited.dataset(part)
-    if not asked.any() or not dataset.events.relevant.any():
+    if not moments.events.relevant[within].any() or not dataset.events.relevant.any():
         return None
     retriever = of_variant(limited, trained.variant, dataset)
     retriever.fit(plan(config, "retriever, earlier data", trained.fit.epoch, folder, report))
-    return slates(limited, moments, retriever, nearest(limited, dataset), start, end)
+    return slates(limited, moments, retriever, nearest(limited, dataset), np.flatnonzero(within))
 
 
 def relearn(

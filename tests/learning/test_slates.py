@@ -8,9 +8,12 @@ import pytest
 
 from enterprise_recsys import ModelConfig
 from enterprise_recsys.data.frames import to_interactions
+from enterprise_recsys.data.joining import joined, later_places
 from enterprise_recsys.data.moments import Moments
 from enterprise_recsys.data.processor import DataProcessor
-from enterprise_recsys.learning.slates import Slates, _labels, visits
+from enterprise_recsys.engine.neighbours import Neighbours
+from enterprise_recsys.learning.retrieving import _next, chosen_retriever
+from enterprise_recsys.learning.slates import Slates, _labels, slates, visits
 from enterprise_recsys.ranking.ranker import Examples
 from enterprise_recsys.records import Events
 
@@ -170,3 +173,25 @@ def test_lists_are_put_beside_one_another() -> None:
     assert both.examples.columns["retrieval_score"].tolist() == [0, 1, 2, *range(9)]
     assert both.examples.tasks["buy"].tolist() == [0, 1, 2, *range(9)]
     assert np.array_equal(both.examples.clicks[3:], _slates().examples.clicks, equal_nan=True)
+
+
+def test_lists_are_asked_for_the_later_events_alone_where_the_parts_overlap_in_time() -> None:
+    """Each user's last event is set aside: what others took after the first of these has been learnt."""
+    rows = [(f"u{user}", f"i{(user + step) % 7}", 1000 * user + 10 * step) for user in range(6) for step in range(5)]
+    frame = pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp"], orient="row")
+    frame = frame.with_columns(pl.col("timestamp") + 10**9)
+    is_last = pl.col("timestamp") == pl.col("timestamp").max().over("user_id")
+    early, late = to_interactions(frame.filter(~is_last)), to_interactions(frame.filter(is_last))
+    dials = {"item_tower_dims": [8], "user_tower_dims": [8], "candidates": 7, "epochs": 1, "horizon": "next"}
+    processor = DataProcessor(ModelConfig(history="fold_in", **dials)).fit(both := joined(early, late))
+    limited = processor.limited_to(early)
+    trained = chosen_retriever(limited, early, late, None, None)
+    moments = Moments(processor, both)
+    found = slates(
+        limited, moments, trained.retriever, Neighbours.none(len(processor.items)), later_places(early, late)
+    )
+    assert sorted(found.users.tolist()) == sorted(moments.users.rows([f"u{user}" for user in range(6)]).tolist())
+    hits = found.examples.clicks.reshape(6, -1)
+    assert (np.nansum(hits, axis=1) == 1).all()  # the one item that was set aside
+    requests, truth = _next(limited, early, late)
+    assert len(requests.times) == len(truth.items) == 6
