@@ -63,14 +63,17 @@ def check_event_types(config: ModelConfig, events: pl.DataFrame) -> None:
     """
     if config.positive_event_types is None or EVENT_TYPE not in events.columns:
         return
+    if absent := absent_type(config.positive_event_types, events):
+        name, held = absent
+        raise DataError(f"positive_event_types names {name!r}, which no event of the log is of; they are of: {held}.")
+
+
+def absent_type(wanted: Sequence[str], events: pl.DataFrame) -> tuple[str, str] | None:
+    """The first of some event types that a log with types holds none of, and in words those that it holds."""
     held = sorted(events[EVENT_TYPE].drop_nulls().cast(pl.String).unique().to_list())
-    missing = [one for one in config.positive_event_types if one not in held]
-    if missing:
-        more = f" and {len(held) - _SHOWN} more" if len(held) > _SHOWN else ""
-        raise DataError(
-            f"positive_event_types names {missing[0]!r}, which no event of the log is of; they are of: "
-            f"{', '.join(held[:_SHOWN])}{more}."
-        )
+    missing = [one for one in wanted if one not in held]
+    more = f" and {len(held) - _SHOWN} more" if len(held) > _SHOWN else ""
+    return (missing[0], f"{', '.join(held[:_SHOWN])}{more}") if missing else None
 
 
 def holds_hints(events: Events) -> bool:

@@ -7,12 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
+from enterprise_recsys.data.having import absent_type
 from enterprise_recsys.errors import ConfigError, DataError
 from enterprise_recsys.records import EVENT_TYPE, OPTIONAL, REQUIRED, Floats
 from enterprise_recsys.tasks import Task
-
-_SHOWN = 12
-"""Event types that a message names, at most."""
 
 
 def labels_of(tasks: Mapping[str, Task], events: pl.DataFrame) -> dict[str, Floats]:
@@ -89,11 +87,8 @@ def _check_column(name: str, task: Task, column: str, events: pl.DataFrame) -> N
 def _check_types(name: str, task: Task, events: pl.DataFrame) -> None:
     if EVENT_TYPE not in events.columns:
         raise DataError(f"the task {name!r} asks for event types and the log has no column 'event_type'; add it.")
-    held = sorted(events[EVENT_TYPE].drop_nulls().cast(pl.String).unique().to_list())
-    missing = [one for one in task.event_types if one not in held]
-    if missing:
-        more = f" and {len(held) - _SHOWN} more" if len(held) > _SHOWN else ""
+    if absent := absent_type(task.event_types, events):
+        missing, held = absent
         raise DataError(
-            f"the task {name!r} asks for the event type {missing[0]!r}, which the log does not hold; it holds: "
-            f"{', '.join(held[:_SHOWN])}{more}."
+            f"the task {name!r} asks for the event type {missing!r}, which the log does not hold; it holds: {held}."
         )
