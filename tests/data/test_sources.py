@@ -189,12 +189,11 @@ class Quiet(SimpleHTTPRequestHandler):
 def packed() -> bytes:
     """An archive with what we read, what we do not, and an entry that wants to be written elsewhere."""
     made = io.BytesIO()
+    texts = {f"ml-1m/{file}": text.encode("latin-1") for file, text in SMALL["ml-1m"].items()}
+    texts |= {"ml-1m/README": b"terms", "ml-1m/other": b"not read", "../../evil": b"escaped"}
     with zipfile.ZipFile(made, "w") as content:
-        for file, text in SMALL["ml-1m"].items():
-            content.writestr(f"ml-1m/{file}", text.encode("latin-1"))
-        content.writestr("ml-1m/README", "terms")
-        content.writestr("ml-1m/other", "not read")
-        content.writestr("../../evil", "escaped")
+        for name, text in texts.items():  # entries with the time of now would give other bytes every two seconds
+            content.writestr(zipfile.ZipInfo(name), text)
     return made.getvalue()
 
 
