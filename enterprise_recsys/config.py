@@ -209,6 +209,12 @@ class ModelConfig(BaseModel):
     )
     weight_decay: float = Field(0.0, ge=0.0, description="L2 weight of Adam.")
     seed: int = Field(0, ge=0, description="The one seed: same seed, same data, same machine, same bits.")
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
+        description="Where the networks are taught: 'cpu', 'cuda' (or 'cuda:1', a second GPU), or 'auto', a GPU "
+        "where PyTorch sees one. Answers come from the processor in any case.",
+    )
     threads: int = Field(2, ge=1, description="Threads of the numeric libraries; part of what makes a run repeatable.")
 
     # Answers ------------------------------------------------------------------------------------------------------

@@ -138,15 +138,9 @@ class QuickDropout(nn.Module):
         """Values [...] -> the same shape."""
         if not self.training or self._dropped == 0:
             return values
-        drawn = torch.empty((values.numel() + 7) // 8, dtype=torch.int64).random_(-(2**63), None)
+        drawn = torch.empty((values.numel() + 7) // 8, dtype=torch.int64, device=values.device).random_(-(2**63), None)
         kept = drawn.view(torch.uint8)[: values.numel()].view(values.shape) >= self._dropped
         return values * (kept * torch.tensor(256.0 / (256 - self._dropped)))
-
-
-def bfloat16_pays() -> bool:
-    """Whether this processor multiplies bfloat16 in hardware; elsewhere it is emulated, and slow."""
-    supported: bool = torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return supported and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def masked_mean(vectors: Tensor, rows: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Iterable, Set
@@ -15,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from enterprise_recsys.allocating import keep_freed_memory
+from enterprise_recsys.devices import on, place_of, random_state, set_random_state
 from enterprise_recsys.errors import DataError
 from enterprise_recsys.rowwise import RowAdam
 
@@ -104,7 +106,7 @@ def run(
     """
     keep_freed_memory()
     decay = plan.embedding_l2 or plan.weight_decay
-    with RowAdam(model, decay=decay, is_averaged=plan.averaging > 0) as rows:
+    with on(place_of(model)), RowAdam(model, decay=decay, is_averaged=plan.averaging > 0) as rows:
         optimizers = _Optimizers(model, plan, rows)
         losses, scores, best = _resume(optimizers, plan)
         for epoch in range(len(losses), plan.epochs):
@@ -254,14 +256,15 @@ def _epoch(
 
     for size, step in steps:
         loss = step()
-        if not torch.isfinite(loss):
+        value = loss.item()
+        if not math.isfinite(value):
             raise DataError(
-                f"the loss of {plan.stage} became {loss.item()} in epoch {epoch + 1}: "
+                f"the loss of {plan.stage} became {value} in epoch {epoch + 1}: "
                 "lower learning_rate, or look for extreme values in the numerical columns."
             )
         left = 1.0 - (epoch + done / total) / plan.epochs if plan.falling else 1.0
         optimizers.step(loss, plan.learning_rate * left)
-        done, summed = done + size, summed + loss.item() * size
+        done, summed = done + size, summed + value * size
         now = time.monotonic()
         if now - told > 0.2 and done < total:
             tell(done, now)
@@ -281,7 +284,7 @@ def _save(
         tensors |= {f"adam.{place}.{name}": torch.as_tensor(value) for name, value in state.items()}
     tensors |= {f"mean.{name}": value for name, value in mean.weights.items()}
     tensors |= {f"rows.{name}": value for name, value in rows.state().items()}
-    tensors["random"] = torch.get_rng_state()
+    tensors |= random_state(place_of(optimizers.model))
     path.parent.mkdir(parents=True, exist_ok=True)
     staged = path.with_suffix(".tmp")
     told = {"losses": json.dumps(losses), "scores": json.dumps(scores)}
@@ -309,6 +312,8 @@ def _resume(optimizers: _Optimizers, plan: Plan) -> tuple[list[float], list[floa
     groups = optimizers.adam.state_dict()["param_groups"]
     optimizers.adam.load_state_dict({"state": states, "param_groups": groups})
     optimizers.rows.load(of("rows."), int(meta.get("row_steps", "0")))
-    torch.set_rng_state(tensors["random"])
-    optimizers.mean.weights, optimizers.mean.steps = of("mean."), int(meta.get("steps", "0"))
+    device = place_of(optimizers.model)
+    set_random_state(tensors, device)
+    optimizers.mean.weights = {name: value.to(device) for name, value in of("mean.").items()}
+    optimizers.mean.steps = int(meta.get("steps", "0"))
     return json.loads(meta["losses"]), json.loads(meta["scores"]), of("best.")

@@ -188,8 +188,8 @@ class RowAdam:
     def load(self, state: Mapping[str, Tensor], steps: int) -> None:
         """Go on from there."""
         for name, one in self._taught.items():
-            one.moments = state[f"{name}.moments"]
-            one.mean = None if one.mean is None else state[f"{name}.mean"]
+            one.moments = state[f"{name}.moments"].to(one.weight.device)
+            one.mean = None if one.mean is None else state[f"{name}.mean"].to(one.weight.device)
         self.steps = steps
 
     def _bring(self, one: _Taught, rows: Tensor) -> None:

@@ -20,6 +20,7 @@ from enterprise_recsys.data.joining import joined as joined
 from enterprise_recsys.data.moments import Moments
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.watching import Leaks, watch
+from enterprise_recsys.devices import device_of
 from enterprise_recsys.engine.indexes import INDEXES
 from enterprise_recsys.engine.runtime import Encoder, ItemEncoder, Scorer
 from enterprise_recsys.errors import DataError, NotFittedError
@@ -110,6 +111,7 @@ class ProductionTrainer:
         Raises:
             DataError: the log cannot be used, or leaks; the message says why.
         """
+        device_of(self.config.device)  # one that is not there is refused before any data is read
         torch.set_num_threads(self.config.threads)
         torch.use_deterministic_algorithms(True)
         early = _log(train, users, items)

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "enterprise_recsys"
 
 FLOORS = {
-    1: ["rowwise", "errors", "allocating"],
+    1: ["rowwise", "errors", "allocating", "devices"],
     2: ["layers", "records", "choice", "loop", "artifact", "rules", "tasks", "client"],
     3: ["evaluation", "reranking", "config", "progress"],
     4: ["data", "reporting", "state"],

@@ -16,6 +16,7 @@ from enterprise_recsys.data.joining import later_places
 from enterprise_recsys.data.moments import Moments
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.visits import VISIT_GAP_S, begun
+from enterprise_recsys.devices import on
 from enterprise_recsys.engine.blending import Served
 from enterprise_recsys.engine.calibration import Calibration
 from enterprise_recsys.engine.gathering import Candidates
@@ -199,17 +200,17 @@ class _Joint:
 
     def _ranking_loss(self, index: Ints, queries: Tensor) -> Tensor:
         examples = self._examples(index, queries)
-        columns = {name: torch.from_numpy(np.ascontiguousarray(column)) for name, column in examples.columns.items()}
+        columns = {name: torch.as_tensor(np.ascontiguousarray(column)) for name, column in examples.columns.items()}
         clicks, ratings, weights = (
-            torch.from_numpy(one) for one in (examples.clicks, examples.ratings, examples.weights)
+            torch.as_tensor(one) for one in (examples.clicks, examples.ratings, examples.weights)
         )
         return self.ranker.loss(columns, clicks, ratings, weights, examples.depth)
 
     def _examples(self, index: Ints, queries: Tensor) -> Examples:
         events = self.retriever.dataset.events
-        drawn = self.retriever.popularity.taken(len(index), torch.default_generator).numpy()
+        drawn = self.retriever.popularity.taken(len(index)).numpy(force=True)
         rows = np.stack([events.items[index], drawn], axis=1)
-        scores = self.retriever.scores(queries, torch.from_numpy(rows)).numpy()
+        scores = self.retriever.scores(queries, torch.as_tensor(rows)).numpy(force=True)
         own = self.moments.events
         requests = self.moments.requests(
             own.users[index], self._asked[index], {name: column[index] for name, column in own.context.items()}
@@ -227,6 +228,7 @@ class _Joint:
     def learnt(self, calibration: Calibration) -> Learnt:
         """Both stages, without neighbours, of which the ranker has learnt nothing."""
         index, width = self.retriever.examples[:2], self.retriever.config.item_tower_dims[-1]
-        sample = self._examples(index, torch.zeros(len(index), width)).columns
+        with on(self.retriever.device):
+            sample = self._examples(index, torch.zeros(len(index), width)).columns
         nobody = Neighbours.none(self.retriever.dataset.n_items)
         return Learnt(self.moments.processor, self.retriever, self.ranker, nobody, sample, calibration)

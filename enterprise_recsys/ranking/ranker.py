@@ -15,6 +15,7 @@ from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.data.features import TIME_SIZES, Feature
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.repeats import REPEATS
+from enterprise_recsys.devices import device_of, on, on_cpu
 from enterprise_recsys.layers import FeatureEmbedding, export_onnx
 from enterprise_recsys.loop import Fit, Plan, run
 from enterprise_recsys.ranking.losses import LOSSES, Goal
@@ -170,7 +171,8 @@ class Ranker:
         }
         self.items = [ITEM_ID, *(one.name for one in processor.features if _is_of_items(one)), *SCORES]
         self.items += _own(config)
-        self.model = RankingNetwork(processor, config, mean, std)
+        self.device = device_of(config.device)
+        self.model = RankingNetwork(processor, config, mean, std).to(self.device)
 
     def fit(self, examples: Examples, plan: Plan, *, validate: Callable[[], float] | None = None) -> Fit:
         """Train on candidates; see `loop.run`."""
@@ -178,11 +180,11 @@ class Ranker:
 
     def steps(self, examples: Examples, lists: Ints) -> Iterator[tuple[int, Callable[[], Tensor]]]:
         """One epoch's steps: the whole lists at some places, in a random order, to `ranker_batch_size` rows a step."""
-        table = {name: torch.from_numpy(np.ascontiguousarray(column)) for name, column in examples.columns.items()}
-        labels = [torch.from_numpy(one) for one in examples.labels]
-        tasks = {name: torch.from_numpy(examples.tasks[name]) for name in self.goals}
+        table = {name: torch.as_tensor(np.ascontiguousarray(column)) for name, column in examples.columns.items()}
+        labels = [torch.as_tensor(one) for one in examples.labels]
+        tasks = {name: torch.as_tensor(examples.tasks[name]) for name in self.goals}
         depth = examples.depth
-        order = torch.from_numpy(lists)[torch.randperm(len(lists))]
+        order = torch.as_tensor(lists)[torch.randperm(len(lists))]
         most = min(self.config.ranker_batch_size, len(lists) * depth // _STEPS)
         size = max(most // depth, 1)
         for begin in range(0, len(order), size):
@@ -234,12 +236,12 @@ class Ranker:
         self.model.eval()
         rows = len(columns["retrieval_score"])
         parts: list[tuple[Floats, ...]] = []
-        with torch.no_grad():
+        with torch.no_grad(), on(self.device):
             for begin in range(0, rows, chunk):
                 part = {
-                    name: torch.from_numpy(columns[name][begin : begin + chunk]) for name in self.model.embedding.names
+                    name: torch.as_tensor(columns[name][begin : begin + chunk]) for name in self.model.embedding.names
                 }
-                parts.append(tuple(said.numpy() for said in self.model(part)))
+                parts.append(tuple(said.numpy(force=True) for said in self.model(part)))
         return tuple(np.concatenate(said) for said in zip(*parts, strict=True))
 
     def export(self, columns: Columns, path: Path) -> None:
@@ -258,7 +260,7 @@ class Ranker:
         inputs |= {name: torch.stack([inputs[name]] * 3, dim=1) for name in items}
         free = dict.fromkeys(items, "places")
         outputs = ["logits", "ratings", *(f"task_{name}" for name in self.goals)]
-        export_onnx(_Score(self.model, names, items), inputs, outputs, path, second=free)
+        export_onnx(_Score(on_cpu(self.model), names, items), inputs, outputs, path, second=free)
 
 
 def fit_together(

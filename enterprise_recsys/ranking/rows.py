@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from enterprise_recsys.choice import pick
 from enterprise_recsys.config import ModelConfig
-from enterprise_recsys.layers import FeatureEmbedding, bfloat16_pays
+from enterprise_recsys.devices import bfloat16_pays, device_of, on
+from enterprise_recsys.layers import FeatureEmbedding
 from enterprise_recsys.loop import Fit, Plan, run
 from enterprise_recsys.ranking.losses import LOSSES, Goal
 from enterprise_recsys.ranking.networks import NETWORKS
@@ -62,12 +63,12 @@ class RowNetwork(nn.Module):
         network = pick(NETWORKS, config.ranking_network, what="ranking_network")
         self.network = network(self.embedding.width_out, shape_of(config))
         self.heads = nn.Linear(int(self.network.width_out), n_goals)  # type: ignore[arg-type]
-        self.is_half = bfloat16_pays()
+        self.is_half = bfloat16_pays(device_of(config.device))
 
     def forward(self, columns: Mapping[str, Tensor]) -> Tensor:
         """See the class."""
         row = self.embedding(columns)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.is_half and self.training):
+        with torch.autocast(row.device.type, torch.bfloat16, enabled=self.is_half and self.training):
             row = self.network(row)
         out: Tensor = self.heads(row.float())
         return out
@@ -85,7 +86,8 @@ class RowRanker:
     def __init__(self, inputs: Inputs, config: ModelConfig, goals: Mapping[str, Goal]) -> None:
         self.config, self.goals = config, dict(goals)
         torch.manual_seed(config.seed)
-        self.model = RowNetwork(inputs, config, len(goals))
+        self.device = device_of(config.device)
+        self.model = RowNetwork(inputs, config, len(goals)).to(self.device)
 
     def fit(
         self, table: Table, labels: Mapping[str, Doubles], *, validate: Callable[[], float] | None, epochs: int
@@ -110,14 +112,15 @@ class RowRanker:
         )
         torch.manual_seed(config.seed + 1)
         scaled = [(labels[name] - goal.mean) / goal.std for name, goal in self.goals.items()]
-        targets = torch.from_numpy(np.stack(scaled, axis=1).astype(np.float32))
+        with on(self.device):
+            targets = torch.as_tensor(np.stack(scaled, axis=1).astype(np.float32))
         return run(self.model, lambda: self._steps(table, targets), len(table), plan, validate=validate)
 
     def _steps(self, table: Table, targets: Tensor) -> Iterator[tuple[int, Callable[[], Tensor]]]:
         order = torch.randperm(len(table))
         for begin in range(0, len(order), self.config.batch_size):
             places = order[begin : begin + self.config.batch_size]
-            columns = _tensors(table.columns(places.numpy()))
+            columns = _tensors(table.columns(places.numpy(force=True)))
             wanted, ones = targets[places], torch.ones(len(places))
             yield len(places), lambda c=columns, w=wanted, o=ones: self._loss(self.model(c), w, o)  # type: ignore[misc]
 
@@ -133,13 +136,13 @@ class RowRanker:
         """Goal -> logits [R], or ratings [R] in their own unit."""
         self.model.eval()
         said = [np.empty((0, len(self.goals)), np.float32)]
-        with torch.no_grad():
+        with torch.no_grad(), on(self.device):
             for begin in range(0, len(table), _CHUNK):
                 places = np.arange(begin, min(begin + _CHUNK, len(table)))
-                said.append(self.model(_tensors(table.columns(places))).numpy())
+                said.append(self.model(_tensors(table.columns(places))).numpy(force=True))
         told = np.concatenate(said).astype(np.float64)
         return {name: told[:, place] * goal.std + goal.mean for place, (name, goal) in enumerate(self.goals.items())}
 
 
 def _tensors(columns: Columns) -> dict[str, Tensor]:
-    return {name: torch.from_numpy(np.ascontiguousarray(column)) for name, column in columns.items()}
+    return {name: torch.as_tensor(np.ascontiguousarray(column)) for name, column in columns.items()}

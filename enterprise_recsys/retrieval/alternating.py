@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from enterprise_recsys.layers import bfloat16_pays
+from enterprise_recsys.devices import bfloat16_pays, place_of, scores_at_once
 from enterprise_recsys.records import Ints
 from enterprise_recsys.retrieval.fold_in import Crowd, FoldIn
 from enterprise_recsys.retrieval.lessons import Learnt, Material, Step, by_user, step_size
@@ -20,8 +20,6 @@ _PASSES = 4
 _WIDER, _STEPS = 4, 8
 """Steps are this many times as large as `batch_size` says, while a pass has so many of them: with few users a step
 pushes all other items away from theirs alone."""
-_SCORES_AT_ONCE = 1 << 20
-"""Scores held at a time while users are found, as in the softmax: many users of few events are not held together."""
 
 
 class Alternating:
@@ -39,9 +37,9 @@ class Alternating:
         self._order, self._starts = by_user(material.dataset)
         self._items = events.items[self._order]
         counts = np.bincount(self._items, minlength=material.dataset.n_items).astype(np.float32)
-        self._shares = torch.from_numpy(counts / max(float(counts.sum()), 1.0))
+        self._shares = torch.as_tensor(counts / max(float(counts.sum()), 1.0))
         self._weights = np.where(events.relevant, events.weights, 0.0)[self._order].astype(np.float32)
-        self._is_half = bfloat16_pays()
+        self._is_half = bfloat16_pays(place_of(material.model))
 
     @property
     def size(self) -> int:
@@ -65,31 +63,32 @@ class Alternating:
         model, weights = self.material.model, self._weights
         assert isinstance(model.history, FoldIn)
         owners, places = self.events_of(users)
-        hidden = torch.from_numpy(generator.random(len(users)) < self.material.config.history_dropout).unsqueeze(1)
+        hidden = torch.as_tensor(generator.random(len(users)) < self.material.config.history_dropout).unsqueeze(1)
         rows, log_share = self._rows(self._items[places])
         vectors = self.material.vectors(rows)
-        items, of = torch.searchsorted(rows, torch.from_numpy(self._items[places])), torch.from_numpy(owners)
-        columns = {name: self.material.users[name][torch.from_numpy(users)] for name in model.user_names}
+        items, of = torch.searchsorted(rows, torch.as_tensor(self._items[places])), torch.as_tensor(owners)
+        columns = {name: self.material.users[name][torch.as_tensor(users)] for name in model.user_names}
         begin = model.begin(columns, len(users))
         with torch.no_grad():
             sums = torch.zeros(len(users), vectors.shape[1]).index_add(0, of, vectors[items])
             sizes = torch.bincount(of, minlength=len(users)).unsqueeze(1)
             crowd = Crowd(vectors[1:], None if log_share is None else -log_share[1:])
             climb = model.history.climb
-            some = max(_SCORES_AT_ONCE // len(crowd.vectors), 32)
+            # Some at a time, as in the softmax: many users of few events are not held together.
+            some = max(scores_at_once(vectors.device) // len(crowd.vectors), 32)
             parts = [slice(first, first + some) for first in range(0, len(users), some)]
             found = torch.cat([climb(begin[part], sums[part], sizes[part], crowd) for part in parts])
         queries = torch.where(hidden, begin, found)
         asking = queries / self.material.temperature
-        sought = torch.from_numpy(np.flatnonzero(weights[places] > 0))
-        weight = torch.from_numpy(weights[places])[sought]
+        sought = torch.as_tensor(np.flatnonzero(weights[places] > 0))
+        weight = torch.as_tensor(weights[places])[sought]
         hits = Hits(of[sought], items[sought] - 1, weight / weight.sum().clamp(min=1e-9))
         if log_share is not None:
             # A column of ones meets what each item's chance to be among the drawn takes from its score.
             asking = torch.cat([asking, torch.ones(len(users), 1)], dim=1)
             vectors = torch.cat([vectors, -log_share.unsqueeze(1)], dim=1)
         loss = exact_softmax(asking, vectors[1:], hits, is_half=self._is_half)
-        return Learnt(loss, self._order[places[sought.numpy()]], queries[of[sought]])
+        return Learnt(loss, self._order[places[sought.numpy(force=True)]], queries[of[sought]])
 
     def events_of(self, users: Ints) -> tuple[Ints, Ints]:
         """The events of users: whose each is [E], and their grouped places [E]."""
@@ -104,7 +103,7 @@ class Alternating:
         if is_exact(n_items - 1, _PASSES * self.material.dataset.n_users):
             return torch.arange(n_items), None
         popularity, nothing = self.material.popularity, torch.zeros(1, dtype=torch.int64)
-        even = popularity.even(config.negatives, torch.default_generator)
-        rows = torch.unique(torch.cat([nothing, torch.from_numpy(items), even]))
+        even = popularity.even(config.negatives)
+        rows = torch.unique(torch.cat([nothing, torch.as_tensor(items), even]))
         expected = len(items) * self._shares[rows] + len(even) / (n_items - 1)
         return rows, torch.log1p(-torch.exp(-expected)).clamp(min=-20.0)

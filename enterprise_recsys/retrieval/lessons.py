@@ -102,5 +102,5 @@ def by_user(dataset: Dataset) -> tuple[Ints, Ints]:
 
 
 def tensors(columns: Columns) -> dict[str, Tensor]:
-    """Columns as tensors that share their memory."""
-    return {name: torch.from_numpy(np.ascontiguousarray(column)) for name, column in columns.items()}
+    """Columns as tensors, which share their memory on the processor."""
+    return {name: torch.as_tensor(np.ascontiguousarray(column)) for name, column in columns.items()}

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
+from enterprise_recsys.devices import scores_at_once
+
 EXACT_ITEMS, EXACT_SCORES = 20_000, 20_000_000_000
 """Items, and scores in an epoch, up to which a softmax is over the whole catalogue; about two minutes on one core."""
-_SCORES_AT_ONCE = 1 << 20
-"""Scores held at a time: small enough to stay in the processor's caches."""
 
 
 def softmax(positive: Tensor, negative: Tensor, log_q: Tensor) -> Tensor:
@@ -50,15 +50,15 @@ class _Exact(torch.autograd.Function):
     def forward(ctx: FunctionCtx, queries: Tensor, items: Tensor, hits: Hits, is_half: bool) -> Tensor:
         kind = torch.bfloat16 if is_half else torch.float32
         catalogue, asking = items.to(kind), queries.to(kind)
-        rows = max(_SCORES_AT_ONCE // len(items), 32)
+        rows = max(scores_at_once(items.device) // len(items), 32)
         of_queries, of_items = torch.empty_like(queries), torch.zeros_like(items)
-        loss, offsets = torch.zeros(()), hits.offsets(rows, len(queries))
+        loss, offsets = queries.new_zeros(()), hits.offsets(rows, len(queries))
         for place, begin in enumerate(range(0, len(queries), rows)):
             end, mine = begin + rows, slice(offsets[place], offsets[place + 1])
             at, weight = (hits.owners[mine] - begin, hits.targets[mine]), hits.weights[mine]
             shares = torch.softmax(asking[begin:end] @ catalogue.T, dim=1)
             loss -= (weight * shares[at].float().clamp(min=1e-30).log()).sum()
-            total = torch.zeros(len(shares)).index_add_(0, at[0], weight)
+            total = weight.new_zeros(len(shares)).index_add_(0, at[0], weight)
             # In bfloat16 a small hit would be lost beside a share that was multiplied by a large sum of weights.
             wrong = shares.index_put_(at, -(weight / total[at[0]].clamp(min=1e-30)).to(kind), accumulate=True)
             of_queries[begin:end] = (wrong @ catalogue).float() * total.unsqueeze(1)

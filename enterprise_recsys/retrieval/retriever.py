@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.data.histories import Histories
 from enterprise_recsys.data.processor import DataProcessor
+from enterprise_recsys.devices import device_of, on, on_cpu
 from enterprise_recsys.errors import DataError
 from enterprise_recsys.layers import export_onnx
 from enterprise_recsys.loop import Fit, Plan, run
@@ -51,22 +52,27 @@ class Retriever:
             )
         counts = np.bincount(events.items[self.examples], minlength=dataset.n_items).astype(np.float32)
         counts[0] = 0.0
-        self.popularity = Popularity(torch.from_numpy(counts / counts.sum()))
+        shares = torch.from_numpy(counts / counts.sum())
+        self.device = device_of(config.device)
         torch.manual_seed(config.seed)
+        # Drawn on the processor, so that a seed begins in the same place on every device.
         self.model = TwoTower(processor, config)
         if isinstance(self.model.history, FoldIn):
-            self.model.history.draw_crowd(self.popularity.shares, torch.default_generator)
-        self._material = Material(
-            self.model,
-            config,
-            dataset,
-            self.examples,
-            Histories(events.users, events.items, events.times, dataset.n_users),
-            tensors(dataset.users),
-            tensors(dataset.items),
-            self.popularity,
-        )
-        self.lessons: Lessons = LESSONS[config.history](self._material)
+            self.model.history.draw_crowd(shares, torch.default_generator)
+        self.model.to(self.device)
+        with on(self.device):
+            self.popularity = Popularity(torch.as_tensor(shares))
+            self._material = Material(
+                self.model,
+                config,
+                dataset,
+                self.examples,
+                Histories(events.users, events.items, events.times, dataset.n_users),
+                tensors(dataset.users),
+                tensors(dataset.items),
+                self.popularity,
+            )
+            self.lessons: Lessons = LESSONS[config.history](self._material)
 
     def fit(self, plan: Plan, *, validate: Callable[[], float] | None = None) -> Fit:
         """Train the towers; see `loop.run`."""
@@ -79,7 +85,7 @@ class Retriever:
 
     def scores(self, queries: Tensor, rows: Tensor) -> Tensor:
         """Cosines [B, K] of user vectors [B, D] with item rows [B, K], without a gradient."""
-        with torch.no_grad():
+        with torch.no_grad(), on(self.device):
             vectors = self.model.lift(self._material.vectors(rows.ravel()))
             return torch.einsum("bd,bkd->bk", self.model.meet(queries), vectors.view(*rows.shape, -1))
 
@@ -91,28 +97,27 @@ class Retriever:
         known = history > 0
         lengths = np.where(known.any(axis=1), history.shape[1] - known.argmax(axis=1), 0)
         order = np.argsort(lengths, kind="stable")
-        with torch.no_grad():
+        with torch.no_grad(), on(self.device):
             for begin in range(0, len(history), chunk):
                 index = order[begin : begin + chunk]
                 part = {name: column[index] for name, column in columns.items()}
                 width = max(int(lengths[index].max()), 1)
-                past = torch.from_numpy(history[index, -width:])
+                past = torch.as_tensor(history[index, -width:])
                 if HISTORY_AGE in part:
                     part[HISTORY_AGE] = part[HISTORY_AGE][:, -width:]
-                out[index] = self.model.meet(self.model.users(tensors(part), past, table)).numpy()
+                out[index] = self.model.meet(self.model.users(tensors(part), past, table)).numpy(force=True)
         return out
 
     def item_vectors(self) -> Floats:
         """Unit vectors [I, D] of the catalogue; row 0 is all zeros."""
-        raw = self._raw()
-        vectors: Floats = self.model.lift(raw).numpy()
+        vectors: Floats = self.model.lift(self._raw()).numpy(force=True)
         vectors[0] = 0.0
         return vectors
 
     def _raw(self, *, chunk: int = 8192) -> Tensor:
         """The vectors [I, D] as the item side gives them, frozen."""
         self.model.eval()
-        with torch.no_grad():
+        with torch.no_grad(), on(self.device):
             rows = torch.arange(self.dataset.n_items)
             parts = [rows[begin : begin + chunk] for begin in range(0, len(rows), chunk)]
             raw = torch.cat([self._material.vectors(part) for part in parts])
@@ -132,19 +137,19 @@ class Retriever:
         names = self.model.user_names
         # Three places stand for any number. A recurrent part is traced place by place: 40 took 8 s in place of 4.
         history = torch.zeros((2, min(self.config.history_length, 3)), dtype=torch.int64)
-        columns = {name: self._material.users[name][:1].repeat_interleave(2, 0) for name in names}
+        columns = _two_rows(self._material.users, names)
         inputs = {"history": history, **columns}
         if self.model.is_timed:
             names, inputs[HISTORY_AGE] = [*names, HISTORY_AGE], torch.zeros_like(history)
         # The exporter takes a size of 1 for a constant.
         free = {name: "past" for name in ("history", HISTORY_AGE) if name in inputs and history.shape[1] > 1}
-        export_onnx(_Query(self.model, names, self._table()), inputs, ["vectors"], path, second=free)
+        export_onnx(_Query(on_cpu(self.model), names, self._table().cpu()), inputs, ["vectors"], path, second=free)
 
     def export_items(self, path: Path) -> None:
         """Write the item encoder, for items yet to come: inputs are the item columns, output `vectors` [R, D]."""
         names = self.model.item_names
-        inputs = {name: self._material.items[name][:1].repeat_interleave(2, 0) for name in names}
-        export_onnx(_Item(self.model, names), inputs, ["vectors"], path)
+        inputs = _two_rows(self._material.items, names)
+        export_onnx(_Item(on_cpu(self.model), names), inputs, ["vectors"], path)
 
 
 LESSONS: dict[str, Callable[[Material], Lessons]] = {
@@ -154,6 +159,11 @@ LESSONS: dict[str, Callable[[Material], Lessons]] = {
     "gru": Sequences,
 }
 """How the towers with each part of HISTORIES are taught."""
+
+
+def _two_rows(columns: Mapping[str, Tensor], names: Sequence[str]) -> dict[str, Tensor]:
+    """The first row of some columns twice, for the shapes of an export."""
+    return {name: columns[name][:1].repeat_interleave(2, 0).cpu() for name in names}
 
 
 class _Query(nn.Module):

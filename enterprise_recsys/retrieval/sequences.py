@@ -14,7 +14,7 @@ from torch.nn import functional
 from enterprise_recsys.choice import pick
 from enterprise_recsys.data.having import holds_hints
 from enterprise_recsys.data.visits import success_after
-from enterprise_recsys.layers import bfloat16_pays
+from enterprise_recsys.devices import bfloat16_pays, place_of
 from enterprise_recsys.records import Ints
 from enterprise_recsys.retrieval.history import Sequential
 from enterprise_recsys.retrieval.lessons import Learnt, Material, Step, by_user, step_size
@@ -81,17 +81,17 @@ class Sequences:
         self.material, self._history = material, material.model.history
         config, events = material.config, material.dataset.events
         self._order, self._starts = by_user(material.dataset)
-        self._items = torch.from_numpy(events.items[self._order])
-        self._users = torch.from_numpy(events.users[self._order])
-        self._seconds = torch.from_numpy(events.times[self._order] // 1_000_000)
+        self._items = torch.as_tensor(events.items[self._order])
+        self._users = torch.as_tensor(events.users[self._order])
+        self._seconds = torch.as_tensor(events.times[self._order] // 1_000_000)
         if material.model.gaps is not None:
-            is_same = torch.from_numpy(np.diff(events.users[self._order]) == 0)
+            is_same = torch.as_tensor(np.diff(events.users[self._order]) == 0)
             material.model.gaps.keep_to(torch.diff(self._seconds)[is_same])
         weights = np.where(events.relevant, events.weights, 0.0).astype(np.float32)
-        self._weights = torch.from_numpy(weights[self._order])
+        self._weights = torch.as_tensor(weights[self._order])
         self._sample = pick(SAMPLERS, config.negative_sampling_strategy, what="negative_sampling_strategy")
         self._after = self._next()
-        self._is_half = bfloat16_pays()
+        self._is_half = bfloat16_pays(place_of(material.model))
 
     def _next(self) -> Tensor:
         """[E] the grouped place of what is looked for after each event: the next one; -1: nothing.
@@ -101,7 +101,7 @@ class Sequences:
         """
         events, size = self.material.dataset.events.take(self._order), len(self._order)
         if holds_hints(events) and self.material.config.aim != "next":
-            return torch.from_numpy(success_after(events.users, events.times, events.relevant))
+            return torch.as_tensor(success_after(events.users, events.times, events.relevant))
         return torch.arange(1, size + 1).clamp(max=max(size - 1, 0))
 
     @property
@@ -153,27 +153,27 @@ class Sequences:
             negative = queries @ vectors[torch.searchsorted(rows, negatives.rows)].T
             negative = negative.masked_fill(targets.unsqueeze(1) == negatives.rows, float("-inf"))
             loss = (softmax(positive, negative, negatives.log_q) * weights).sum()
-        return Learnt(loss, self._order[looked_for[learnt].numpy()], queries)
+        return Learnt(loss, self._order[looked_for[learnt].numpy(force=True)], queries)
 
     def places(self, part: Windows, drawn: Ints) -> tuple[Tensor, Tensor, Tensor]:
         """The grouped places [W, T] of what is looked at, and [W, T+1] of what is looked for, with its weights.
 
         Holes stand on the right; what is looked for there weighs 0.
         """
-        lengths = torch.from_numpy(part.ends - part.begins).unsqueeze(1)
+        lengths = torch.as_tensor(part.ends - part.begins).unsqueeze(1)
         steps = torch.arange(int(lengths.max()) + 1)
-        looked_for = torch.from_numpy(part.begins).unsqueeze(1) + steps
+        looked_for = torch.as_tensor(part.begins).unsqueeze(1) + steps
         inside = steps <= lengths
         looked_for = torch.where(inside, looked_for, 0)
         looked_at = looked_for[:, :-1]
-        looked_for = torch.cat([torch.from_numpy(drawn).unsqueeze(1), self._after[looked_at]], dim=1)
+        looked_for = torch.cat([torch.as_tensor(drawn).unsqueeze(1), self._after[looked_at]], dim=1)
         inside &= looked_for >= 0
         looked_for = torch.where(inside, looked_for, 0)
         return looked_at, looked_for, self._weights[looked_for] * inside
 
     def _gaps(self, part: Windows, looked_at: Tensor) -> Tensor:
         """[W, T] seconds from what is looked at to what came next; 0 in holes."""
-        inside = looked_at < torch.from_numpy(part.ends).unsqueeze(1)
+        inside = looked_at < torch.as_tensor(part.ends).unsqueeze(1)
         after = torch.where(inside, looked_at + 1, looked_at)
         return (self._seconds[after] - self._seconds[looked_at]).clamp(min=0)
 
@@ -186,7 +186,6 @@ class Sequences:
             self.material.popularity,
             count=config.negatives,
             hard_share=config.hard_share,
-            generator=torch.default_generator,
         )
         return torch.unique(torch.cat([items.ravel(), targets, negatives.rows])), negatives
 

@@ -40,7 +40,7 @@ class SingleEvents:
 
     def steps(self) -> Iterator[Step]:
         """One epoch's steps, in a random order."""
-        order = self.material.examples[torch.randperm(self.size).numpy()]
+        order = self.material.examples[torch.randperm(self.size).numpy(force=True)]
         for begin in range(0, len(order), self.material.config.batch_size):
             index = order[begin : begin + self.material.config.batch_size]
             yield len(index), partial(self.learn, index)
@@ -48,20 +48,19 @@ class SingleEvents:
     def learn(self, index: Ints) -> Learnt:
         """The mean loss of a batch of events, by their places in the log."""
         config, events = self.material.config, self.material.dataset.events
-        users, targets = events.users[index], torch.from_numpy(events.items[index])
+        users, targets = events.users[index], torch.as_tensor(events.items[index])
         queries = self.queries(index)
         negatives = self._sample(
             self.material.popularity,
             count=config.negatives,
             hard_share=config.hard_share,
-            generator=torch.default_generator,
         )
         distinct, inverse = torch.unique(torch.cat([targets, negatives.rows]), return_inverse=True)
         vectors = self.material.vectors(distinct)[inverse]
         positive = (queries * vectors[: len(index)]).sum(dim=1) / self.material.temperature
         negative = queries @ vectors[len(index) :].T / self.material.temperature
         negative = negative.masked_fill(self.hits(users, targets, negatives.rows), float("-inf"))
-        weights = torch.from_numpy(events.weights[index])
+        weights = torch.as_tensor(events.weights[index])
         loss = (self._loss(positive, negative, negatives.log_q) * weights).sum() / weights.sum().clamp(min=1e-9)
         return Learnt(loss, index, queries)
 
@@ -72,11 +71,11 @@ class SingleEvents:
         ends = self._ends[index]
         if model.training and config.history_cut > 0:
             # A list is meant for weeks, not for the next click: learn from the past as it stood some time ago too.
-            starts, share = histories.starts[users], torch.rand(2, len(users)).numpy()
+            starts, share = histories.starts[users], torch.rand(2, len(users)).numpy(force=True)
             cut = starts + np.floor(share[0] * (ends - starts + 1)).astype(np.int64)
             ends = np.where(share[1] < config.history_cut, cut, ends)
-        history = torch.from_numpy(histories.last(users, ends, config.history_length))
-        rows = torch.from_numpy(users)
+        history = torch.as_tensor(histories.last(users, ends, config.history_length))
+        rows = torch.as_tensor(users)
         columns = {name: column[rows] for name, column in self.material.users.items()}
         if model.training and config.history_dropout > 0:
             hidden = torch.rand(len(rows)) < config.history_dropout
@@ -92,13 +91,13 @@ class SingleEvents:
         lengths = np.where(users > 0, ends - starts, 0)
         owner = np.repeat(np.arange(len(users)), lengths)
         places = np.arange(lengths.sum()) + np.repeat(starts - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths)
-        taken = torch.from_numpy(histories.items[places])
+        taken = torch.as_tensor(histories.items[places])
         # One place per drawn row is enough to find it; a row drawn twice is masked through its twin below.
         self._places[rows] = torch.arange(len(rows))
         place = self._places[taken]
         found = place >= 0
         first = torch.zeros_like(mask)
-        first[torch.from_numpy(owner)[found], place[found]] = True
+        first[torch.as_tensor(owner)[found], place[found]] = True
         mask |= first[:, self._places[rows]]
         self._places[rows] = -1
         return mask

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from enterprise_recsys import ModelConfig
+from enterprise_recsys.devices import bfloat16_pays
 from enterprise_recsys.evaluation.metrics import PREDICTION_METRICS
-from enterprise_recsys.layers import bfloat16_pays
 from enterprise_recsys.ranking.losses import Goal
 from enterprise_recsys.ranking.rows import Inputs, RowRanker
 from enterprise_recsys.records import Columns, Doubles, Ints
