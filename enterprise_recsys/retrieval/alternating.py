@@ -48,7 +48,7 @@ class Alternating:
 
     def steps(self) -> Iterator[Step]:
         """One epoch's steps, in a random order: users with about as many events in all."""
-        generator = np.random.default_rng(int(torch.randint(2**62, ())))
+        generator = np.random.default_rng(int(torch.randint(2**62, (), device="cpu")))
         counts = np.diff(self._starts)
         most = step_size(int(counts.sum()), _WIDER * self.material.config.batch_size, steps=_STEPS)
         for _ in range(_PASSES):
