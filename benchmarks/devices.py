@@ -22,6 +22,7 @@ from benchmarks.growth import EVENTS_A_USER, Bare, made  # noqa: E402
 from enterprise_recsys.config import ModelConfig  # noqa: E402
 from enterprise_recsys.data.processor import DataProcessor  # noqa: E402
 from enterprise_recsys.data.sources import read  # noqa: E402
+from enterprise_recsys.devices import make_repeatable  # noqa: E402
 from enterprise_recsys.evaluation.results import ResultLine, append, commit, machine  # noqa: E402
 from enterprise_recsys.learning.retrieving import plan  # noqa: E402
 from enterprise_recsys.loop import run  # noqa: E402
@@ -46,8 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     further = {
         name: float(value) if "." in value else int(value) for name, value in (one.split("=") for one in chosen.set)
     }
-    torch.set_num_threads(chosen.threads)
-    torch.use_deterministic_algorithms(True)
+    make_repeatable(chosen.threads)
     for log in chosen.log:
         for history in chosen.histories:
             for device in chosen.devices:

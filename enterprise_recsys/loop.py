@@ -175,13 +175,11 @@ class _Mean:
         self.steps += 1
         share = max(1.0 - self.fading, 10.0 / (self.steps + 10.0))
         self._rows.average(share if self.steps > 1 else 1.0)
-        for name, value in self._model.state_dict().items():
-            if name not in self.weights:
-                continue
-            if value.is_floating_point():
-                self.weights[name].lerp_(value.detach(), share)
-            else:
-                self.weights[name].copy_(value)
+        now = self._model.state_dict()
+        moving = [name for name, value in self.weights.items() if value.is_floating_point()]
+        torch._foreach_lerp_([self.weights[name] for name in moving], [now[name] for name in moving], share)
+        for name in self.weights.keys() - set(moving):
+            self.weights[name].copy_(now[name])
 
     def show(self) -> dict[str, Tensor]:
         """Put the means in the place of the weights, where there are any; gives what `hide` needs."""

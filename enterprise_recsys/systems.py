@@ -62,16 +62,14 @@ def two_tower(
         history: the dial of this name, in words.
         ids: leave the features of users and items out, and the times between events, as systems of ids alone do.
     """
-    import torch
-
+    from enterprise_recsys.devices import make_repeatable
     from enterprise_recsys.learning.retrieving import chosen_retriever, of_variant, plan
 
     words: dict[str, object] = {} if history is None else {"history": history}
     if ids:
         words["history_times"] = False
     config = ModelConfig(**{"seed": seed, "repeats": task.repeats, **words, **dials})
-    torch.set_num_threads(config.threads)
-    torch.use_deterministic_algorithms(True)
+    make_repeatable(config.threads)
     train, val, refit = _parts(task)
     if ids:
         train, val = (

@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 import numpy as np
-import torch
 
 from enterprise_recsys.answers import Recommendations
 from enterprise_recsys.baselines.table import BASELINES, QUICK
@@ -20,7 +19,7 @@ from enterprise_recsys.data.joining import joined as joined
 from enterprise_recsys.data.moments import Moments
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.watching import Leaks, watch
-from enterprise_recsys.devices import device_of
+from enterprise_recsys.devices import device_of, make_repeatable
 from enterprise_recsys.engine.indexes import INDEXES
 from enterprise_recsys.engine.runtime import Encoder, ItemEncoder, Scorer
 from enterprise_recsys.errors import DataError, NotFittedError
@@ -112,8 +111,7 @@ class ProductionTrainer:
             DataError: the log cannot be used, or leaks; the message says why.
         """
         device_of(self.config.device)  # one that is not there is refused before any data is read
-        torch.set_num_threads(self.config.threads)
-        torch.use_deterministic_algorithms(True)
+        make_repeatable(self.config.threads)
         early = _log(train, users, items)
         early, late = _halve(early, self.config.ranker_slice) if val is None else (early, _log(val, users, items))
         watch({"train": early, "val": late}, leaks=leaks, positive_rating=self.config.positive_rating)

@@ -166,9 +166,9 @@ def test_a_whole_fit_on_a_gpu_gives_a_model_for_the_processor(
     trainer = ProductionTrainer(ModelConfig(**dials, learning_rate=5e-3), progress=False).fit(parts.train, parts.val)
     found = trainer.evaluate(parts.test)
     assert found["two_stage/NDCG@10"] > 0.7 * found["popularity/NDCG@10"] > 0
-    before = [one.item_id for one in trainer.recommend("u1", k=5)]
+    before = [one["item_id"] for one in trainer.recommend("u1", k=5)]
     trainer.save(tmp_path / "model")
-    assert [one.item_id for one in ProductionTrainer.load(tmp_path / "model").recommend("u1", k=5)] == before
+    assert [one["item_id"] for one in ProductionTrainer.load(tmp_path / "model").recommend("u1", k=5)] == before
 
 
 @needs_gpu
