@@ -50,6 +50,13 @@ class Histories:
         seconds = (now // 1_000_000 - self._origin)[:, None] - self._seconds[np.maximum(places, 0)].astype(np.int64)
         return np.where(places >= self.starts[users][:, None], np.maximum(seconds, 0), 0)
 
+    def newest(self, users: Ints) -> Ints:
+        """[B] microseconds of each user's newest event, in whole seconds; far in the past where there is none."""
+        ends = self.starts[users + 1] if len(self.items) else np.zeros(len(users), dtype=np.int64)
+        known = ends > self.starts[users]
+        seconds = self._seconds[np.maximum(ends - 1, 0)].astype(np.int64) if len(self.items) else ends
+        return np.where(known, (seconds + self._origin) * 1_000_000, np.iinfo(np.int64).min)
+
     def before(self, users: Ints, ends: Ints) -> tuple[Ints, Ints]:
         """Every item row before the ends, as (offsets [B+1], rows): what a list leaves out."""
         starts = self.starts[users]

@@ -165,7 +165,7 @@ class State:
             history=self.overlay.histories(slots, history, self._known_items),
             ages=self._ages(slots, times),
             context={**self._context(len(slots)), **(context or {}), **time_columns(times)},
-            statistics=self._user_statistics.read(slots, as_of, now=self.overlay.clock(times)),
+            statistics=self._user_statistics.read(slots, as_of, now=self._clock(settled, times)),
             times=as_of,
             offsets=offsets,
             seen=seen,
@@ -174,8 +174,11 @@ class State:
     def _ages(self, slots: Ints, times: Ints) -> Ints:
         settled = self._settled(slots)
         ends = _ends(self.histories, settled)
-        ages = self.histories.ages(settled, ends, self.length, self.overlay.clock(times))
+        ages = self.histories.ages(settled, ends, self.length, self._clock(settled, times))
         return self.overlay.ages(slots, ages, times, self._known_items)
+
+    def _clock(self, settled: Ints, times: Ints) -> Ints:
+        return self.overlay.clock(times, self.histories.newest(settled))
 
     def past(self, slots: Ints) -> tuple[Ints, Ints]:
         """The items of all events of users [B], oldest first, as (offsets [B+1], rows)."""

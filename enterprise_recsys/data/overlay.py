@@ -41,9 +41,13 @@ class Overlay:
         self.newest = int(moments[-1]) if len(moments) else self.newest
         return moments
 
-    def clock(self, times: Ints) -> Ints:
-        """Moments of requests [B] on the same clock, and none before what has happened."""
-        return np.maximum(times - (self._gap or 0), self.newest + 1)
+    def clock(self, times: Ints, last: Ints) -> Ints:
+        """Moments of requests [B] on the same clock; one before the user's own newest event [B] is after all events.
+
+        That the log goes on for others after the request, as where each user's last event is asked for, changes nothing.
+        """
+        told = times - (self._gap or 0)
+        return np.where(told >= last, told, self.newest + 1)
 
     def now(self, times: Ints) -> Ints:
         """Moments of requests [B] on the same clock, and none later than just after the newest event."""

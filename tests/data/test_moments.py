@@ -93,14 +93,17 @@ def test_a_history_is_in_the_order_of_time_and_of_the_source_within_a_moment() -
     processor = DataProcessor().fit(log)
     state, moments = State(processor, log), Moments(processor, log)
     now = np.array([(10**9 + 31) * 1_000_000])
-    # The first of the ages is a hole's. A state has no requests before its newest event, which is at 40.
-    for request, ages in (
-        (state.of_users(state.users.rows(["u"]), now), [0, 30, 20, 20, 10]),
-        (moments.requests(moments.users.rows(["u"]), now, {}), [0, 21, 11, 11, 1]),
+    # v goes on at 40, which is nothing to u.
+    for request in (
+        state.of_users(state.users.rows(["u"]), now),
+        moments.requests(moments.users.rows(["u"]), now, {}),
     ):
         told = [processor.items.id(row) for row in request.history[0] if row]
         assert told == ["first", "b", "a", "late"]
-        assert request.ages[0, -5:].tolist() == ages
+        assert request.ages[0, -5:].tolist() == [0, 21, 11, 11, 1]  # the first is a hole's
+    # A clock that is behind the user's own last event is wrong: the request comes after all that is known, at 40.
+    early = state.of_users(state.users.rows(["u"]), now - 5_000_000)
+    assert early.ages[0, -5:].tolist() == [0, 30, 20, 20, 10]
 
 
 def test_what_came_after_the_log_has_its_own_age_and_a_history_told_with_the_request_has_none() -> None:
