@@ -44,7 +44,7 @@ class Overlay:
     def clock(self, times: Ints, last: Ints) -> Ints:
         """Moments of requests [B] on the same clock; one before the user's own newest event [B] is after all events.
 
-        That the log goes on for others after the request, as where each user's last event is asked for, changes nothing.
+        The log may go on for others after it, as where each user's last event is asked for.
         """
         told = times - (self._gap or 0)
         return np.where(told >= last, told, self.newest + 1)
