@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg
 
-from enterprise_recsys.baselines.sources import histories, popularity_nudge, ranked, taken
+from enterprise_recsys.baselines.neighbours import BLOCK
+from enterprise_recsys.baselines.sources import best, histories, popularity_nudge, ranked, taken
 from enterprise_recsys.errors import ConfigError, DataError
-from enterprise_recsys.records import Doubles, Events, Floats, Queries, Ranked
+from enterprise_recsys.records import Doubles, Events, Floats, Ints, Queries, Ranked
 
 MOST_ITEMS = 25_000
 """Catalogue that a dense solution is for: 2.5 GB as float32, and its work grows with the cube."""
@@ -71,6 +72,16 @@ class EDLAE:
     def candidates(self, queries: Queries, k: int) -> Ranked:
         """See `Source`."""
         return _from_weights(self._weights, self._popular, queries, k)
+
+    def table(self, most: int) -> tuple[Ints, Floats]:
+        """The items [I, M] that each item speaks for most, most first, 0 = no more, and its weights for them [I, M]."""
+        size, most = len(self._weights), min(most, len(self._weights))
+        rows, weights = np.zeros((size, most), dtype=np.int64), np.zeros((size, most), dtype=np.float32)
+        for start in range(0, size, BLOCK):
+            part = slice(start, start + BLOCK)
+            rows[part], weights[part] = best(self._weights[part], most)
+        kept = weights > 0
+        return np.where(kept, rows, 0), np.where(kept, weights, np.float32(0.0))
 
 
 def _solved(events: Events, n_users: int, n_items: int, *, ridge: float, dropout: float) -> tuple[Floats, Floats]:

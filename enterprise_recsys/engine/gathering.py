@@ -147,6 +147,14 @@ def gather(
     return Candidates(rows, scores, said.of(rows), tags)
 
 
+def nearest_said(neighbours: Neighbours, history: Ints, offsets: Ints, left_out: Ints, k: int) -> Ints:
+    """[B, k] rows that neighbours of histories [B, L] speak for most, 0 = no more; what is left out as in `Asked`."""
+    said = neighbours.said(history)
+    taken = Taken(len(history) * said.n_items)
+    taken.add(np.repeat(np.arange(len(history)) * said.n_items, np.diff(offsets)) + left_out)
+    return _best_said(said, taken, None, len(history), k)
+
+
 class Taken:
     """Which keys, of so many, are taken: a mask where that is small, else the keys in order.
 

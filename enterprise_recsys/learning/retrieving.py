@@ -20,7 +20,7 @@ from enterprise_recsys.evaluation.protocol import measure
 from enterprise_recsys.evaluation.truth import Truth
 from enterprise_recsys.learning.slates import visits
 from enterprise_recsys.loop import Fit, Plan, Report
-from enterprise_recsys.records import USER_ID, Dataset, Interactions
+from enterprise_recsys.records import USER_ID, Dataset, Interactions, Ints
 from enterprise_recsys.retrieval.history import Variant, variants
 from enterprise_recsys.retrieval.retriever import Retriever
 
@@ -92,23 +92,43 @@ def plan(config: ModelConfig, stage: str, epochs: int, folder: Path | None, repo
     return replace(made, averaging=config.averaging) if stage.startswith("retriever") else made
 
 
-def judge_of(processor: DataProcessor, early: Interactions, late: Interactions) -> Callable[[Retriever], float]:
-    """NDCG@10 of a retriever's lists for the users of `late`.
+@dataclass(frozen=True)
+class Judge:
+    """NDCG@k of lists for the users of validation.
+
+    Attributes:
+        requests: who asks.
+        truth: what they took.
+        n_items: rows of the catalogue.
+        k: length of the lists.
+    """
+
+    requests: Requests
+    truth: Truth
+    n_items: int
+    k: int = 10
+
+    def of(self, lists: Ints) -> float:
+        """How good lists [B, k] of item rows are."""
+        measured = measure(lambda at, k: lists[at, :k], self.truth, n_items=self.n_items, ks=(self.k,))
+        return measured.means()[f"NDCG@{self.k}"]
+
+    def __call__(self, retriever: Retriever) -> float:
+        """How good a retriever's lists are."""
+        requests = self.requests
+        queries = retriever.encode(requests.query, requests.history)
+        index = exact(retriever.item_vectors())
+        return self.of(index.search(queries, self.k, requests.offsets, requests.seen).rows)
+
+
+def judge_of(processor: DataProcessor, early: Interactions, late: Interactions) -> Judge:
+    """The judge for the users of `late`.
 
     They are asked for all of `late` from their history in `early`, or, where the horizon is 'next', for some of their
     events there from all that came before.
     """
-    requests, truth = (
-        _next(processor, early, late) if processor.config.aim == "next" else _later(processor, early, late)
-    )
-    n_items = len(processor.items)
-
-    def judge(retriever: Retriever) -> float:
-        queries = retriever.encode(requests.query, requests.history)
-        rows = exact(retriever.item_vectors()).search(queries, 10, requests.offsets, requests.seen).rows
-        return measure(lambda at, k: rows[at, :k], truth, n_items=n_items).means()["NDCG@10"]
-
-    return judge
+    asked = _next if processor.config.aim == "next" else _later
+    return Judge(*asked(processor, early, late), len(processor.items))
 
 
 def _next(processor: DataProcessor, early: Interactions, late: Interactions) -> tuple[Requests, Truth]:

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from enterprise_recsys.baselines.neighbours import ItemKNN
 from enterprise_recsys.data.having import holds_hints
 from enterprise_recsys.data.joining import later_places
 from enterprise_recsys.data.moments import Moments
@@ -22,36 +21,36 @@ from enterprise_recsys.engine.calibration import Calibration
 from enterprise_recsys.engine.gathering import Candidates
 from enterprise_recsys.engine.neighbours import Neighbours
 from enterprise_recsys.learning.calibrating import calibrated
+from enterprise_recsys.learning.neighbouring import Nearness, chosen_nearness, nearest
 from enterprise_recsys.learning.ranking import taught_ranker
 from enterprise_recsys.learning.retrieving import Trained, chosen_retriever, judge_of, of_variant, plan
 from enterprise_recsys.learning.slates import Slates, slates
 from enterprise_recsys.loop import Fit, Plan, Report, run
 from enterprise_recsys.ranking.ranker import Examples, Ranker
-from enterprise_recsys.records import Columns, Dataset, Interactions, Ints
+from enterprise_recsys.records import Columns, Interactions, Ints
 from enterprise_recsys.retrieval.history import Variant, one_variant
 from enterprise_recsys.retrieval.lessons import Learnt as Lesson
 from enterprise_recsys.retrieval.retriever import Retriever
-
-_MOST_NEIGHBOURED = 100_000
-"""Items of a catalogue, without row 0."""
 
 
 @dataclass(frozen=True)
 class Chosen:
     """What validation chose: epochs of the retriever (of both, in joint training) and of the ranker, with its scores.
 
-    `variant` is the way to teach the retriever.
+    `variant` is the way to teach the retriever, and `nearness` what makes items neighbours.
     """
 
     retriever_epochs: int
     ranker_epochs: int
     scores: list[float]
     variant: Variant
+    nearness: Nearness
 
     def __str__(self) -> str:
         return (
             f"validation chose the history part {self.variant}, {self.retriever_epochs} epochs of the retriever "
-            f"(NDCG@10 {max(self.scores, default=float('nan')):.3f}) and {self.ranker_epochs} of the ranker"
+            f"(NDCG@10 {max(self.scores, default=float('nan')):.3f}) and {self.ranker_epochs} of the ranker; "
+            f"neighbours by {self.nearness}"
         )
 
 
@@ -90,26 +89,25 @@ def choose(
     """
     config = processor.config
     limited = processor.limited_to(early)
-    places = later_places(early, late)
+    places, judge = later_places(early, late), judge_of(limited, early, late)
     if config.training == "joint":
         ranker = Ranker(processor, config, moments.events.ratings)
         together = of_variant(limited, one_variant(config), limited.dataset(early))
         pair = _Joint(together, ranker, Moments(limited, early))
-        judge = judge_of(limited, early, late)
         fit = pair.fit(plan(config, "both stages", config.epochs, folder, report), lambda: judge(together))
         lists = slates(limited, moments, together, Neighbours.none(len(processor.items)), places)
         said = [ranker.predict(lists.examples.columns)[0]]
         calibration = calibrated([lists], said, said)
-        return Chosen(fit.epoch, fit.epoch, fit.scores, one_variant(config)), pair.learnt(calibration)
-    trained = chosen_retriever(limited, early, late, folder, report)
+        return Chosen(fit.epoch, fit.epoch, fit.scores, one_variant(config), Nearness()), pair.learnt(calibration)
+    trained = chosen_retriever(limited, early, late, folder, report, judge=judge)
     retriever, fit = trained.retriever, trained.fit
-    neighbours = nearest(limited, retriever.dataset)
+    nearness, neighbours = chosen_nearness(config, retriever.dataset, judge)
     later = slates(limited, moments, retriever, neighbours, places)
-    earlier = _earlier(processor, early, late, moments, trained, folder, report)
+    earlier = _earlier(processor, early, late, moments, trained, nearness, folder, report)
     taught = taught_ranker(processor, moments, later, earlier, folder, report)
     sample = later.examples.columns
     learnt = Learnt(limited, retriever, taught.ranker, neighbours, sample, taught.calibration, taught.tasks)
-    return Chosen(fit.epoch, taught.epochs, fit.scores, trained.variant), learnt
+    return Chosen(fit.epoch, taught.epochs, fit.scores, trained.variant, nearness), learnt
 
 
 def _earlier(
@@ -118,6 +116,7 @@ def _earlier(
     late: Interactions,
     moments: Moments,
     trained: Trained,
+    nearness: Nearness,
     folder: Path | None,
     report: Report | None,
 ) -> Slates | None:
@@ -142,7 +141,7 @@ def _earlier(
         return None
     retriever = of_variant(limited, trained.variant, dataset)
     retriever.fit(plan(config, "retriever, earlier data", trained.fit.epoch, folder, report))
-    return slates(limited, moments, retriever, nearest(limited, dataset), np.flatnonzero(within))
+    return slates(limited, moments, retriever, nearest(config, dataset, nearness), np.flatnonzero(within))
 
 
 def relearn(
@@ -159,21 +158,12 @@ def relearn(
     retriever = of_variant(processor, chosen.variant, processor.dataset(both))
     if config.training == "staged":
         retriever.fit(plan(config, "retriever, all data", chosen.retriever_epochs, folder, report))
-        neighbours = nearest(processor, retriever.dataset)
+        neighbours = nearest(config, retriever.dataset, chosen.nearness)
         return replace(before, processor=processor, retriever=retriever, neighbours=neighbours)
     ranker = Ranker(processor, config, moments.events.ratings)
     pair = _Joint(retriever, ranker, moments)
     pair.fit(plan(config, "both stages, all data", chosen.retriever_epochs, folder, report), None)
     return pair.learnt(before.calibration)
-
-
-def nearest(processor: DataProcessor, dataset: Dataset) -> Neighbours:
-    """Each item's nearest by the users who took both; none where the catalogue is too large to look through."""
-    config, n_items = processor.config, dataset.n_items
-    if config.neighbour_candidates == 0 or n_items - 1 > _MOST_NEIGHBOURED:
-        return Neighbours.none(n_items)
-    width = min(config.neighbours, max(n_items - 1, 1))
-    return Neighbours.of(*ItemKNN(dataset.events, dataset.n_users, n_items, neighbours=width).table())
 
 
 class _Joint:

@@ -9,7 +9,8 @@ from enterprise_recsys import ModelConfig
 from enterprise_recsys.data.frames import to_interactions
 from enterprise_recsys.data.moments import Moments
 from enterprise_recsys.data.processor import DataProcessor
-from enterprise_recsys.learning import staging
+from enterprise_recsys.learning import neighbouring, staging
+from enterprise_recsys.learning.neighbouring import Nearness
 from enterprise_recsys.learning.retrieving import chosen_retriever, of_variant
 from enterprise_recsys.ranking.ranker import Ranker
 from enterprise_recsys.records import Interactions
@@ -20,11 +21,11 @@ from enterprise_recsys.retrieval.history import one_variant
 def test_a_catalogue_of_just_the_most_items_has_neighbours(
     monkeypatch: pytest.MonkeyPatch, most: int, are_counted: bool
 ) -> None:
-    assert staging._MOST_NEIGHBOURED == 100_000  # what the config's description promises
-    monkeypatch.setattr(staging, "_MOST_NEIGHBOURED", most)
+    assert neighbouring._MOST_NEIGHBOURED == 100_000  # what the config's description promises
+    monkeypatch.setattr(neighbouring, "_MOST_NEIGHBOURED", most)
     events = pl.DataFrame({"user_id": ["u", "u", "v", "v"], "item_id": ["a", "b", "b", "c"], "timestamp": [1, 2, 3, 4]})
     processor = DataProcessor(ModelConfig()).fit(log := to_interactions(events))
-    found = staging.nearest(processor, processor.dataset(log))
+    found = neighbouring.nearest(processor.config, processor.dataset(log), Nearness())
     assert bool(len(found.said(processor.items.rows(["b"])[None]).keys)) == are_counted
 
 
@@ -59,7 +60,7 @@ def test_the_slice_before_the_last_is_answered_by_who_has_not_learnt_it(
     config = ModelConfig(history="mean", candidates=3, negatives=8, epochs=1, item_tower_dims=[8], user_tower_dims=[8])
     processor = DataProcessor(config).fit(log)
     trained = chosen_retriever(processor.limited_to(early), early, late, None, None)
-    found = staging._earlier(processor, early, late, Moments(processor, log), trained, None, None)
+    found = staging._earlier(processor, early, late, Moments(processor, log), trained, Nearness(), None, None)
     assert (found is not None) == is_slice
     if found is not None:
         # Ten users came once in the slice, which lies after two of the days; all their successes were in it.
