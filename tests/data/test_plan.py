@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from enterprise_recsys.config import ModelConfig
-from enterprise_recsys.data import needs, paces
+from enterprise_recsys.data import needs, paces, steps
 from enterprise_recsys.data.paces import EVENT_S, event_s
 from enterprise_recsys.data.plan import Plan, measure, parsed_memory, plan
 from enterprise_recsys.data.quarantine import Reading
@@ -94,12 +94,20 @@ def test_the_history_parts_are_those_that_are_taught() -> None:
     assert list(SEQUENTIAL) == sequential
     assert dict(VARIANTS) == {name: len(found) for name, found in history.TEMPERATURES.items()}
     assert dict(CONTENDERS) == {history.AUTO: history.CONTENDERS}
-    losses, alternating, rowwise = (
+    losses, alternating, rowwise, neighbouring, linear = (
         pytest.importorskip(f"enterprise_recsys.{name}")
-        for name in ("retrieval.losses", "retrieval.alternating", "rowwise")
+        for name in (
+            "retrieval.losses",
+            "retrieval.alternating",
+            "rowwise",
+            "learning.neighbouring",
+            "baselines.linear",
+        )
     )
     known = (paces.EXACT_ITEMS, paces.EXACT_SCORES, paces.PASSES, paces.LARGE_ROWS)
     assert known == (losses.EXACT_ITEMS, losses.EXACT_SCORES, alternating._PASSES, rowwise.LARGE_ROWS)
+    solved = (steps.MOST_SOLVED, steps.DOUBLE_ITEMS, steps.SOLUTIONS)
+    assert solved == (neighbouring._MOST_SOLVED, linear.DOUBLE_ITEMS, len(neighbouring._RIDGES) + 2)
 
 
 @pytest.mark.parametrize("thousands", [10, 100, 1000])

@@ -32,7 +32,7 @@ class _Judge:
 
 
 @pytest.mark.parametrize(
-    ("scores", "ridge"), [([0.1, 0.2, 0.3], 500.0), ([0.1, 0.2, 0.1], 50.0), ([0.2, 0.1, 0.2], None)]
+    ("scores", "ridge"), [([0.1, 0.2, 0.3, 0.4], 500.0), ([0.1, 0.2, 0.1, 0.2], 5.0), ([0.2, 0.1, 0.2, 0.1], None)]
 )
 def test_validation_chooses_and_of_equals_the_first(parts: Split, scores: list[float], ridge: float | None) -> None:
     processor = DataProcessor(ModelConfig()).fit(parts.train)
@@ -40,8 +40,8 @@ def test_validation_chooses_and_of_equals_the_first(parts: Split, scores: list[f
     chosen, near = chosen_nearness(processor.config, processor.dataset(parts.train), cast(Judge, judge))
     assert chosen == Nearness(ridge) and str(chosen).endswith("users" if ridge is None else f"{ridge:g}")
     asked = len(judge.requests.history)
-    assert [lists.shape for lists in judge.seen] == [(asked, 10)] * 3
-    assert not np.array_equal(judge.seen[0], judge.seen[2])
+    assert [lists.shape for lists in judge.seen] == [(asked, 10)] * 4
+    assert not np.array_equal(judge.seen[0], judge.seen[1])
     assert np.array_equal(near.rows, nearest(processor.config, processor.dataset(parts.train), chosen).rows)
 
 
