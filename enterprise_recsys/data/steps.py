@@ -178,7 +178,7 @@ def _ranker(size: Size, config: ModelConfig) -> Step:
     is_solved = config.training == "staged" and config.neighbour_candidates > 0 and size.items <= MOST_SOLVED
     share = is_solved * (1.0 if size.items <= DOUBLE_ITEMS else 0.5)
     solving_s = share * SOLUTIONS * SOLVED_S * size.items**3
-    solving = f"; {SOLUTIONS} times {size.items:,} by as many items" if is_solved else ""
+    solving = f"; {SOLUTIONS} times {size.items:,} by as many items" if solving_s >= 1.0 else ""
     return Step(
         "ranker",
         _learning_mb(config)

@@ -34,11 +34,12 @@ _JUDGES = 10_000
 
 @dataclass(frozen=True)
 class Trained:
-    """A retriever as validation chose it, and how it came about."""
+    """A retriever as validation chose it, how it came about, and what judged it."""
 
     variant: Variant
     retriever: Retriever
     fit: Fit
+    judge: Callable[[Retriever], float]
 
 
 def chosen_retriever(
@@ -72,7 +73,7 @@ def chosen_retriever(
         made = replace(plan(config, stage, config.epochs, folder, report), leader=leader)
         fit = retriever.fit(made, validate=partial(judge, retriever))
         if best is None or max(fit.scores) > max(best.fit.scores):
-            best = Trained(variant, retriever, fit)
+            best = Trained(variant, retriever, fit, judge)
     assert best is not None
     return best
 

@@ -23,7 +23,7 @@ from enterprise_recsys.engine.neighbours import Neighbours
 from enterprise_recsys.learning.calibrating import calibrated
 from enterprise_recsys.learning.neighbouring import Nearness, chosen_nearness, nearest
 from enterprise_recsys.learning.ranking import taught_ranker
-from enterprise_recsys.learning.retrieving import Trained, chosen_retriever, judge_of, of_variant, plan
+from enterprise_recsys.learning.retrieving import Judge, Trained, chosen_retriever, judge_of, of_variant, plan
 from enterprise_recsys.learning.slates import Slates, slates
 from enterprise_recsys.loop import Fit, Plan, Report, run
 from enterprise_recsys.ranking.ranker import Examples, Ranker
@@ -89,19 +89,21 @@ def choose(
     """
     config = processor.config
     limited = processor.limited_to(early)
-    places, judge = later_places(early, late), judge_of(limited, early, late)
+    places = later_places(early, late)
     if config.training == "joint":
         ranker = Ranker(processor, config, moments.events.ratings)
         together = of_variant(limited, one_variant(config), limited.dataset(early))
+        judge = judge_of(limited, early, late)
         pair = _Joint(together, ranker, Moments(limited, early))
         fit = pair.fit(plan(config, "both stages", config.epochs, folder, report), lambda: judge(together))
         lists = slates(limited, moments, together, Neighbours.none(len(processor.items)), places)
         said = [ranker.predict(lists.examples.columns)[0]]
         calibration = calibrated([lists], said, said)
         return Chosen(fit.epoch, fit.epoch, fit.scores, one_variant(config), Nearness()), pair.learnt(calibration)
-    trained = chosen_retriever(limited, early, late, folder, report, judge=judge)
+    trained = chosen_retriever(limited, early, late, folder, report)
     retriever, fit = trained.retriever, trained.fit
-    nearness, neighbours = chosen_nearness(config, retriever.dataset, judge)
+    assert isinstance(trained.judge, Judge)
+    nearness, neighbours = chosen_nearness(config, retriever.dataset, trained.judge)
     later = slates(limited, moments, retriever, neighbours, places)
     earlier = _earlier(processor, early, late, moments, trained, nearness, folder, report)
     taught = taught_ranker(processor, moments, later, earlier, folder, report)
