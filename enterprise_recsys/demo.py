@@ -18,6 +18,7 @@ import polars as pl
 from enterprise_recsys.baselines.table import SPACES
 from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.data import prepared
+from enterprise_recsys.data.joining import joined
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.sources import read
 from enterprise_recsys.data.splits import SPLITS, Split, checksum
@@ -31,7 +32,7 @@ from enterprise_recsys.examining.listed import Lists
 from enterprise_recsys.examining.possible import against_truth
 from enterprise_recsys.recommender import Recommender
 from enterprise_recsys.records import Floats, Interactions
-from enterprise_recsys.trainer import ProductionTrainer, joined
+from enterprise_recsys.trainer import ProductionTrainer
 
 PROTOCOLS = {"world": "demo", "ml-1m": "ml1m-global-time", "ml-100k": "ml100k-global-time"}
 

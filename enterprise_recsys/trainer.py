@@ -15,7 +15,7 @@ from enterprise_recsys.baselines.table import BASELINES, QUICK
 from enterprise_recsys.choice import pick
 from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.data.frames import to_interactions
-from enterprise_recsys.data.joining import joined as joined
+from enterprise_recsys.data.joining import is_mixed, joined, moved_after
 from enterprise_recsys.data.moments import Moments
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.watching import Leaks, watch
@@ -118,17 +118,20 @@ class ProductionTrainer:
         both = joined(early, late)
         processor = DataProcessor(self.config).fit(both)
         Wishes(processor)  # a rule that does not fit the catalogue is refused before the training, not after
-        moments = Moments(processor, both)
+        # Events drawn by lot are asked for as a test is, knowing all others of the user, and not in their own time.
+        later = moved_after(early, late) if (by_lot := is_mixed(early, late)) else late
+        moments = Moments(processor, joined(early, later))
         folder = Path(checkpoint) if checkpoint is not None else None
         with bar(self._progress) as report:
-            chosen, learnt = choose(processor, early, late, moments, folder, report)
+            chosen, learnt = choose(processor, early, later, moments, folder, report, by_lot=by_lot)
             if self.config.refit:
-                learnt = relearn(processor, both, moments, chosen, learnt, folder, report)
+                whole = Moments(processor, both) if by_lot else moments
+                learnt = relearn(processor, both, whole, chosen, learnt, folder, report)
         self.chosen = chosen
-        self._recommender = Recommender(self._export(learnt, moments), both)
+        self._recommender = Recommender(self._export(learnt), both)
         return self
 
-    def _export(self, learnt: Learnt, moments: Moments) -> Engine:
+    def _export(self, learnt: Learnt) -> Engine:
         vectors = learnt.retriever.item_vectors()
         if not np.isfinite(vectors).all():
             raise DataError("the item vectors hold values that are not finite; lower learning_rate and train again.")

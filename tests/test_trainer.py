@@ -157,8 +157,8 @@ def test_an_interrupted_fit_goes_on_to_the_same_bits(parts: Split, tmp_path) -> 
 
 
 def test_the_engine_computes_what_the_towers_and_the_ranker_compute(parts: Split) -> None:
+    from enterprise_recsys.data.joining import joined
     from enterprise_recsys.data.moments import Moments
-    from enterprise_recsys.trainer import joined
 
     trainer = ProductionTrainer(
         ModelConfig(**{**SMALL, "epochs": 1, "ranker_epochs": 1, "refit": False}), progress=False
@@ -167,7 +167,7 @@ def test_the_engine_computes_what_the_towers_and_the_ranker_compute(parts: Split
     processor = DataProcessor(trainer.config).fit(both)
     moments = Moments(processor, both)
     _, learnt = choose(processor, parts.train, parts.val, moments, None, None)
-    engine = trainer._export(learnt, moments)
+    engine = trainer._export(learnt)
     rows = np.arange(1, 40)
     requests = moments.requests(
         rows, np.full(39, 2**60), {name: column[:39] for name, column in moments.events.context.items()}

@@ -58,7 +58,8 @@ def train(
     download: Download = False,
 ) -> None:
     """Learn both stages from a log and write the model to a folder."""
-    from enterprise_recsys.trainer import ProductionTrainer, joined
+    from enterprise_recsys.data.joining import joined
+    from enterprise_recsys.trainer import ProductionTrainer
 
     trainer = ProductionTrainer(config_of(dials, config))
     parts = parts_of(data, users, items, download, column=column, row_order_as_time=row_order_as_time)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+from typing import cast
+
 import numpy as np
 import polars as pl
 
 from enterprise_recsys.data.ordering import by_time
-from enterprise_recsys.records import TIMESTAMP, Interactions, Ints
+from enterprise_recsys.data.visits import VISIT_GAP_S
+from enterprise_recsys.records import TIMESTAMP, USER_ID, Interactions, Ints
 
 
 def joined(early: Interactions, late: Interactions) -> Interactions:
@@ -28,6 +32,21 @@ def later_places(early: Interactions, late: Interactions) -> Ints:
     times = pl.concat([part.events[TIMESTAMP].to_physical() for part in (early, late)]).to_numpy()
     places: Ints = np.flatnonzero(by_time(times) >= len(early.events))
     return places
+
+
+def is_mixed(early: Interactions, late: Interactions) -> bool:
+    """Whether most of `late`'s events came before others of their users in `early`, as where they were drawn by lot."""
+    newest = early.events.group_by(USER_ID).agg(pl.col(TIMESTAMP).max().alias("newest"))
+    known = late.events.select(USER_ID, TIMESTAMP).join(newest, on=USER_ID, how="inner")
+    return len(known) > 0 and bool(2 * (known[TIMESTAMP] < known["newest"]).sum() > len(known))
+
+
+def moved_after(early: Interactions, late: Interactions) -> Interactions:
+    """`late` as if it were one visit of each user after all of `early`, in the order that it has."""
+    end = cast(datetime, early.events[TIMESTAMP].max()) + timedelta(seconds=2 * VISIT_GAP_S)
+    turn = pl.duration(microseconds=pl.col(TIMESTAMP).rank("ordinal").cast(pl.Int64))
+    moved = (pl.lit(end) + turn).cast(late.events.schema[TIMESTAMP]).alias(TIMESTAMP)
+    return late.with_events(late.events.with_columns(moved))
 
 
 def _tables(first: pl.DataFrame | None, second: pl.DataFrame | None, key: str) -> pl.DataFrame | None:

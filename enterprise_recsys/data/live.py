@@ -158,27 +158,25 @@ class State:
         offsets, seen = left_out(*self.had_by(slots), repeats=self.processor.config.repeats)
         # A log that ends long before the request would show every item as untaken of late: time stands still with it.
         # How long the user was away is known none the less. `Moments` reads past requests by the same two clocks.
-        as_of = self.overlay.now(times)
+        last = self.histories.newest(settled)
+        as_of, now = self.overlay.now(times, last), self.overlay.clock(times, last)
         columns = self.overlay.columns({name: column[settled] for name, column in self._columns.items()}, slots)
         return Requests(
             columns=columns,
             history=self.overlay.histories(slots, history, self._known_items),
-            ages=self._ages(slots, times),
+            ages=self._ages(slots, times, now),
             context={**self._context(len(slots)), **(context or {}), **time_columns(times)},
-            statistics=self._user_statistics.read(slots, as_of, now=self._clock(settled, times)),
+            statistics=self._user_statistics.read(slots, as_of, now=now),
             times=as_of,
             offsets=offsets,
             seen=seen,
         )
 
-    def _ages(self, slots: Ints, times: Ints) -> Ints:
+    def _ages(self, slots: Ints, times: Ints, now: Ints) -> Ints:
         settled = self._settled(slots)
         ends = _ends(self.histories, settled)
-        ages = self.histories.ages(settled, ends, self.length, self._clock(settled, times))
+        ages = self.histories.ages(settled, ends, self.length, now)
         return self.overlay.ages(slots, ages, times, self._known_items)
-
-    def _clock(self, settled: Ints, times: Ints) -> Ints:
-        return self.overlay.clock(times, self.histories.newest(settled))
 
     def past(self, slots: Ints) -> tuple[Ints, Ints]:
         """The items of all events of users [B], oldest first, as (offsets [B+1], rows)."""

@@ -49,9 +49,10 @@ class Overlay:
         told = times - (self._gap or 0)
         return np.where(told >= last, told, self.newest + 1)
 
-    def now(self, times: Ints) -> Ints:
-        """Moments of requests [B] on the same clock, and none later than just after the newest event."""
-        return np.minimum(times - (self._gap or 0), self.newest + 1)
+    def now(self, times: Ints, last: Ints | None = None) -> Ints:
+        """The same, or without `last` whatever the moment, and none later than just after the newest event."""
+        told = times - (self._gap or 0) if last is None else self.clock(times, last)
+        return np.minimum(told, self.newest + 1)
 
     def add(self, slots: Ints, rows: Ints, times: Ints, had: Bools) -> None:
         """Events [R] of users and items, and whether they had the items by them; a late one takes its place by time."""

@@ -77,6 +77,8 @@ def choose(
     moments: Moments,
     folder: Path | None,
     report: Report | None,
+    *,
+    by_lot: bool = False,
 ) -> tuple[Chosen, Learnt]:
     """Learn from `early` and let `late` choose the epochs; in staged training `late` also teaches the ranker.
 
@@ -86,6 +88,7 @@ def choose(
         moments: over both logs.
         folder: for checkpoints; None: none.
         report: told of the progress.
+        by_lot: the events of `late` were drawn by lot, so that no slice of time is like them.
     """
     config = processor.config
     limited = processor.limited_to(early)
@@ -105,7 +108,7 @@ def choose(
     assert isinstance(trained.judge, Judge)
     nearness, neighbours = chosen_nearness(config, retriever.dataset, trained.judge)
     later = slates(limited, moments, retriever, neighbours, places)
-    earlier = _earlier(processor, early, late, moments, trained, nearness, folder, report)
+    earlier = None if by_lot else _earlier(processor, early, late, moments, trained, nearness, folder, report)
     taught = taught_ranker(processor, moments, later, earlier, folder, report)
     sample = later.examples.columns
     learnt = Learnt(limited, retriever, taught.ranker, neighbours, sample, taught.calibration, taught.tasks)
