@@ -28,8 +28,7 @@ _BLUR = 0.15
 _UNTOLD = 0.5
 """Share of windows whose gaps are not told, lest the items go unheard where times come to mean something else.
 
-On ml1m-temporal90, whose early times are rebuilt, validation is .1331 without times, .0974 with them always told, and
-.1300 with half of them; on ml-100k .3546 and .3561 with all and with half.
+Validation on ml-100k is .3546 with all told and .3561 with half; on ml1m-temporal90 .120 and .116 after nine epochs.
 """
 
 
