@@ -1,11 +1,16 @@
 """One small made world and one trainer fitted on it, shared by the tests that only read them."""
 
+import os
+
 import pytest
 
 from enterprise_recsys import ModelConfig
 from enterprise_recsys.data.splits import SPLITS, Split
 from enterprise_recsys.data.worlds import World, make_world
 from enterprise_recsys.trainer import ProductionTrainer
+
+# What is compared to the bit is the processor's; tests/test_devices.py says how to ask for a GPU's.
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 SMALL = {
     "history": "mean",

@@ -1,4 +1,7 @@
-"""Teaching on a GPU: what is named is used or refused, and what is learnt there is what the processor learns."""
+"""Teaching on a GPU: what is named is used or refused, and what is learnt there is what the processor learns.
+
+On a machine with a GPU: `CUDA_VISIBLE_DEVICES=0 pytest tests/test_devices.py`.
+"""
 
 from __future__ import annotations
 
