@@ -42,9 +42,9 @@ def is_mixed(early: Interactions, late: Interactions) -> bool:
 
 
 def moved_after(early: Interactions, late: Interactions) -> Interactions:
-    """`late` as if it were one visit of each user after all of `early`, in the order that it has."""
+    """`late` as if it were one visit of each user after all of `early`, all at one time, in the order that it has."""
     end = cast(datetime, early.events[TIMESTAMP].max()) + timedelta(seconds=2 * VISIT_GAP_S)
-    turn = pl.duration(microseconds=pl.col(TIMESTAMP).rank("ordinal").cast(pl.Int64))
+    turn = pl.duration(microseconds=pl.col(TIMESTAMP).rank("ordinal").over(USER_ID).cast(pl.Int64))
     moved = (pl.lit(end) + turn).cast(late.events.schema[TIMESTAMP]).alias(TIMESTAMP)
     return late.with_events(late.events.with_columns(moved))
 
