@@ -28,7 +28,10 @@ from enterprise_recsys.retrieval.retriever import Retriever
 from enterprise_recsys.trainer import ProductionTrainer
 
 PACKAGE = Path(__file__).resolve().parents[1] / "enterprise_recsys"
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="this PyTorch sees no GPU")
+needs_gpu = pytest.mark.skipif(
+    not torch.cuda.is_available(),
+    reason="no GPU is seen; on a machine with one: CUDA_VISIBLE_DEVICES=0 pytest tests/test_devices.py",
+)
 
 
 def test_auto_is_the_processor_where_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,7 +50,7 @@ class Overlay:
         return np.where(told >= last, told, self.newest + 1)
 
     def now(self, times: Ints, last: Ints | None = None) -> Ints:
-        """The same, or without `last` whatever the moment, and none later than just after the newest event."""
+        """As `clock`, or without `last` whatever is told, but none later than just after the newest event."""
         told = times - (self._gap or 0) if last is None else self.clock(times, last)
         return np.minimum(told, self.newest + 1)
 
