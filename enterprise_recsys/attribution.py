@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from enterprise_recsys.data.live import Requests, candidate_columns
-from enterprise_recsys.data.repeats import REPEATS
+from enterprise_recsys.data.repeats import repeat_names
 from enterprise_recsys.engine.gathering import Candidates
 from enterprise_recsys.engine.shapley import shapley, walked, walks
 from enterprise_recsys.finding import Finder
@@ -86,7 +86,8 @@ def groups_of(finder: Finder, columns: Columns) -> dict[str, list[str]]:
     processor, seen = finder.engine.processor, set(finder.engine.scorer.inputs) & set(columns)
     groups = {SOURCES[name]: [name] for name in SOURCES if name in seen}
     before = "taken before" if processor.config.repeats else "looked at before"
-    groups |= {before: list(REPEATS)} if set(REPEATS) <= seen else {}
+    own = [name for name in repeat_names(processor) if name in seen]
+    groups |= {before: own} if own else {}
     counted = [one.name for one in processor.of("statistic") if one.name.startswith("item_") and one.name in seen]
     groups |= {"popularity": counted} if counted else {}
     groups |= {"the item itself": [ITEM_ID]} if ITEM_ID in seen else {}
@@ -155,7 +156,12 @@ def _past(finder: Finder, requests: Requests, rows: Ints, columns: Columns) -> t
     given = _with_past(finder, requests, pasts, ages, rows)
     size = len(pasts)
     many = {name: np.tile(columns[name], (size, *[1] * (columns[name].ndim - 1))) for name in engine.scorer.inputs}
-    changed = candidate_columns(engine.processor, pasts, given)
+    situations = {
+        name: np.concatenate([_growing(column[0], order) for order in orders])
+        for name, column in requests.situations.items()
+    }
+    context = {name: np.repeat(column, size, axis=0) for name, column in requests.context.items()}
+    changed = candidate_columns(engine.processor, pasts, situations, context, given)
     leans = engine.scorer.lean({**many, **changed}).reshape(size, -1)
     shares = walked(orders, np.split(leans, len(orders)), len(history))
     return shares[places], ids

@@ -233,8 +233,8 @@ class ModelConfig(BaseModel):
     repeats: bool = Field(
         False,
         description="What a user has had may be listed again, as songs, apps and groceries are: it stands among the "
-        "candidates, the ranker sees how often and how lately it was taken, and taking it again counts as a hit. A "
-        "request can still ask for `exclude_seen`.",
+        "candidates, the ranker sees how often, how lately and in what context it was taken, and taking it again "
+        "counts as a hit. A request can still ask for `exclude_seen`.",
     )
     repeat_candidates: int = Field(
         50, ge=0, le=100_000, description="With `repeats`: items of the user's own past that the ranker is handed."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from enterprise_recsys.records import Ints
+from enterprise_recsys.records import Columns, Ints
 
 
 class Histories:
@@ -16,10 +16,21 @@ class Histories:
         times: [R] microseconds, not falling.
         n_users: rows of users.
         is_cut: whether somebody will ask for `ends`, which takes 16 bytes an event.
+        context: name -> [R] what else somebody will ask of past events; None: nothing.
     """
 
-    def __init__(self, users: Ints, items: Ints, times: Ints, n_users: int, *, is_cut: bool = True) -> None:
+    def __init__(
+        self,
+        users: Ints,
+        items: Ints,
+        times: Ints,
+        n_users: int,
+        *,
+        is_cut: bool = True,
+        context: Columns | None = None,
+    ) -> None:
         order = np.argsort(users, kind="stable")
+        self._context = {name: column[order] for name, column in (context or {}).items()}
         self.items = items[order]
         self.starts = np.searchsorted(users[order], np.arange(n_users + 1))
         self._origin = int(times[0]) // 1_000_000 if len(times) else 0
@@ -41,6 +52,15 @@ class Histories:
         if len(self.items) == 0:
             return np.zeros(places.shape, dtype=np.int64)
         return np.where(inside, self.items[np.maximum(places, 0)], 0)
+
+    def contexts(self, users: Ints, ends: Ints, length: int) -> Columns:
+        """Name -> [B, L] the context of each of what `last` gives; 0 where there is none."""
+        places = ends[:, None] + np.arange(-length, 0)[None, :]
+        inside = places >= self.starts[users][:, None]
+        if len(self.items) == 0:
+            return {name: np.zeros(places.shape, dtype=np.int64) for name in self._context}
+        places = np.maximum(places, 0)
+        return {name: np.where(inside, column[places], 0) for name, column in self._context.items()}
 
     def ages(self, users: Ints, ends: Ints, length: int, now: Ints) -> Ints:
         """[B, L] whole seconds from each of what `last` gives to the moments `now` [B]; 0 where there is none."""

@@ -17,7 +17,7 @@ from enterprise_recsys.data.histories import Histories
 from enterprise_recsys.data.moving import Moving
 from enterprise_recsys.data.overlay import Overlay
 from enterprise_recsys.data.processor import DataProcessor
-from enterprise_recsys.data.repeats import repeat_columns
+from enterprise_recsys.data.repeats import repeat_columns, situation_names, situations, untold
 from enterprise_recsys.data.vocabulary import Vocabulary
 from enterprise_recsys.records import HISTORY_AGE, Columns, Floats, Interactions, Ints, PastItem
 
@@ -30,6 +30,7 @@ class Requests:
         columns: static user columns [B, ...].
         history: [B, L] newest item rows, oldest first, 0 = none, on the left.
         ages: [B, L] seconds from each of these to the request.
+        situations: name -> [B, L] the context that each of these was taken in; nothing unless lists may hold them.
         context: columns [B, ...] of the moment, with hour, day of week, weekend.
         statistics: of the users, [B].
         times: [B] microseconds since 1970 UTC that statistics are taken as of: just after the newest event that is
@@ -40,6 +41,7 @@ class Requests:
     columns: Columns
     history: Ints
     ages: Ints
+    situations: Columns
     context: Columns
     statistics: Statistics
     times: Ints
@@ -82,7 +84,14 @@ class State:
         self.users = Vocabulary.of(*named)
         events = processor.events(log, self.users)
         self.length = processor.config.history_length
-        self.histories = Histories(events.users, events.items, events.times, len(self.users), is_cut=False)
+        self.histories = Histories(
+            events.users,
+            events.items,
+            events.times,
+            len(self.users),
+            is_cut=False,
+            context=situations(processor, events),
+        )
         self.had = histories_of_had(events, self.histories, len(self.users), is_cut=False)
         self.item_counts = np.bincount(self.had.items, minlength=len(processor.items)).astype(np.float64)
         self.item_counts[0] = 0.0
@@ -165,6 +174,9 @@ class State:
             columns=columns,
             history=self.overlay.histories(slots, history, self._known_items),
             ages=self._ages(slots, times, now),
+            situations=self.overlay.situations(
+                slots, self.histories.contexts(settled, _ends(self.histories, settled), self.length), self._known_items
+            ),
             context={**self._context(len(slots)), **(context or {}), **time_columns(times)},
             statistics=self._user_statistics.read(slots, as_of, now=now),
             times=as_of,
@@ -222,20 +234,24 @@ class State:
             if context and feature.name in context:
                 told[feature.name] = feature.encode_one(context[feature.name])
         newest, ages, seen, statistics = request.history, request.ages, request.seen, request.statistics
+        past = request.situations
         if repeats and exclude_seen:
             seen = self.had_by(np.array([slot]))[1]
         if history is not None:
-            past, newest, ages = self._told(history, time)
+            rows, newest, ages, past = self._told(history, time)
             # It has no types: where these say what having is, it tells of hints, as events of no type do.
-            seen = past if means_having(self.processor.config, [None]).all() else seen
+            seen = rows if means_having(self.processor.config, [None]).all() else seen
             # The counts of the last days take it for what has just happened, as most of what comes with a request has.
-            statistics = Statistics.just_happened(len(past))
+            statistics = Statistics.just_happened(len(rows))
         left_out = self.processor.items.rows(list(exclude))
         seen = np.concatenate([seen if exclude_seen else seen[:0], left_out[left_out > 0]])
-        return Requests(columns, newest, ages, told, statistics, request.times, np.array([0, len(seen)]), seen)
+        return Requests(columns, newest, ages, past, told, statistics, request.times, np.array([0, len(seen)]), seen)
 
-    def _told(self, history: Sequence[PastItem], now: int) -> tuple[Ints, Ints, Ints]:
-        """A history that a request brings: all known rows [H]; the newest [1, L], and the seconds since each [1, L]."""
+    def _told(self, history: Sequence[PastItem], now: int) -> tuple[Ints, Ints, Ints, Columns]:
+        """A history that a request brings: all known rows [H]; the newest [1, L], the seconds since each, its context.
+
+        Of the context only the hour and day are known, and these where the request tells the moment.
+        """
         rows = self.processor.items.rows([one if isinstance(one, str) else one[0] for one in history])
         moments = [None if isinstance(one, str) else one[1] for one in history]
         ages, age = np.zeros(len(rows), dtype=np.int64), 0
@@ -244,10 +260,12 @@ class State:
                 taken = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
                 age = max(now // 1_000_000 - int(taken.timestamp()), 0)
             ages[place] = age
-        newest, told = np.zeros((2, 1, self.length), dtype=np.int64)
         past = np.flatnonzero((rows > 0) & (rows < self._known_items))[-self.length :]  # towers know no later items
-        newest[0, self.length - len(past) :], told[0, self.length - len(past) :] = rows[past], ages[past]
-        return rows[rows > 0], newest, told
+        is_told = np.array([one is not None for one in moments], dtype=bool)
+        names = situation_names(self.processor) if self.processor.config.lists_past else []
+        then = {name: column * is_told for name, column in untold(names, now - ages * 1_000_000).items()}
+        newest, told, *others = (_at_the_end(one[past], self.length) for one in (rows, ages, *then.values()))
+        return rows[rows > 0], newest, told, dict(zip(names, others, strict=True))
 
     def _context(self, size: int) -> Columns:
         if size == 1:
@@ -296,7 +314,7 @@ def halves(
     return users, {
         **{name: np.take(column, flat, axis=0) for name, column in items.items()},
         **moving,
-        **candidate_columns(processor, requests.history, pairs),
+        **candidate_columns(processor, requests.history, requests.situations, requests.context, pairs),
     }
 
 
@@ -304,10 +322,23 @@ def _ends(histories: Histories, settled: Ints) -> Ints:
     return np.where(settled > 0, histories.starts[settled + 1], histories.starts[settled])
 
 
-def candidate_columns(processor: DataProcessor, history: Ints, pairs: Pairs) -> Columns:
-    """What sources and histories [B, L] say of candidates, as the ranker sees it: columns [B*K]."""
+def _at_the_end(values: Ints, length: int) -> Ints:
+    """[1, L] values behind zeros."""
+    return np.concatenate([np.zeros(length - len(values), dtype=np.int64), values])[None, :]
+
+
+def candidate_columns(
+    processor: DataProcessor, history: Ints, situations: Columns, context: Columns, pairs: Pairs
+) -> Columns:
+    """What sources and histories [B, L] say of candidates, as the ranker sees it: columns [B*K].
+
+    Args:
+        processor: tells whether lists may hold what users had.
+        history, situations, context: see `Requests`.
+        pairs: the candidates.
+    """
     return {
-        **(repeat_columns(history, pairs.rows) if processor.config.lists_past else {}),
+        **(repeat_columns(history, pairs.rows, situations, context) if processor.config.lists_past else {}),
         "retrieval_score": _logits(pairs.scores),
         "neighbour_score": np.log1p(pairs.said).astype(np.float32).ravel(),
     }

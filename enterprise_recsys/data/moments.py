@@ -10,6 +10,7 @@ from enterprise_recsys.data.having import histories_of_had, left_out
 from enterprise_recsys.data.histories import Histories
 from enterprise_recsys.data.live import Pairs, Requests, most_taken, ranker_columns
 from enterprise_recsys.data.processor import DataProcessor
+from enterprise_recsys.data.repeats import situations
 from enterprise_recsys.data.vocabulary import Vocabulary
 from enterprise_recsys.records import Columns, Interactions, Ints
 
@@ -29,7 +30,8 @@ class Moments:
         self.users = Vocabulary.of(log.events["user_id"])
         self.events = processor.events(log, self.users)
         events = self.events
-        self.histories = Histories(events.users, events.items, events.times, len(self.users))
+        context = situations(processor, events)
+        self.histories = Histories(events.users, events.items, events.times, len(self.users), context=context)
         self._had = histories_of_had(events, self.histories, len(self.users))
         self._columns = processor.user_columns(log.users, self.users)
         self._user_timeline = Timeline(events.users, events.times, events.ratings)
@@ -46,6 +48,7 @@ class Moments:
             columns={name: column[slots] for name, column in self._columns.items()},
             history=self.histories.last(slots, ends, length),
             ages=self.histories.ages(slots, ends, length, times),
+            situations=self.histories.contexts(slots, ends, length),
             context={**context, **time_columns(times)},
             statistics=self._user_timeline.read(slots, as_of, now=times),
             times=as_of,

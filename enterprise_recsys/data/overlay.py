@@ -6,6 +6,7 @@ from bisect import insort
 
 import numpy as np
 
+from enterprise_recsys.data.repeats import untold
 from enterprise_recsys.records import WINDOWS_DAYS, Bools, Columns, Ints
 
 _MICROSECONDS_PER_DAY = 86_400_000_000
@@ -110,6 +111,21 @@ class Overlay:
                 newest = np.concatenate([history[place], np.array(further, dtype=np.int64)])
                 history[place] = newest[len(newest) - length :]
         return history
+
+    def situations(self, slots: Ints, columns: Columns, known: int) -> Columns:
+        """Name -> [B, L] the context of the items of `histories`; of further ones only the hour and day are known.
+
+        Args:
+            slots: [B].
+            columns: of the log's items alone; they are written on.
+            known: see `histories`.
+        """
+        for place, slot in enumerate(slots.tolist() if columns else []):
+            times = np.array([time for time, _, row, _ in self._items.get(slot, ()) if row < known], dtype=np.int64)
+            for name, further in untold(columns, times).items() if len(times) else ():
+                newest = np.concatenate([columns[name][place], further])
+                columns[name][place] = newest[len(further) :]
+        return columns
 
     def rows(self, slots: Ints, offsets: Ints, rows: Ints, *, had_alone: bool) -> tuple[Ints, Ints]:
         """What users [B] have in the log, as (offsets [B+1], rows), with their further items at the end.

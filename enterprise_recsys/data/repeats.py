@@ -1,35 +1,89 @@
-"""Repeats: how often, and how long ago, the history holds an item that may be listed all the same."""
+"""Repeats: how often, how long ago, and in what context the history holds an item that may be listed all the same."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
-from enterprise_recsys.records import Columns, Ints
+from enterprise_recsys.data.features import TIME_SIZES, time_columns
+from enterprise_recsys.data.processor import DataProcessor
+from enterprise_recsys.records import Columns, Events, Ints
 
-REPEATS = ("own_count", "own_age")
-"""Columns of a candidate: log(1 + how often the history holds it), and 1 / sqrt(1 + events since the last time)."""
+REPEATS = ("own_count", "own_age", "own_alike")
+"""Columns of a candidate that every model of repeats has; see `repeat_columns`."""
 HALF_LIFE = 20.0
 """Events after which a taking counts half as much for what is taken again."""
 _CELLS = 8_000_000
 """Places of candidates and histories that are compared at a time."""
 
 
-def repeat_columns(history: Ints, rows: Ints) -> Columns:
-    """What the histories [B, L] (newest last, 0 = empty) say of candidates [B, K] themselves: REPEATS, each [B*K].
+def situation_names(processor: DataProcessor) -> list[str]:
+    """What of its context an event is remembered by: the categories, and the hour and day it was at."""
+    return [*(one.name for one in processor.of("context") if one.kind == "category"), *TIME_SIZES]
 
-    Both are 0 for what the history does not hold.
+
+def repeat_names(processor: DataProcessor) -> list[str]:
+    """The columns of `repeat_columns`, where the model lists what users had."""
+    if not processor.config.lists_past:
+        return []
+    return [*REPEATS, *(f"own_in_{name}" for name in situation_names(processor))]
+
+
+def situations(processor: DataProcessor, events: Events) -> Columns:
+    """The context [R] of each event, as rows of its category, 0 = unknown; nothing where no model will ask for it."""
+    if not processor.config.lists_past:
+        return {}
+    told = {**events.context, **time_columns(events.times)}
+    return {name: told[name].astype(np.int32) for name in situation_names(processor)}
+
+
+def untold(names: Collection[str], times: Ints) -> Columns:
+    """The context [R] of events of which nothing but the time [R] is known."""
+    told = time_columns(times)
+    return {name: told[name] if name in told else np.zeros(len(times), dtype=np.int64) for name in names}
+
+
+def repeat_columns(history: Ints, rows: Ints, past: Columns, now: Columns) -> Columns:
+    """What the histories [B, L] (newest last, 0 = empty) say of candidates [B, K] themselves, each [B*K].
+
+    - `own_count`: log(1 + how often the history holds it), and `own_in_<name>`: how often in this context.
+    - `own_age`: 1 / sqrt(1 + events since the last time).
+    - `own_alike`: the share of its context that agrees with the request's, of the time when most did.
+
+    All are 0 for what the history does not hold.
+
+    Args:
+        history, rows: see there.
+        past: name -> [B, L] the context that each event of the histories was in, 0 = unknown.
+        now: name -> [B] the context of the requests; what it lacks agrees with nothing.
     """
-    count = np.zeros(rows.shape, dtype=np.float32)
-    age = np.zeros(rows.shape, dtype=np.float32)
-    length = history.shape[1]
+    parts = [f"own_in_{name}" for name in past]
+    out: Columns = {name: np.zeros(rows.size, dtype=np.float32) for name in (*REPEATS, *parts)}
+    length, depth = history.shape[1], rows.shape[1]
     nearness = 1.0 / np.sqrt(np.arange(length, 0, -1, dtype=np.float32))  # [L] the newest place is 1
-    step = max(_CELLS // max(rows.shape[1] * length, 1), 1)
+    step = max(_CELLS // max(depth * length, 1), 1)
     for begin in range(0, len(rows), step):
         own, asked = history[begin : begin + step], rows[begin : begin + step]
-        same = (asked[:, :, None] == own[:, None, :]) & (asked > 0)[:, :, None]
-        count[begin : begin + step] = np.log1p(same.sum(axis=2))
-        age[begin : begin + step] = (same * nearness).max(axis=2, initial=0.0)
-    return dict(zip(REPEATS, (count.ravel(), age.ravel()), strict=True))
+        owner, place, at = np.nonzero((asked[:, :, None] == own[:, None, :]) & (asked > 0)[:, :, None])
+        cell = (begin + owner) * depth + place
+        mine = slice(begin * depth, begin * depth + asked.size)
+        out["own_count"][mine] = _counted(cell, mine)
+        np.maximum.at(out["own_age"], cell, nearness[at])
+        agreeing = np.zeros(len(cell), dtype=np.float32)
+        for name, column in past.items():
+            if name not in now:
+                continue
+            then = column[begin + owner, at].astype(np.int64)
+            agrees = (then == now[name][begin + owner]) & (then > 0)
+            out[f"own_in_{name}"][mine] = _counted(cell[agrees], mine)
+            agreeing += agrees
+        np.maximum.at(out["own_alike"], cell, agreeing / max(len(past), 1))
+    return out
+
+
+def _counted(cells: Ints, within: slice) -> np.ndarray:
+    return np.log1p(np.bincount(cells - within.start, minlength=within.stop - within.start))
 
 
 def taken_again(history: Ints, n_items: int) -> tuple[Ints, np.ndarray]:

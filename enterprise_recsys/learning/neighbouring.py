@@ -16,6 +16,9 @@ _MOST_NEIGHBOURED = 100_000
 """Items of a catalogue, without row 0."""
 _MOST_SOLVED = 12_500
 """Likewise, for the linear map: 1.3 GB, and 20 seconds of one core for each of five solutions; 2 at 4,000."""
+_CLEAR = 1.05
+"""How much better than cosines' the lists of a linear map have to be: where no choice makes better lists than another,
+as on ml1m-global-time, the ranker leant in vain on the few large weights of the weakest map."""
 _DROPOUT = 0.3
 _RIDGES = (5.0, 50.0, 500.0)
 """Units of users. The first is best of such steps for frappe-context, the second for beauty-loo and toys-loo, and the
@@ -50,7 +53,7 @@ def nearest(config: ModelConfig, dataset: Dataset, nearness: Nearness) -> Neighb
 
 
 def chosen_nearness(config: ModelConfig, dataset: Dataset, judge: Judge) -> tuple[Nearness, Neighbours]:
-    """That whose neighbours alone make the best lists for validation, and its neighbours."""
+    """That whose neighbours alone make the best lists for validation, cosines unless another is clearly better."""
     tried = [Nearness()]
     if _are_asked(config, dataset.n_items) and dataset.n_items - 1 <= _MOST_SOLVED:
         tried += [Nearness(ridge) for ridge in _RIDGES]
@@ -60,8 +63,9 @@ def chosen_nearness(config: ModelConfig, dataset: Dataset, judge: Judge) -> tupl
     asked = judge.requests
     lists = {one: nearest_said(near, asked.history, asked.offsets, asked.seen, judge.k) for one, near in found.items()}
     scores = {one: judge.of(lists[one]) for one in tried}
-    best = max(tried, key=scores.__getitem__)
-    return best, found[best]
+    best = max(tried[1:], key=scores.__getitem__)
+    chosen = best if scores[best] > _CLEAR * scores[tried[0]] else tried[0]
+    return chosen, found[chosen]
 
 
 def _are_asked(config: ModelConfig, n_items: int) -> bool:

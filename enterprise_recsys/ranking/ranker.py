@@ -14,7 +14,7 @@ from enterprise_recsys.choice import pick
 from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.data.features import TIME_SIZES, Feature
 from enterprise_recsys.data.processor import DataProcessor
-from enterprise_recsys.data.repeats import REPEATS
+from enterprise_recsys.data.repeats import repeat_names
 from enterprise_recsys.devices import device_of, on, on_cpu
 from enterprise_recsys.layers import FeatureEmbedding, export_onnx
 from enterprise_recsys.loop import Fit, Plan, run
@@ -78,7 +78,7 @@ class RankingNetwork(nn.Module):
         self.embedding = FeatureEmbedding(
             {**ids, **categories, **TIME_SIZES},
             {one.name: one.size for one in declared if one.kind in ("multi_value", "text")},
-            [*numbers, *SCORES, *_own(config)],
+            [*numbers, *SCORES, *repeat_names(processor)],
             config.ranking_dim,
             vectors={one.name: one.width for one in declared if one.kind in ("vector", "time")},
             dropped=list(ids),
@@ -170,7 +170,7 @@ class Ranker:
             for name, one in config.tasks.items()
         }
         self.items = [ITEM_ID, *(one.name for one in processor.features if _is_of_items(one)), *SCORES]
-        self.items += _own(config)
+        self.items += repeat_names(processor)
         self.device = device_of(config.device)
         self.model = RankingNetwork(processor, config, mean, std).to(self.device)
 
@@ -299,10 +299,6 @@ def _scale(values: Floats) -> tuple[float, float]:
     """Mean and deviation of those that are known."""
     known = values[~np.isnan(values)]
     return (float(known.mean()), max(float(known.std()), 1e-3)) if len(known) else (0.0, 1.0)
-
-
-def _own(config: ModelConfig) -> list[str]:
-    return list(REPEATS) if config.lists_past else []
 
 
 def _is_of_items(feature: Feature) -> bool:

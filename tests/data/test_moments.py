@@ -45,12 +45,17 @@ def test_every_number_of_the_ranker_is_the_same_then_and_at_the_request(
     state = State(processor, log.with_events(log.events.filter(pl.col("timestamp") < now["timestamp"][0])))
     rows = np.random.default_rng(0).integers(1, len(processor.items), (1, 50))
     for user in [*now["user_id"], log.events["user_id"][0]]:
-        then = moments.requests(moments.users.rows([user]), moment, {})
-        asked = state.of_users(state.users.rows([user]), moment)
+        context = {"device": np.ones(1, dtype=np.int64)}
+        then = moments.requests(moments.users.rows([user]), moment, context)
+        asked = state.of_users(state.users.rows([user]), moment, context)
         for field in fields(Statistics):
             one, other = getattr(then.statistics, field.name), getattr(asked.statistics, field.name)
             assert np.array_equal(one, other, equal_nan=True), field.name
         assert then.history.tolist() == asked.history.tolist() and then.ages.tolist() == asked.ages.tolist()
+        assert then.situations.keys() == ({"device", "hour", "day_of_week", "is_weekend"} if repeats else set())
+        for name, column in then.situations.items():
+            assert column.tolist() == asked.situations[name].tolist(), name
+            assert ((column > 0) == (then.history > 0)).all(), name
         assert then.times.tolist() == asked.times.tolist()
         assert then.seen.tolist() == asked.seen.tolist() and (len(then.seen) == 0) >= repeats
         items = processor.item_columns()
@@ -117,6 +122,23 @@ def test_what_came_after_the_log_has_its_own_age_and_a_history_told_with_the_req
     assert ((request.history > 0) == (request.ages > 0)).all()
     asked = state.of_one("u", 100_000_000, history=["a", "b"])
     assert (asked.history[0, -2:] > 0).all() and not asked.ages.any()
+
+
+def test_of_what_came_after_the_log_the_hour_and_day_are_known_and_of_a_told_history_where_it_has_times() -> None:
+    rows = [("u", "a", 3_600, "home"), ("v", "b", 7_200, "work")]
+    frame = pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp", "place"], orient="row")
+    log = to_interactions(frame)
+    state = State(DataProcessor(ModelConfig(repeats=True)).fit(log), log)
+    state.update(["u"], ["b"], np.array([2 * 86_400 + 5 * 3_600]) * 1_000_000, np.full(1, np.nan))
+    past = state.of_users(state.users.rows(["u"]), np.array([10 * 86_400_000_000])).situations
+    home = int(state.processor.of("context")[0].encode(pl.Series(["home"]))[0])
+    assert past["place"][0, -3:].tolist() == [0, home, 0]
+    assert past["hour"][0, -3:].tolist() == [0, 2, 6]
+    assert past["day_of_week"][0, -3:].tolist() == [0, 4, 6]  # the log begins on a Thursday
+    told = ["a", ("b", datetime(1970, 1, 2, 7)), "a"]
+    past = state.of_one(None, 10 * 86_400_000_000, history=told).situations
+    assert past["hour"][0, -4:].tolist() == [0, 0, 8, 0]
+    assert not past["place"].any()
 
 
 def test_a_history_told_with_its_times_has_ages_and_what_lacks_one_is_taken_with_the_next() -> None:

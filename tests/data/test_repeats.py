@@ -12,19 +12,32 @@ HISTORY = np.array([[0, 3, 5, 3], [0, 0, 0, 7]])
 
 
 def test_how_often_and_how_long_ago_by_hand() -> None:
-    told = repeat_columns(HISTORY, np.array([[3, 5, 7, 0], [7, 3, 0, 0]]))
+    told = repeat_columns(HISTORY, np.array([[3, 5, 7, 0], [7, 3, 0, 0]]), {}, {})
     assert np.allclose(told["own_count"], [np.log(3), np.log(2), 0, 0, np.log(2), 0, 0, 0])
     # 3 is the newest event, 5 the one before it.
     assert np.allclose(told["own_age"], [1, 1 / np.sqrt(2), 0, 0, 1, 0, 0, 0])
 
 
+def test_in_what_context_by_hand() -> None:
+    past = {"place": np.array([[0, 1, 1, 2], [0, 0, 0, 0]]), "day": np.array([[0, 4, 4, 4], [0, 0, 0, 5]])}
+    now = {"place": np.array([2, 0]), "day": np.array([4, 5])}
+    told = repeat_columns(HISTORY, np.array([[3, 5, 7, 0], [7, 3, 0, 0]]), past, now)
+    assert np.allclose(told["own_count"], [np.log(3), np.log(2), 0, 0, np.log(2), 0, 0, 0])
+    # Item 3 was taken once at place 2 and twice on day 4; an unknown place agrees with nothing, itself included.
+    assert np.allclose(told["own_in_place"], [np.log(2), 0, 0, 0, 0, 0, 0, 0])
+    assert np.allclose(told["own_in_day"], [np.log(3), np.log(2), 0, 0, np.log(2), 0, 0, 0])
+    assert np.allclose(told["own_alike"], [1, 0.5, 0, 0, 0.5, 0, 0, 0])
+
+
 def test_columns_do_not_depend_on_how_many_are_looked_at_together(monkeypatch: pytest.MonkeyPatch) -> None:
     generator = np.random.default_rng(0)
     history, rows = generator.integers(0, 9, (20, 6)), generator.integers(0, 9, (20, 5))
-    together = repeat_columns(history, rows)
+    past, now = {"place": generator.integers(0, 3, history.shape)}, {"place": generator.integers(0, 3, 20)}
+    together = repeat_columns(history, rows, past, now)
     monkeypatch.setattr(repeats, "_CELLS", 70)  # two histories at a time
-    apart = repeat_columns(history, rows)
-    assert all(np.array_equal(together[name], apart[name]) for name in repeats.REPEATS)
+    apart = repeat_columns(history, rows, past, now)
+    assert together.keys() == {*repeats.REPEATS, "own_in_place"}
+    assert all(np.array_equal(together[name], apart[name]) for name in together)
 
 
 def test_what_is_taken_again_is_what_the_baseline_of_this_name_says() -> None:

@@ -32,9 +32,17 @@ class _Judge:
 
 
 @pytest.mark.parametrize(
-    ("scores", "ridge"), [([0.1, 0.2, 0.3, 0.4], 500.0), ([0.1, 0.2, 0.1, 0.2], 5.0), ([0.2, 0.1, 0.2, 0.1], None)]
+    ("scores", "ridge"),
+    [
+        ([0.1, 0.2, 0.3, 0.4], 500.0),
+        ([0.1, 0.2, 0.1, 0.2], 5.0),
+        ([0.2, 0.1, 0.2, 0.1], None),
+        ([0.1, 0.104, 0.1, 0.1], None),
+    ],
 )
-def test_validation_chooses_and_of_equals_the_first(parts: Split, scores: list[float], ridge: float | None) -> None:
+def test_validation_chooses_of_equals_the_first_and_a_map_only_where_it_is_clearly_better(
+    parts: Split, scores: list[float], ridge: float | None
+) -> None:
     processor = DataProcessor(ModelConfig()).fit(parts.train)
     judge = _Judge(judge_of(processor, parts.train, parts.val), scores)
     chosen, near = chosen_nearness(processor.config, processor.dataset(parts.train), cast(Judge, judge))
