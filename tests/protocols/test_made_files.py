@@ -51,7 +51,9 @@ def test_files_of_lists_are_train_and_test_as_they_are(tmp_path: Path) -> None:
 def test_each_row_of_frappe_is_a_question_in_its_context(tmp_path: Path) -> None:
     head = "user,item,cnt,daytime,weekday,isweekend,homework,weather,country,city\n"
     context = ",1,2,3,4,5,6,"
-    (tmp_path / "train.csv").write_text(f"{head}1,5,0{context}7\n1,6,0{context}7\n2,5,0{context}7\n1,5,0{context}8\n")
+    (tmp_path / "train.csv").write_text(
+        f"{head}1,5,0{context}7\n1,6,0{context}7\n2,5,0{context}7\n1,5,0{context}8\n2,6,0{context}7\n"
+    )
     (tmp_path / "validation.csv").write_text(f"{head}2,6,0{context}7\n")
     (tmp_path / "test.csv").write_text(f"{head}2,9,0{context}8\n1,5,0{context}7\n1,6,0{context}8\n3,5,0{context}7\n")
     task = lists_of(PROTOCOLS["frappe-context"].load(tmp_path, 0))
@@ -59,7 +61,7 @@ def test_each_row_of_frappe_is_a_question_in_its_context(tmp_path: Path) -> None
     assert task.judge.owners.to_list() == ["1", "1", "2", "3"]
     assert task.judge.contexts["city"].to_list() == ["7", "8", "8", "7"] and "cnt" not in task.judge.contexts.columns
     encoded = Encoded.of(task.judge, task.catalogue)
-    # Past: one's own rows of train and validation, each as often as it came; user 3 has none.
+    # Past: one's own rows of train, among which those of validation stand once; user 3 has none.
     pasts = [encoded.queries.history.part(place, place + 1).rows.tolist() for place in range(4)]
     assert pasts == [[1, 2, 1], [1, 2, 1], [1, 2], []] and encoded.owners.tolist() == [1, 1, 2, 3]
     assert encoded.queries.users is not None and encoded.queries.users.tolist() == [1, 1, 2, 0]
