@@ -31,8 +31,7 @@ class Nearness:
 
     The largest weights of each item are kept, which is nearly as good as all: NDCG on validation of cosines, EDLAE's 50
     largest and all of them is .112 .122 .120 on ml100k-global-time, .232 .262 .265 on ml100k-random75, .154 .196 .206
-    on movielens1m_m1, .097 .195 .204 on frappe-context, .046 .052 .052 on beauty-loo, and .074 .074 .072 on
-    ml1m-global-time.
+    on movielens1m_m1, .046 .052 .052 on beauty-loo, and .074 .074 .072 on ml1m-global-time.
     """
 
     ridge: float | None = None
