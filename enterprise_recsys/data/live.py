@@ -17,7 +17,7 @@ from enterprise_recsys.data.histories import Histories
 from enterprise_recsys.data.moving import Moving
 from enterprise_recsys.data.overlay import Overlay
 from enterprise_recsys.data.processor import DataProcessor
-from enterprise_recsys.data.repeats import repeat_columns, situation_names, situations, untold
+from enterprise_recsys.data.repeats import repeat_columns, situations
 from enterprise_recsys.data.vocabulary import Vocabulary
 from enterprise_recsys.records import HISTORY_AGE, Columns, Floats, Interactions, Ints, PastItem
 
@@ -238,7 +238,8 @@ class State:
         if repeats and exclude_seen:
             seen = self.had_by(np.array([slot]))[1]
         if history is not None:
-            rows, newest, ages, past = self._told(history, time)
+            rows, newest, ages = self._told(history, time)
+            past = {name: np.zeros_like(newest) for name in past}  # it tells of items and times alone
             # It has no types: where these say what having is, it tells of hints, as events of no type do.
             seen = rows if means_having(self.processor.config, [None]).all() else seen
             # The counts of the last days take it for what has just happened, as most of what comes with a request has.
@@ -247,11 +248,8 @@ class State:
         seen = np.concatenate([seen if exclude_seen else seen[:0], left_out[left_out > 0]])
         return Requests(columns, newest, ages, past, told, statistics, request.times, np.array([0, len(seen)]), seen)
 
-    def _told(self, history: Sequence[PastItem], now: int) -> tuple[Ints, Ints, Ints, Columns]:
-        """A history that a request brings: all known rows [H]; the newest [1, L], the seconds since each, its context.
-
-        Of the context only the hour and day are known, and these where the request tells the moment.
-        """
+    def _told(self, history: Sequence[PastItem], now: int) -> tuple[Ints, Ints, Ints]:
+        """A history that a request brings: all known rows [H]; the newest [1, L], and the seconds since each [1, L]."""
         rows = self.processor.items.rows([one if isinstance(one, str) else one[0] for one in history])
         moments = [None if isinstance(one, str) else one[1] for one in history]
         ages, age = np.zeros(len(rows), dtype=np.int64), 0
@@ -260,12 +258,10 @@ class State:
                 taken = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
                 age = max(now // 1_000_000 - int(taken.timestamp()), 0)
             ages[place] = age
+        newest, told = np.zeros((2, 1, self.length), dtype=np.int64)
         past = np.flatnonzero((rows > 0) & (rows < self._known_items))[-self.length :]  # towers know no later items
-        is_told = np.array([one is not None for one in moments], dtype=bool)
-        names = situation_names(self.processor) if self.processor.config.lists_past else []
-        then = {name: column * is_told for name, column in untold(names, now - ages * 1_000_000).items()}
-        newest, told, *others = (_at_the_end(one[past], self.length) for one in (rows, ages, *then.values()))
-        return rows[rows > 0], newest, told, dict(zip(names, others, strict=True))
+        newest[0, self.length - len(past) :], told[0, self.length - len(past) :] = rows[past], ages[past]
+        return rows[rows > 0], newest, told
 
     def _context(self, size: int) -> Columns:
         if size == 1:
@@ -320,11 +316,6 @@ def halves(
 
 def _ends(histories: Histories, settled: Ints) -> Ints:
     return np.where(settled > 0, histories.starts[settled + 1], histories.starts[settled])
-
-
-def _at_the_end(values: Ints, length: int) -> Ints:
-    """[1, L] values behind zeros."""
-    return np.concatenate([np.zeros(length - len(values), dtype=np.int64), values])[None, :]
 
 
 def candidate_columns(

@@ -6,7 +6,6 @@ from bisect import insort
 
 import numpy as np
 
-from enterprise_recsys.data.repeats import untold
 from enterprise_recsys.records import WINDOWS_DAYS, Bools, Columns, Ints
 
 _MICROSECONDS_PER_DAY = 86_400_000_000
@@ -113,7 +112,7 @@ class Overlay:
         return history
 
     def situations(self, slots: Ints, columns: Columns, known: int) -> Columns:
-        """Name -> [B, L] the context of the items of `histories`; of further ones only the hour and day are known.
+        """Name -> [B, L] the context of the items of `histories`; that of further ones is unknown, 0.
 
         Args:
             slots: [B].
@@ -121,10 +120,10 @@ class Overlay:
             known: see `histories`.
         """
         for place, slot in enumerate(slots.tolist() if columns else []):
-            times = np.array([time for time, _, row, _ in self._items.get(slot, ()) if row < known], dtype=np.int64)
-            for name, further in untold(columns, times).items() if len(times) else ():
-                newest = np.concatenate([columns[name][place], further])
-                columns[name][place] = newest[len(further) :]
+            further = sum(row < known for _, _, row, _ in self._items.get(slot, ()))
+            for column in columns.values() if further else ():
+                newest = np.concatenate([column[place], np.zeros(further, dtype=column.dtype)])
+                column[place] = newest[further:]
         return columns
 
     def rows(self, slots: Ints, offsets: Ints, rows: Ints, *, had_alone: bool) -> tuple[Ints, Ints]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 import numpy as np
 
-from enterprise_recsys.data.features import TIME_SIZES, time_columns
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.records import Columns, Events, Ints
 
-REPEATS = ("own_count", "own_age", "own_alike")
+REPEATS = ("own_count", "own_age")
 """Columns of a candidate that every model of repeats has; see `repeat_columns`."""
 HALF_LIFE = 20.0
 """Events after which a taking counts half as much for what is taken again."""
@@ -19,37 +16,36 @@ _CELLS = 8_000_000
 
 
 def situation_names(processor: DataProcessor) -> list[str]:
-    """What of its context an event is remembered by: the categories, and the hour and day it was at."""
-    return [*(one.name for one in processor.of("context") if one.kind == "category"), *TIME_SIZES]
+    """What of its context an event is remembered by: the categories that the log holds of it.
+
+    Not the hour and day that its time gives: no log at hand shows that they help, and where times only tell an order
+    they mislead.
+    """
+    return [one.name for one in processor.of("context") if one.kind == "category"]
 
 
 def repeat_names(processor: DataProcessor) -> list[str]:
     """The columns of `repeat_columns`, where the model lists what users had."""
     if not processor.config.lists_past:
         return []
-    return [*REPEATS, *(f"own_in_{name}" for name in situation_names(processor))]
+    names = situation_names(processor)
+    return [*REPEATS, *(["own_alike"] if names else []), *(f"own_in_{name}" for name in names)]
 
 
 def situations(processor: DataProcessor, events: Events) -> Columns:
     """The context [R] of each event, as rows of its category, 0 = unknown; nothing where no model will ask for it."""
     if not processor.config.lists_past:
         return {}
-    told = {**events.context, **time_columns(events.times)}
-    return {name: told[name].astype(np.int32) for name in situation_names(processor)}
-
-
-def untold(names: Collection[str], times: Ints) -> Columns:
-    """The context [R] of events of which nothing but the time [R] is known."""
-    told = time_columns(times)
-    return {name: told[name] if name in told else np.zeros(len(times), dtype=np.int64) for name in names}
+    return {name: events.context[name].astype(np.int32) for name in situation_names(processor)}
 
 
 def repeat_columns(history: Ints, rows: Ints, past: Columns, now: Columns) -> Columns:
     """What the histories [B, L] (newest last, 0 = empty) say of candidates [B, K] themselves, each [B*K].
 
-    - `own_count`: log(1 + how often the history holds it), and `own_in_<name>`: how often in this context.
+    - `own_count`: log(1 + how often the history holds it).
     - `own_age`: 1 / sqrt(1 + events since the last time).
-    - `own_alike`: the share of its context that agrees with the request's, of the time when most did.
+    - `own_in_<name>`, for each part of a context: log(1 + how often it was there when it was as it is now).
+    - `own_alike`: the share of these parts that were as they are now, of the time when most were.
 
     All are 0 for what the history does not hold.
 
@@ -58,7 +54,7 @@ def repeat_columns(history: Ints, rows: Ints, past: Columns, now: Columns) -> Co
         past: name -> [B, L] the context that each event of the histories was in, 0 = unknown.
         now: name -> [B] the context of the requests; what it lacks agrees with nothing.
     """
-    parts = [f"own_in_{name}" for name in past]
+    parts = [f"own_in_{name}" for name in past] + (["own_alike"] if past else [])
     out: Columns = {name: np.zeros(rows.size, dtype=np.float32) for name in (*REPEATS, *parts)}
     length, depth = history.shape[1], rows.shape[1]
     nearness = 1.0 / np.sqrt(np.arange(length, 0, -1, dtype=np.float32))  # [L] the newest place is 1
@@ -78,7 +74,8 @@ def repeat_columns(history: Ints, rows: Ints, past: Columns, now: Columns) -> Co
             agrees = (then == now[name][begin + owner]) & (then > 0)
             out[f"own_in_{name}"][mine] = _counted(cell[agrees], mine)
             agreeing += agrees
-        np.maximum.at(out["own_alike"], cell, agreeing / max(len(past), 1))
+        if past:
+            np.maximum.at(out["own_alike"], cell, agreeing / len(past))
     return out
 
 

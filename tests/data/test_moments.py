@@ -52,7 +52,7 @@ def test_every_number_of_the_ranker_is_the_same_then_and_at_the_request(
             one, other = getattr(then.statistics, field.name), getattr(asked.statistics, field.name)
             assert np.array_equal(one, other, equal_nan=True), field.name
         assert then.history.tolist() == asked.history.tolist() and then.ages.tolist() == asked.ages.tolist()
-        assert then.situations.keys() == ({"device", "hour", "day_of_week", "is_weekend"} if repeats else set())
+        assert then.situations.keys() == ({"device"} if repeats else set())
         for name, column in then.situations.items():
             assert column.tolist() == asked.situations[name].tolist(), name
             assert ((column > 0) == (then.history > 0)).all(), name
@@ -124,21 +124,18 @@ def test_what_came_after_the_log_has_its_own_age_and_a_history_told_with_the_req
     assert (asked.history[0, -2:] > 0).all() and not asked.ages.any()
 
 
-def test_of_what_came_after_the_log_the_hour_and_day_are_known_and_of_a_told_history_where_it_has_times() -> None:
+def test_the_context_of_what_came_after_the_log_and_of_a_told_history_is_unknown() -> None:
     rows = [("u", "a", 3_600, "home"), ("v", "b", 7_200, "work")]
     frame = pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp", "place"], orient="row")
     log = to_interactions(frame)
     state = State(DataProcessor(ModelConfig(repeats=True)).fit(log), log)
-    state.update(["u"], ["b"], np.array([2 * 86_400 + 5 * 3_600]) * 1_000_000, np.full(1, np.nan))
-    past = state.of_users(state.users.rows(["u"]), np.array([10 * 86_400_000_000])).situations
     home = int(state.processor.of("context")[0].encode(pl.Series(["home"]))[0])
-    assert past["place"][0, -3:].tolist() == [0, home, 0]
-    assert past["hour"][0, -3:].tolist() == [0, 2, 6]
-    assert past["day_of_week"][0, -3:].tolist() == [0, 4, 6]  # the log begins on a Thursday
-    told = ["a", ("b", datetime(1970, 1, 2, 7)), "a"]
-    past = state.of_one(None, 10 * 86_400_000_000, history=told).situations
-    assert past["hour"][0, -4:].tolist() == [0, 0, 8, 0]
-    assert not past["place"].any()
+    slots, now = state.users.rows(["u"]), np.array([10 * 86_400_000_000])
+    assert state.of_users(slots, now).situations["place"][0, -2:].tolist() == [0, home]
+    state.update(["u"], ["b"], np.array([2 * 86_400]) * 1_000_000, np.full(1, np.nan))
+    assert state.of_users(slots, now).situations["place"][0, -3:].tolist() == [0, home, 0]
+    assert state.of_one("u", int(now[0])).situations["place"].any()
+    assert not state.of_one("u", int(now[0]), history=["a", ("b", datetime(1970, 1, 2, 7))]).situations["place"].any()
 
 
 def test_a_history_told_with_its_times_has_ages_and_what_lacks_one_is_taken_with_the_next() -> None:

@@ -36,7 +36,7 @@ def test_columns_do_not_depend_on_how_many_are_looked_at_together(monkeypatch: p
     together = repeat_columns(history, rows, past, now)
     monkeypatch.setattr(repeats, "_CELLS", 70)  # two histories at a time
     apart = repeat_columns(history, rows, past, now)
-    assert together.keys() == {*repeats.REPEATS, "own_in_place"}
+    assert together.keys() == {*repeats.REPEATS, "own_in_place", "own_alike"}
     assert all(np.array_equal(together[name], apart[name]) for name in together)
 
 
