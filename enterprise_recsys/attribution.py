@@ -156,12 +156,10 @@ def _past(finder: Finder, requests: Requests, rows: Ints, columns: Columns) -> t
     given = _with_past(finder, requests, pasts, ages, rows)
     size = len(pasts)
     many = {name: np.tile(columns[name], (size, *[1] * (columns[name].ndim - 1))) for name in engine.scorer.inputs}
-    situations = {
-        name: np.concatenate([_growing(column[0], order) for order in orders])
-        for name, column in requests.situations.items()
-    }
+    own = _with_older(requests.own[0], len(history), orders)
+    situations: Columns = {name: _with_older(one[0], len(history), orders) for name, one in requests.situations.items()}
     context = {name: np.repeat(column, size, axis=0) for name, column in requests.context.items()}
-    changed = candidate_columns(engine.processor, pasts, situations, context, given)
+    changed = candidate_columns(engine.processor, own, situations, context, given)
     leans = engine.scorer.lean({**many, **changed}).reshape(size, -1)
     shares = walked(orders, np.split(leans, len(orders)), len(history))
     return shares[places], ids
@@ -181,6 +179,15 @@ def _growing(history: Ints, order: Ints) -> Ints:
         if len(some):
             out[line, -len(some) :] = some
     return out
+
+
+def _with_older(values: Ints, length: int, orders: Sequence[Ints]) -> Ints:
+    """[W, ...] what `_growing` makes of the newest `length` of some values, behind the older ones; [W, 0] of none."""
+    if not len(values):
+        return np.zeros((sum(len(order) + 1 for order in orders), 0), dtype=values.dtype)
+    newest = values[-length:] if len(values) >= length else np.pad(values, (length - len(values), 0))
+    grown = np.concatenate([_growing(newest, order) for order in orders])
+    return np.concatenate([np.repeat(values[None, :-length], len(grown), axis=0), grown], axis=1)
 
 
 def _with_past(finder: Finder, requests: Requests, pasts: Ints, ages: Ints, rows: Ints) -> Candidates:

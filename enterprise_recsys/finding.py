@@ -119,7 +119,7 @@ class Finder:
             search,
             engine.neighbours,
             engine.quotas.at_least(k),
-            Asked(requests.history, requests.offsets, requests.seen, trending, may),
+            Asked(requests.history, requests.offsets, requests.seen, trending, may, requests.own),
         )
 
     def scored(self, requests: Requests, wish: Wish, k: int, trace: Trace | None = None) -> Ranked:

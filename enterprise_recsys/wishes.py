@@ -134,6 +134,7 @@ def only(requests: Requests, row: int) -> Requests:
         columns={name: column[at] for name, column in requests.columns.items()},
         history=requests.history[at],
         ages=requests.ages[at],
+        own=requests.own[at],
         situations={name: column[at] for name, column in requests.situations.items()},
         context={name: column[at] for name, column in requests.context.items()},
         statistics=requests.statistics.take(at),

@@ -53,6 +53,10 @@ class Histories:
             return np.zeros(places.shape, dtype=np.int64)
         return np.where(inside, self.items[np.maximum(places, 0)], 0)
 
+    def reach(self, users: Ints, ends: Ints, most: int) -> int:
+        """The length of the longest of the histories before the ends [B], or `most`."""
+        return min(int((ends - self.starts[users]).max(initial=0)), most)
+
     def contexts(self, users: Ints, ends: Ints, length: int) -> Columns:
         """Name -> [B, L] the context of each of what `last` gives; 0 where there is none."""
         places = ends[:, None] + np.arange(-length, 0)[None, :]

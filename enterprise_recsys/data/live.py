@@ -17,7 +17,7 @@ from enterprise_recsys.data.histories import Histories
 from enterprise_recsys.data.moving import Moving
 from enterprise_recsys.data.overlay import Overlay
 from enterprise_recsys.data.processor import DataProcessor
-from enterprise_recsys.data.repeats import repeat_columns, situations
+from enterprise_recsys.data.repeats import LONGEST, repeat_columns, situations
 from enterprise_recsys.data.vocabulary import Vocabulary
 from enterprise_recsys.records import HISTORY_AGE, Columns, Floats, Interactions, Ints, PastItem
 
@@ -30,7 +30,8 @@ class Requests:
         columns: static user columns [B, ...].
         history: [B, L] newest item rows, oldest first, 0 = none, on the left.
         ages: [B, L] seconds from each of these to the request.
-        situations: name -> [B, L] the context that each of these was taken in; nothing unless lists may hold them.
+        own: [B, W] the history further back, where lists may hold it; of no width elsewhere.
+        situations: name -> [B, W] the context that each of these was taken in, 0 = unknown.
         context: columns [B, ...] of the moment, with hour, day of week, weekend.
         statistics: of the users, [B].
         times: [B] microseconds since 1970 UTC that statistics are taken as of: just after the newest event that is
@@ -41,6 +42,7 @@ class Requests:
     columns: Columns
     history: Ints
     ages: Ints
+    own: Ints
     situations: Columns
     context: Columns
     statistics: Statistics
@@ -163,7 +165,10 @@ class State:
     def of_users(self, slots: Ints, times: Ints, context: Columns | None = None) -> Requests:
         """The requests of users in this state (slot 0 = nobody) at some moments [B]."""
         settled = self._settled(slots)
-        history = self.histories.last(settled, _ends(self.histories, settled), self.length)
+        ends = _ends(self.histories, settled)
+        history = self.histories.last(settled, ends, self.length)
+        back = self.histories.reach(settled, ends, LONGEST) + self.overlay.most(slots)
+        back = min(back, LONGEST) if self.processor.config.lists_past else 0
         offsets, seen = left_out(*self.had_by(slots), repeats=self.processor.config.repeats)
         # A log that ends long before the request would show every item as untaken of late: time stands still with it.
         # How long the user was away is known none the less. `Moments` reads past requests by the same two clocks.
@@ -174,9 +179,8 @@ class State:
             columns=columns,
             history=self.overlay.histories(slots, history, self._known_items),
             ages=self._ages(slots, times, now),
-            situations=self.overlay.situations(
-                slots, self.histories.contexts(settled, _ends(self.histories, settled), self.length), self._known_items
-            ),
+            own=self.overlay.histories(slots, self.histories.last(settled, ends, back), self._known_items),
+            situations=self.overlay.situations(slots, self.histories.contexts(settled, ends, back), self._known_items),
             context={**self._context(len(slots)), **(context or {}), **time_columns(times)},
             statistics=self._user_statistics.read(slots, as_of, now=now),
             times=as_of,
@@ -234,19 +238,21 @@ class State:
             if context and feature.name in context:
                 told[feature.name] = feature.encode_one(context[feature.name])
         newest, ages, seen, statistics = request.history, request.ages, request.seen, request.statistics
-        past = request.situations
+        own, past = request.own, request.situations
         if repeats and exclude_seen:
             seen = self.had_by(np.array([slot]))[1]
         if history is not None:
             rows, newest, ages = self._told(history, time)
-            past = {name: np.zeros_like(newest) for name in past}  # it tells of items and times alone
+            own = newest if self.processor.config.lists_past else own
+            past = {name: np.zeros_like(own) for name in past}  # it tells of items and times alone
             # It has no types: where these say what having is, it tells of hints, as events of no type do.
             seen = rows if means_having(self.processor.config, [None]).all() else seen
             # The counts of the last days take it for what has just happened, as most of what comes with a request has.
             statistics = Statistics.just_happened(len(rows))
         left_out = self.processor.items.rows(list(exclude))
         seen = np.concatenate([seen if exclude_seen else seen[:0], left_out[left_out > 0]])
-        return Requests(columns, newest, ages, past, told, statistics, request.times, np.array([0, len(seen)]), seen)
+        offsets = np.array([0, len(seen)])
+        return Requests(columns, newest, ages, own, past, told, statistics, request.times, offsets, seen)
 
     def _told(self, history: Sequence[PastItem], now: int) -> tuple[Ints, Ints, Ints]:
         """A history that a request brings: all known rows [H]; the newest [1, L], and the seconds since each [1, L]."""
@@ -310,7 +316,7 @@ def halves(
     return users, {
         **{name: np.take(column, flat, axis=0) for name, column in items.items()},
         **moving,
-        **candidate_columns(processor, requests.history, requests.situations, requests.context, pairs),
+        **candidate_columns(processor, requests.own, requests.situations, requests.context, pairs),
     }
 
 
@@ -319,17 +325,17 @@ def _ends(histories: Histories, settled: Ints) -> Ints:
 
 
 def candidate_columns(
-    processor: DataProcessor, history: Ints, situations: Columns, context: Columns, pairs: Pairs
+    processor: DataProcessor, own: Ints, situations: Columns, context: Columns, pairs: Pairs
 ) -> Columns:
-    """What sources and histories [B, L] say of candidates, as the ranker sees it: columns [B*K].
+    """What sources and histories say of candidates, as the ranker sees it: columns [B*K].
 
     Args:
         processor: tells whether lists may hold what users had.
-        history, situations, context: see `Requests`.
+        own, situations, context: see `Requests`.
         pairs: the candidates.
     """
     return {
-        **(repeat_columns(history, pairs.rows, situations, context) if processor.config.lists_past else {}),
+        **(repeat_columns(own, pairs.rows, situations, context) if processor.config.lists_past else {}),
         "retrieval_score": _logits(pairs.scores),
         "neighbour_score": np.log1p(pairs.said).astype(np.float32).ravel(),
     }

@@ -10,7 +10,7 @@ from enterprise_recsys.data.having import histories_of_had, left_out
 from enterprise_recsys.data.histories import Histories
 from enterprise_recsys.data.live import Pairs, Requests, most_taken, ranker_columns
 from enterprise_recsys.data.processor import DataProcessor
-from enterprise_recsys.data.repeats import situations
+from enterprise_recsys.data.repeats import LONGEST, situations
 from enterprise_recsys.data.vocabulary import Vocabulary
 from enterprise_recsys.records import Columns, Interactions, Ints
 
@@ -44,11 +44,13 @@ class Moments:
         until = ends if self._had is self.histories else self._had.ends(slots, times)
         offsets, seen = left_out(*self._had.before(slots, until), repeats=self.processor.config.repeats)
         length = self.processor.config.history_length
+        back = self.histories.reach(slots, ends, LONGEST) if self.processor.config.lists_past else 0
         return Requests(
             columns={name: column[slots] for name, column in self._columns.items()},
             history=self.histories.last(slots, ends, length),
             ages=self.histories.ages(slots, ends, length, times),
-            situations=self.histories.contexts(slots, ends, length),
+            own=self.histories.last(slots, ends, back),
+            situations=self.histories.contexts(slots, ends, back),
             context={**context, **time_columns(times)},
             statistics=self._user_timeline.read(slots, as_of, now=times),
             times=as_of,

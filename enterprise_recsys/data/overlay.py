@@ -111,6 +111,10 @@ class Overlay:
                 history[place] = newest[len(newest) - length :]
         return history
 
+    def most(self, slots: Ints) -> int:
+        """Further items of that of the users [B] who has the most."""
+        return max((len(self._items.get(slot, ())) for slot in slots.tolist()), default=0)
+
     def situations(self, slots: Ints, columns: Columns, known: int) -> Columns:
         """Name -> [B, L] the context of the items of `histories`; that of further ones is unknown, 0.
 

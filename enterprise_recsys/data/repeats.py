@@ -9,10 +9,10 @@ from enterprise_recsys.records import Columns, Events, Ints
 
 REPEATS = ("own_count", "own_age")
 """Columns of a candidate that every model of repeats has; see `repeat_columns`."""
+LONGEST = 1000
+"""Events of a user, the newest, that are looked through for what was taken before; the towers see fewer."""
 HALF_LIFE = 20.0
 """Events after which a taking counts half as much for what is taken again."""
-_CELLS = 8_000_000
-"""Places of candidates and histories that are compared at a time."""
 
 
 def situation_names(processor: DataProcessor) -> list[str]:
@@ -54,33 +54,39 @@ def repeat_columns(history: Ints, rows: Ints, past: Columns, now: Columns) -> Co
         past: name -> [B, L] the context that each event of the histories was in, 0 = unknown.
         now: name -> [B] the context of the requests; what it lacks agrees with nothing.
     """
-    parts = [f"own_in_{name}" for name in past] + (["own_alike"] if past else [])
-    out: Columns = {name: np.zeros(rows.size, dtype=np.float32) for name in (*REPEATS, *parts)}
-    length, depth = history.shape[1], rows.shape[1]
-    nearness = 1.0 / np.sqrt(np.arange(length, 0, -1, dtype=np.float32))  # [L] the newest place is 1
-    step = max(_CELLS // max(depth * length, 1), 1)
-    for begin in range(0, len(rows), step):
-        own, asked = history[begin : begin + step], rows[begin : begin + step]
-        owner, place, at = np.nonzero((asked[:, :, None] == own[:, None, :]) & (asked > 0)[:, :, None])
-        cell = (begin + owner) * depth + place
-        mine = slice(begin * depth, begin * depth + asked.size)
-        out["own_count"][mine] = _counted(cell, mine)
-        np.maximum.at(out["own_age"], cell, nearness[at])
-        agreeing = np.zeros(len(cell), dtype=np.float32)
-        for name, column in past.items():
-            if name not in now:
-                continue
-            then = column[begin + owner, at].astype(np.int64)
-            agrees = (then == now[name][begin + owner]) & (then > 0)
-            out[f"own_in_{name}"][mine] = _counted(cell[agrees], mine)
-            agreeing += agrees
-        if past:
-            np.maximum.at(out["own_alike"], cell, agreeing / len(past))
+    cell, at = _pairs(history, rows)
+    owner, length = cell // max(rows.shape[1], 1), history.shape[1]
+    out: Columns = {name: np.zeros(rows.size, dtype=np.float32) for name in REPEATS}
+    out["own_count"] = _counted(cell, rows.size)
+    np.maximum.at(out["own_age"], cell, (1.0 / np.sqrt(length - at)).astype(np.float32))
+    agreeing = np.zeros(len(cell), dtype=np.float32)
+    for name, column in past.items():
+        then = column[owner, at].astype(np.int64)
+        agrees = (then == now[name][owner]) & (then > 0) if name in now else np.zeros(len(cell), dtype=bool)
+        out[f"own_in_{name}"] = _counted(cell[agrees], rows.size)
+        agreeing += agrees
+    if past:
+        out["own_alike"] = np.zeros(rows.size, dtype=np.float32)
+        np.maximum.at(out["own_alike"], cell, agreeing / len(past))
     return out
 
 
-def _counted(cells: Ints, within: slice) -> np.ndarray:
-    return np.log1p(np.bincount(cells - within.start, minlength=within.stop - within.start))
+def _pairs(history: Ints, rows: Ints) -> tuple[Ints, Ints]:
+    """Each place of a history [B, L] that holds one of its candidates [B, K]: cells of the candidates, and places."""
+    owner, place = np.nonzero(history)
+    size = int(max(history.max(initial=0), rows.max(initial=0))) + 1
+    keys = owner * size + history[owner, place]
+    order = np.argsort(keys, kind="stable")
+    asked = (np.arange(len(rows))[:, None] * size + rows).ravel()
+    begin, end = (np.searchsorted(keys[order], asked, side=side) for side in ("left", "right"))
+    counts = np.where(rows.ravel() > 0, end - begin, 0)
+    cell = np.repeat(np.arange(rows.size), counts)
+    turn = np.arange(len(cell)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return cell, place[order[begin[cell] + turn]]
+
+
+def _counted(cells: Ints, size: int) -> np.ndarray:
+    return np.log1p(np.bincount(cells, minlength=size)).astype(np.float32)
 
 
 def taken_again(history: Ints, n_items: int) -> tuple[Ints, np.ndarray]:

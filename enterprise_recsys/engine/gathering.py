@@ -84,6 +84,7 @@ class Asked:
         offsets, left_out: item rows that may not be given, of request b at left_out[offsets[b]:offsets[b+1]].
         trending: [B, T] item rows that are taken of late, most first, 0 = none.
         allowed: [I] which items may be given; None = all. The search must hold to it too.
+        own: [B, W] item rows of the past that may be given again, the newest last; None = the history.
     """
 
     history: Ints
@@ -91,6 +92,7 @@ class Asked:
     left_out: Ints
     trending: Ints
     allowed: Bools | None = None
+    own: Ints | None = None
 
 
 def gather(
@@ -127,7 +129,7 @@ def gather(
     taken.add((first[:, None] + late)[late > 0])
     own = np.zeros((size, 0), dtype=np.int64)
     if quotas.repeats:
-        had = Said(*taken_again(asked.history, n_items), n_items)
+        had = Said(*taken_again(asked.history if asked.own is None else asked.own, n_items), n_items)
         own = _best_said(had, taken, asked.allowed, size, quotas.repeats)
         taken.add((first[:, None] + own)[own > 0])
     further = np.concatenate([near, late, own], axis=1)

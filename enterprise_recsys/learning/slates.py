@@ -122,7 +122,7 @@ def slates(
         exact(vectors).search,
         neighbours,
         quotas(config, len(vectors)),
-        Asked(requests.history, requests.offsets, requests.seen, moments.trending(requests.times)),
+        Asked(requests.history, requests.offsets, requests.seen, moments.trending(requests.times), own=requests.own),
     )
     columns = moments.pair_columns(requests, moments.processor.item_columns(), found)
     clicks, ratings, tasks = _labels(moments, late, asked, found.rows)

@@ -1,7 +1,6 @@
 """Repeats: what a history says of its own items."""
 
 import numpy as np
-import pytest
 
 from enterprise_recsys.baselines.popular import Repeats
 from enterprise_recsys.data import repeats
@@ -29,13 +28,16 @@ def test_in_what_context_by_hand() -> None:
     assert np.allclose(told["own_alike"], [1, 0.5, 0, 0, 0.5, 0, 0, 0])
 
 
-def test_columns_do_not_depend_on_how_many_are_looked_at_together(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_columns_do_not_depend_on_how_many_are_looked_at_together() -> None:
     generator = np.random.default_rng(0)
     history, rows = generator.integers(0, 9, (20, 6)), generator.integers(0, 9, (20, 5))
     past, now = {"place": generator.integers(0, 3, history.shape)}, {"place": generator.integers(0, 3, 20)}
     together = repeat_columns(history, rows, past, now)
-    monkeypatch.setattr(repeats, "_CELLS", 70)  # two histories at a time
-    apart = repeat_columns(history, rows, past, now)
+    parts = [
+        repeat_columns(history[at], rows[at], {"place": past["place"][at]}, {"place": now["place"][at]})
+        for at in np.split(np.arange(20), 20)
+    ]
+    apart = {name: np.concatenate([part[name] for part in parts]) for name in together}
     assert together.keys() == {*repeats.REPEATS, "own_in_place", "own_alike"}
     assert all(np.array_equal(together[name], apart[name]) for name in together)
 
