@@ -224,8 +224,8 @@ class ModelConfig(BaseModel):
         ge=0,
         le=100_000,
         description="Items that the ranker is handed besides: those that the past items speak for most, as their users "
-        "take both or (up to 12,500 items) by EDLAE's weights, whichever validation prefers. Up to 100,000 items in "
-        "the catalogue; beyond, finding each item's nearest would take longer than training.",
+        "take both or, up to 12,500 items and where validation clearly prefers them, by EDLAE's weights. Up to 100,000 "
+        "items in the catalogue; beyond, finding each item's nearest would take longer than training.",
     )
     trending_candidates: int = Field(
         40, ge=0, le=100_000, description="Items that the ranker is handed besides: the most taken of the last week."

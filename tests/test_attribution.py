@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from enterprise_recsys.attribution import MOST_EXPLAINED, TOLD, _growing, attribute, groups_of
+from enterprise_recsys.attribution import MOST_EXPLAINED, TOLD, _growing, _with_older, attribute, groups_of
 from enterprise_recsys.engine.calibration import Calibration
 from enterprise_recsys.recommender import Recommender
 from enterprise_recsys.records import Columns
@@ -113,3 +113,12 @@ def test_only_the_first_items_of_a_long_list_are_explained(trainer: ProductionTr
     answer = trainer.recommend("42", MOST_EXPLAINED + 5, reasons=True)
     assert ["explanation" in item for item in answer] == [True] * MOST_EXPLAINED + [False] * 5
     assert all("reasons" in item for item in answer) and answer.took_ms["reasons"] > answer.took_ms["rules"]
+
+
+def test_older_events_than_the_towers_see_stay_while_the_newest_come_one_by_one() -> None:
+    orders = [np.array([1, 0]), np.array([0, 1])]
+    grown = _with_older(np.array([9, 8, 5, 6]), 2, orders)
+    assert grown.tolist() == [[9, 8, 0, 0], [9, 8, 0, 6], [9, 8, 5, 6], [9, 8, 0, 0], [9, 8, 0, 5], [9, 8, 5, 6]]
+    # A past that is shorter than what the towers see, and a model whose lists hold nothing of it.
+    assert _with_older(np.array([6]), 2, [np.array([1])]).tolist() == [[0, 0], [0, 6]]
+    assert _with_older(np.array([], dtype=np.int64), 2, orders).shape == (6, 0)

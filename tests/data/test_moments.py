@@ -140,6 +140,27 @@ def test_the_context_of_what_came_after_the_log_and_of_a_told_history_is_unknown
     assert not state.of_one("u", int(now[0]), history=["a", ("b", datetime(1970, 1, 2, 7))]).situations["place"].any()
 
 
+def test_what_was_had_is_known_further_back_than_the_towers_see_but_not_without_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = [("u", item, 10 * place) for place, item in enumerate("abcdb")] + [("v", "a", 5)]
+    log = to_interactions(pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp"], orient="row"))
+    processor = DataProcessor(ModelConfig(repeats=True, history_length=2)).fit(log)
+    a, b, c, d = processor.items.rows(list("abcd"))
+    now = np.array([100 * 1_000_000])
+    for longest, own in ((1000, [a, b, c, d, b]), (3, [c, d, b])):
+        for module in ("live", "moments"):
+            monkeypatch.setattr(f"enterprise_recsys.data.{module}.LONGEST", longest)
+        state, moments = State(processor, log), Moments(processor, log)
+        asked = state.of_users(state.users.rows(["u"]), now)
+        then = moments.requests(moments.users.rows(["u"]), now, {})
+        assert asked.own.tolist() == then.own.tolist() == [own]
+        assert asked.history.tolist() == then.history.tolist() == [[d, b]]
+        state.update(["u"], ["a"], now, np.full(1, np.nan))
+        later = state.of_users(state.users.rows(["u", "v"]), np.repeat(now + 1, 2)).own
+        assert later.tolist() == [[*own, a][-longest:], [*[0] * (len(later[1]) - 1), a]]
+
+
 def test_a_history_told_with_its_times_has_ages_and_what_lacks_one_is_taken_with_the_next() -> None:
     rows = [("u", "a", 10), ("u", "b", 20), ("v", "c", 30)]
     log = to_interactions(pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp"], orient="row"))
