@@ -118,7 +118,6 @@ def taught(retriever: Retriever, steps: int) -> dict[str, tuple[float, float | N
 def _line(
     log: str, system: str, metric: str, figure: tuple[float, float | None, float | None], words: str, threads: int
 ) -> ResultLine:
-    name = f", {torch.cuda.get_device_name()}" if system.endswith("cuda") else ""
     return ResultLine(
         f"device-{log}",
         system,
@@ -129,7 +128,7 @@ def _line(
         summary=True,
         threads=threads,
         command=f"python benchmarks/devices.py {words}",
-        machine=machine() + name,
+        machine=machine(),
         commit=commit(),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
     )

@@ -183,11 +183,14 @@ def _shared(values: Sequence[Value]) -> Value | None:
 
 
 def machine() -> str:
-    """Processor model, cores that this process may use, and memory in 10^9 bytes; no name of the host."""
+    """Processor model, cores that this process may use, memory in 10^9 bytes, and its GPU; no name of the host."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     parts = [_processor(), f"{cores} cores" if cores > 1 else "1 core"]
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         parts.append(f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 1e9:.0f} GB")
+    torch = sys.modules.get("torch")  # what has not loaded PyTorch has used no GPU
+    if torch is not None and torch.cuda.is_available():
+        parts.append(torch.cuda.get_device_name())
     return ", ".join(parts)
 
 
