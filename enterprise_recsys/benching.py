@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import combinations
 from pathlib import Path
 
 from enterprise_recsys.choice import pick
@@ -63,8 +62,8 @@ class Order:
 def contest(orders: Sequence[Order], *, record: Path | None = None) -> Iterator[str]:
     """Run orders of one protocol one after the other, and say between which two of the systems the difference is real.
 
-    Lists are compared by the protocol's first metric, predictions by each that has draws of users; the differences of
-    predictions are recorded too, as a system named "first - second".
+    Lists are compared by the protocol's first metric, those of each stage; predictions by each that has draws of users.
+    The differences are recorded too, as a system named "first - second".
 
     Raises:
         ConfigError, DataError: see `bench`.
@@ -72,13 +71,13 @@ def contest(orders: Sequence[Order], *, record: Path | None = None) -> Iterator[
     kept: dict[str, list[Run]] = {order.system: [] for order in orders}
     for order in orders:
         yield from bench(order, record=record, runs=kept[order.system])
-    if len(kept) > 1:
-        metrics = PROTOCOLS[orders[0].protocol].metrics
-        for metric in [metrics[0], *(one for one in metrics[1:] if one in WEIGHTED)]:
-            found = differences(kept, metric)
+    metrics = PROTOCOLS[orders[0].protocol].metrics
+    for metric in [metrics[0], *(one for one in metrics[1:] if one in WEIGHTED)]:
+        found = differences(kept, metric)
+        if found:
             yield from ["", *found.sentences(metric)]
-            if record is not None and metric in WEIGHTED:
-                results.append(record, _pairs(orders, found, metric, seeds=len(kept[orders[0].system])))
+        if record is not None:
+            results.append(record, _pairs(orders, found, metric, seeds=len(kept[orders[0].system])))
 
 
 def bench(order: Order, *, record: Path | None = None, runs: list[Run] | None = None) -> Iterator[str]:
@@ -118,18 +117,19 @@ def bench(order: Order, *, record: Path | None = None, runs: list[Run] | None = 
 
 
 def _pairs(orders: Sequence[Order], found: Evaluation, metric: str, *, seeds: int) -> list[ResultLine]:
-    """The differences of predictions as result lines."""
-    first = orders[0]
-    words = [f"--system {order.system}" for order in orders]
-    words += [f"--set {shlex.quote(f'{one.system}.{word}')}" for one in orders for word in _worded(one.dials or {})]
-    command = replace(first, dials=None).command.replace(f"--system {first.system}", " ".join(words))
+    """The differences as result lines, of the later of the two stages where they are of two."""
+    first, command = orders[0], orders[0].command
+    if len(orders) > 1:
+        words = [f"--system {order.system}" for order in orders]
+        words += [f"--set {shlex.quote(f'{one.system}.{word}')}" for one in orders for word in _worded(one.dials or {})]
+        command = replace(first, dials=None).command.replace(f"--system {first.system}", " ".join(words))
     return [
         ResultLine(
             protocol=first.protocol,
-            system=" - ".join(pair),
-            stage="ranking",
+            system=pair.replace("-", " - "),
+            stage="ranking" if metric in WEIGHTED else "two_stage" if "two_stage" in pair else "retrieval",
             metric=metric,
-            value=found[key],
+            value=value,
             low=found[f"{key}/low"],
             high=found[f"{key}/high"],
             seeds=seeds,
@@ -140,8 +140,8 @@ def _pairs(orders: Sequence[Order], found: Evaluation, metric: str, *, seeds: in
             machine=results.machine(),
             date=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        for pair in combinations([order.system for order in orders], 2)
-        if (key := f"{'-'.join(pair)}/{metric}") in found
+        for key, value in found.items()
+        if (pair := key.removesuffix(f"/{metric}")) != key
     ]
 
 

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from enterprise_recsys import benching
-from enterprise_recsys.benching import Order, bench, published_lines
+from enterprise_recsys.benching import Order, bench, contest, published_lines
 from enterprise_recsys.cli import app
 from enterprise_recsys.commands.options import dials_of
 from enterprise_recsys.errors import ConfigError
@@ -104,14 +104,21 @@ def test_a_network_for_predictions_is_chosen_by_its_name() -> None:
         CliRunner().invoke(app, [*words, "--set", "ranking_network=mlq"], catch_exceptions=False)
 
 
-def test_several_systems_are_compared_pair_by_pair() -> None:
+def test_several_systems_are_compared_pair_by_pair(tmp_path: Path) -> None:
     words = ["bench", "quality", "--protocol", "made", "--seeds", "1", "--trials", "0"]
+    words += ["--record", str(tmp_path / "made.jsonl")]
     systems = ["--system", "ease", "--system", "popularity", "--system", "edlae"]
     done = CliRunner().invoke(app, [*words, *systems], catch_exceptions=False)
     told = done.stdout.splitlines()[-3:]
     assert told[0].startswith("ease is better than popularity in HR@1 by ") and "p = 0.001" in told[0]
     assert told[1].startswith("no clear difference between ease and edlae in HR@1: +0.0000")
     assert told[2].startswith("popularity is worse than edlae in HR@1 by ")
+    lines = {line.system: line for line in read(tmp_path)}
+    pair, one = lines["ease - popularity"], lines["popularity"]
+    assert (pair.stage, pair.metric, pair.summary) == ("retrieval", "HR@1", True) and pair.low is not None
+    gaps = [line.value or 0.0 for name, line in lines.items() if " - " in name]
+    assert one.protocol == pair.protocol and gaps[0] == pytest.approx(gaps[1] - gaps[2])
+    assert pair.command is not None and "--system ease --system popularity --system edlae" in pair.command
 
 
 def test_predictions_are_compared_on_the_same_users_by_each_metric_and_put_on_record(
@@ -203,8 +210,13 @@ def test_ours_answers_where_the_data_has_no_times() -> None:
     assert set(stages) == {"retrieval", "two_stage"}
 
 
-def test_ours_answers_by_both_stages_in_rows_of_the_catalogue() -> None:
-    lines = list(bench(Order("made", "ours", trials=0, dials=FAST)))
+def test_ours_answers_by_both_stages_in_rows_of_the_catalogue(tmp_path: Path) -> None:
+    order = Order("made", "ours", trials=0, dials=FAST)
+    lines = list(contest([order], record=tmp_path / "made.jsonl"))
+    assert "between ours_retrieval and ours_two_stage in HR@1" in lines[-1], "what the second stage brings"
+    (pair,) = (line for line in read(tmp_path) if " - " in line.system)
+    assert (pair.system, pair.stage) == ("ours_retrieval - ours_two_stage", "two_stage")
+    assert pair.command == order.command
     told = next(line for line in lines if line.startswith("ours (retrieval)"))
     assert any(line.startswith("ours (two_stage)") for line in lines)
     assert float(told.split()[2]) > 0.5, "nearly all users' one item that is left of their half"

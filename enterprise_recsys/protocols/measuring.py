@@ -10,7 +10,7 @@ import numpy as np
 from enterprise_recsys.data.guards import refuse_leaks
 from enterprise_recsys.data.vocabulary import Vocabulary
 from enterprise_recsys.errors import DataError
-from enterprise_recsys.evaluation.intervals import Interval, bootstrap, over_seeds, resampled_means
+from enterprise_recsys.evaluation.intervals import bootstrap, over_seeds, resampled_means
 from enterprise_recsys.evaluation.metrics import PREDICTION_METRICS
 from enterprise_recsys.evaluation.protocol import measure
 from enterprise_recsys.protocols.tasks import Answer, Dials, Encoded, Lister, ListTask, Predictor, RowTask, Trial
@@ -31,8 +31,9 @@ class Figure:
         value: the figure.
         low, high: bounds of its 95 % interval over users; None for figures of all lists together.
         of_users: [U] the figure of each user, in the order of the truth; None where there is none.
-        of_draws: [RESAMPLES] the figure on users drawn anew, where it is one of all events together and not a mean over
-            users; every system and seed has the same draws, so that two can be compared draw by draw. Else None.
+        of_draws: [RESAMPLES] the figure on users drawn anew, where it is one of all events or questions together and
+            not a mean over users; every system has the same draws, so that two can be compared draw by draw. Else
+            None.
     """
 
     stage: str
@@ -97,9 +98,7 @@ def figures_of(task: ListTask, answer: Answer, metrics: Sequence[str], *, seed: 
         measured = measure(system, truth, n_items=n_items, ks=ks)
         for metric in metrics:
             if metric in measured.of_users:
-                found = _interval(measured.of_users[metric], task.judge, seed)
-                values = measured.of_users[metric] if task.judge.questions is None else None
-                figures.append(Figure(stage, metric, found.mean, found.low, found.high, values))
+                figures.append(_figure(stage, metric, measured.of_users[metric], task.judge, seed))
             else:
                 figures.append(Figure(stage, metric, measured.of_lists[metric]))
     return figures
@@ -122,15 +121,18 @@ def over_runs(runs: Sequence[Run]) -> list[Figure]:
     return told
 
 
-def _interval(values: Doubles, trial: Trial, seed: int) -> Interval:
+def _figure(stage: str, metric: str, values: Doubles, trial: Trial, seed: int) -> Figure:
+    """A figure of lists, of one each user, or of several questions a user."""
     generator = np.random.default_rng(seed)
     if trial.questions is None:
-        return bootstrap(values, generator=generator)
+        found = bootstrap(values, generator=generator)
+        return Figure(stage, metric, found.mean, found.low, found.high, values)
     owners = trial.owners.rank("dense").to_numpy().astype(np.int64) - 1
     sums = np.stack([np.bincount(owners, values), np.bincount(owners).astype(np.float64)], axis=1)  # [owners, 2]
     drawn = resampled_means(sums, generator=generator)
-    low, high = np.quantile(drawn[:, 0] / drawn[:, 1], [0.025, 0.975])
-    return Interval(float(values.mean()), float(low), float(high))
+    means = drawn[:, 0] / drawn[:, 1]
+    low, high = np.quantile(means, [0.025, 0.975])
+    return Figure(stage, metric, float(values.mean()), float(low), float(high), of_draws=means)
 
 
 def run_rows(task: RowTask, system: Predictor, metrics: Sequence[str], *, seed: int, trials: int, dials: Dials) -> Run:

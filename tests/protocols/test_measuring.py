@@ -10,8 +10,9 @@ import pytest
 
 from enterprise_recsys.errors import DataError
 from enterprise_recsys.evaluation.metrics import ERRORS, PREDICTION_METRICS
+from enterprise_recsys.protocols.contests import differences
 from enterprise_recsys.protocols.listers import LISTERS
-from enterprise_recsys.protocols.measuring import RESAMPLES, WEIGHTED, figures_of, over_draws, run_lists, run_rows
+from enterprise_recsys.protocols.measuring import RESAMPLES, WEIGHTED, Run, figures_of, over_draws, run_lists, run_rows
 from enterprise_recsys.protocols.predictive import PREDICTIVE
 from enterprise_recsys.protocols.predictors import PREDICTORS
 from enterprise_recsys.protocols.tasks import Answer, Encoded, Predictions
@@ -78,6 +79,18 @@ def test_a_user_is_drawn_with_all_questions() -> None:
     assert figure.value == 0.5
     width = (figure.high or 0.0) - (figure.low or 0.0)
     assert width == pytest.approx(2 * 1.96 * np.sqrt(0.25 / 30), rel=0.12)
+
+    def all_but_two(at: Ints, k: int) -> Ints:
+        return np.where(right[at] | (names[at].to_numpy() < "u04"), rows[at], 0)[:, None]
+
+    runs = {
+        name: [Run(figures_of(task, Answer({"retrieval": system}), ("HR@1",), seed=0), {})]
+        for name, system in {"more": all_but_two, "half": half}.items()
+    }
+    told = differences(runs, "HR@1")
+    assert told["more-half/HR@1"] == pytest.approx(2 / 30), "u01 and u03, among the same users drawn"
+    low, high = told["more-half/HR@1/low"], told["more-half/HR@1/high"]
+    assert 0 <= low < 2 / 30 < high < 6 / 30, "far narrower than either figure's interval"
 
 
 def test_a_protocol_whose_target_can_be_learnt_from_is_refused() -> None:
