@@ -113,9 +113,9 @@ def _by_time(earlier: Slates, later: Slates) -> list[_Contest]:
 
 
 def _by_user(lists: Slates, later: Slates, seed: int) -> list[_Contest]:
-    """Users of the later slice, set aside in turn: with few of them one part would judge by luck."""
+    """Users of the later slice, set aside in turn: with few lists one part would judge by luck."""
     everyone = np.random.default_rng(seed + 1).permutation(np.unique(later.users))
-    folds = min(_FOLDS, math.ceil(_JUDGES * _FOLDS / len(everyone)))
+    folds = min(_FOLDS, math.ceil(_JUDGES * _FOLDS / len(later.users)))
     parts = [part for part in np.array_split(everyone, _FOLDS)[:folds] if len(part)]
     taught = [np.flatnonzero(~np.isin(lists.users, part)) for part in parts]
     if not all(len(places) for places in taught):
