@@ -16,6 +16,7 @@ from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.vocabulary import Vocabulary
 from enterprise_recsys.engine.indexes import exact
 from enterprise_recsys.evaluation.protocol import System, measure
+from enterprise_recsys.protocols.barring import allowed
 from enterprise_recsys.protocols.content import content_knn
 from enterprise_recsys.protocols.listers import LISTERS
 from enterprise_recsys.protocols.moments import beyond, timed
@@ -86,7 +87,7 @@ def two_tower(
     truth, k = choose.truth, int(metric.split("@")[1])
 
     def judge(retriever: Retriever) -> float:
-        lists = choose.system(choose.nearest(retriever))
+        lists = allowed(choose.system(choose.nearest(retriever)), task.choose, choose.listed)
         return measure(lists, truth, n_items=len(choose.listed) + 1, ks=(k,)).means()[metric]
 
     trained = chosen_retriever(limited, train, val, None, None, judge=judge)

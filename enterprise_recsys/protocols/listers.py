@@ -12,6 +12,7 @@ from enterprise_recsys.baselines.table import BASELINES, NEEDS_TIMES, SEEDED, SP
 from enterprise_recsys.baselines.tuning import search
 from enterprise_recsys.errors import DataError
 from enterprise_recsys.evaluation.protocol import System, measure
+from enterprise_recsys.protocols.barring import allowed
 from enterprise_recsys.protocols.tasks import Answer, Dials, Encoded, Lister, ListTask, numbers
 from enterprise_recsys.records import Ints, Queries, Ragged, Ranked
 
@@ -67,7 +68,7 @@ def _chosen(fit: Fit, name: str, task: ListTask, metric: str, seed: int, trials:
 
     def score(dials: Mapping[str, float]) -> float:
         source = fit(choose.events, choose.n_users, choose.n_items, **fixed, **dials)
-        system = system_of(source, choose, repeats=task.repeats)
+        system = allowed(system_of(source, choose, repeats=task.repeats), task.choose, task.listed(task.choose))
         measured = measure(system, choose.truth, n_items=choose.n_items, ks=(k,))
         return measured.means().get(metric, float("nan"))
 

@@ -13,6 +13,7 @@ from enterprise_recsys.errors import DataError
 from enterprise_recsys.evaluation.intervals import bootstrap, over_seeds, resampled_means
 from enterprise_recsys.evaluation.metrics import PREDICTION_METRICS
 from enterprise_recsys.evaluation.protocol import measure
+from enterprise_recsys.protocols.barring import allowed
 from enterprise_recsys.protocols.tasks import Answer, Dials, Encoded, Lister, ListTask, Predictor, RowTask, Trial
 from enterprise_recsys.records import RATING, USER_ID, Bools, Doubles, Ints
 
@@ -95,7 +96,7 @@ def figures_of(task: ListTask, answer: Answer, metrics: Sequence[str], *, seed: 
     ks = sorted({int(metric.split("@")[1]) for metric in metrics})
     figures = []
     for stage, system in answer.stages.items():
-        measured = measure(system, truth, n_items=n_items, ks=ks)
+        measured = measure(allowed(system, task.judge, listed), truth, n_items=n_items, ks=ks)
         for metric in metrics:
             if metric in measured.of_users:
                 figures.append(_figure(stage, metric, measured.of_users[metric], task.judge, seed))

@@ -17,6 +17,7 @@ from enterprise_recsys.errors import DataError
 from enterprise_recsys.evaluation.protocol import System, measure
 from enterprise_recsys.evaluation.results import threads
 from enterprise_recsys.evaluation.truth import Truth, judge
+from enterprise_recsys.protocols.barring import allowed
 from enterprise_recsys.protocols.evidence import Evidence
 from enterprise_recsys.protocols.listers import found_for, system_of
 from enterprise_recsys.protocols.tasks import Answer, Dials, Encoded, ListTask, Trial, numbers
@@ -65,7 +66,8 @@ def stacked(task: ListTask, *, metric: str, seed: int, trials: int, dials: Dials
         return model.fit(*train, val=val)
 
     def score(dials: Mapping[str, float]) -> float:
-        system, k = stage.ordered(learnt(dials)), int(metric.split("@")[1])
+        system = allowed(stage.ordered(learnt(dials)), task.choose, task.catalogue)
+        k = int(metric.split("@")[1])
         figures = measure(system, stage.truth_of(held), n_items=stage.asked.n_items, ks=(k,))
         return figures.means().get(metric, float("nan"))
 

@@ -67,6 +67,7 @@ class Trial:
             of the question in `targets`, `owner` the user of `log` and `past` who asks, and the other columns, which
             `log` has too, are known when it is asked. None: each user is asked once.
         listed: ids of the items that may be listed in this round alone. None: the catalogue of the task.
+        barred: pairs of `user_id`, as in `targets`, and `item_id` that are left out of all lists; see `barring`.
     """
 
     log: Interactions
@@ -74,6 +75,7 @@ class Trial:
     targets: pl.DataFrame
     questions: pl.DataFrame | None = None
     listed: pl.Series | None = None
+    barred: pl.DataFrame | None = None
 
     @property
     def asked(self) -> pl.Series:
