@@ -24,7 +24,7 @@ def _events(rows: list[tuple[str, str, str]]) -> pl.DataFrame:
 
 
 def _task() -> ListTask:
-    """u had a at home and b at work, and asks at home for c and at work for a; v had nothing and asks for a."""
+    """Of three users one had a at home and b at work, and asks at home for c and at work for a."""
     had = _events([("u", "a", "home"), ("u", "b", "work"), ("w", "d", "home")])
     asked = _events([("u", "c", "home"), ("u", "a", "work"), ("v", "a", "home")])
     trial = questions(Interactions(had), had, asked, ["place"], is_unique=True)
