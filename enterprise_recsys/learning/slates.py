@@ -22,7 +22,7 @@ _VISITS, _MORE_VISITS = 4, 50
 
 All lists of a user that are judged by all that comes after say much the same. On a part of the training data of
 frappe-context, whose lists are of visits, NDCG@10 is .481 with 4 (1,795 lists), .498 with 12 (3,991) and .514 with all
-(6,661).
+(6,661); some of that is a quirk of its files, see docs/reference.md.
 """
 _ROWS, _MORE_ROWS = 1_000_000, 2_000_000
 """Candidates of one slice of time, at most, likewise."""
