@@ -43,9 +43,11 @@ USUAL_EPOCHS, USUAL_RANKER_EPOCHS = 5, 3
 RANKER_ROWS, MOMENTS_A_USER, USUAL_MOMENTS = 2_000_000, 4, 0.6
 """Candidates that the ranker learns from, moments of one user at which it asks for them, at most; and as a rule.
 
-Where the horizon is a visit or an event there may be twice and three times as many. The newest tenth of MovieLens 100K
-and 1M and of the made world held 0.3, 0.3 and 1.1 moments for each user of the log.
+The newest tenth of MovieLens 100K and 1M and of the made world held 0.3, 0.3 and 1.1 moments for each user of the log.
 """
+
+MORE_RANKER_ROWS, MORE_MOMENTS, MORE_USUAL_MOMENTS = 4_000_000, 50, 6.0
+"""The same where the horizon is a visit or an event; on frappe-context there is room for 6 moments of each user."""
 
 RANKER_CELL = 300
 """Bytes of one of the ranker's candidates: its features as numbers, and the same again while they are shuffled."""
@@ -170,10 +172,12 @@ def parts_taught(config: ModelConfig) -> tuple[str, ...]:
 
 def _ranker(size: Size, config: ModelConfig) -> Step:
     depth = min(config.candidates + config.neighbour_candidates + config.trending_candidates, size.items)
+    rows, moments, usual = RANKER_ROWS, MOMENTS_A_USER, USUAL_MOMENTS
+    if config.aim != "later":
+        rows, moments, usual = MORE_RANKER_ROWS, MORE_MOMENTS, MORE_USUAL_MOMENTS
     # Two slices of time, and as many rows as may be: what one of them teaches is judged on the other.
-    rows, moments = (RANKER_ROWS, MOMENTS_A_USER) if config.aim == "later" else (2 * RANKER_ROWS, 3 * MOMENTS_A_USER)
     most = min(2 * min(moments * size.users, config.ranker_slice * 0.9 * size.rows) * depth, rows)
-    usual, trial = min(2 * USUAL_MOMENTS * moments / MOMENTS_A_USER * size.users * depth, most), 0.5
+    usual, trial = min(2 * usual * size.users * depth, most), 0.5
     epochs = min(USUAL_RANKER_EPOCHS, config.ranker_epochs)
     tried = min(epochs + config.patience, config.ranker_epochs)
     is_solved = config.training == "staged" and config.neighbour_candidates > 0 and size.items <= MOST_SOLVED

@@ -137,9 +137,7 @@ def slates(
     return Slates(Examples(columns, clicks, ratings, weights, depth, tasks), users)
 
 
-def visits(
-    events: Events, places: Ints, generator: np.random.Generator, *, aim: str = "later", most: int | None = None
-) -> Ints:
+def visits(events: Events, places: Ints, generator: np.random.Generator, *, aim: str = "later", most: int = 0) -> Ints:
     """Places of the events that open a visit: each user's first, and some of the others, drawn by lot.
 
     Only those that something relevant follows within the horizon, the opening itself included: other lists have nothing
@@ -151,7 +149,7 @@ def visits(
         generator: draws the others.
         aim: a horizon, see `ModelConfig.horizon`. "later": up to four of each user. "visit": up to fifty, and fewer
             where these are more than `most`. "next": as many of each user's relevant events are drawn instead.
-        most: how many there is room for; four of each user are given in any case.
+        most: lists that there is room for; four of each user are given in any case.
     """
     if aim == "next":
         places, _, _ = _opening(events, places[events.relevant[places]])
@@ -170,7 +168,7 @@ def visits(
     turn = np.arange(len(users)) - np.searchsorted(users[order], users[order])
     # How many there are in all with one of each user, with two, and so on.
     reached = np.cumsum(np.bincount(turn, minlength=_MORE_VISITS)[:_MORE_VISITS])
-    room = _VISITS if aim == "later" else int(np.searchsorted(reached, np.inf if most is None else most, side="right"))
+    room = _VISITS if aim == "later" else int(np.searchsorted(reached, most, side="right"))
     return np.sort(places[order][turn < max(room, _VISITS)])
 
 

@@ -51,10 +51,11 @@ def questions(
     name = pl.format("{}/{}", "owner", pl.int_range(pl.len()).cast(pl.String).str.zfill(9)).alias(USER_ID)
     named = asked.rename({USER_ID: "owner"}).with_columns(name)
     targets = named.select(USER_ID, ITEM_ID, TIMESTAMP)
-    asked = named.select(USER_ID, "owner", *context)
-    used = learnt.select(pl.col(USER_ID).alias("owner"), ITEM_ID, *context).unique()
-    barred = asked.join(used, on=["owner", *context], how="inner").select(USER_ID, ITEM_ID)
-    return Trial(log.with_events(learnt), learnt, targets, asked, barred=barred if is_unique else None)
+    told, barred = named.select(USER_ID, "owner", *context), None
+    if is_unique:
+        used = learnt.select(pl.col(USER_ID).alias("owner"), ITEM_ID, *context).unique()
+        barred = told.join(used, on=["owner", *context], how="inner").select(USER_ID, ITEM_ID)
+    return Trial(log.with_events(learnt), learnt, targets, told, barred=barred)
 
 
 CONTEXTUAL = {"frappe-context": Protocol(frappe_context, ("NDCG@10", "HR@10", "HR@3", "MRR@10", "Coverage@10"))}

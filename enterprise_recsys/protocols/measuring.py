@@ -33,8 +33,8 @@ class Figure:
         low, high: bounds of its 95 % interval over users; None for figures of all lists together.
         of_users: [U] the figure of each user, in the order of the truth; None where there is none.
         of_draws: [RESAMPLES] the figure on users drawn anew, where it is one of all events or questions together and
-            not a mean over users; every system has the same draws, so that two can be compared draw by draw. Else
-            None.
+            not a mean over users; every system and seed has the same draws, so that two can be compared draw by draw.
+            Else None.
     """
 
     stage: str
@@ -124,13 +124,12 @@ def over_runs(runs: Sequence[Run]) -> list[Figure]:
 
 def _figure(stage: str, metric: str, values: Doubles, trial: Trial, seed: int) -> Figure:
     """A figure of lists, of one each user, or of several questions a user."""
-    generator = np.random.default_rng(seed)
     if trial.questions is None:
-        found = bootstrap(values, generator=generator)
+        found = bootstrap(values, generator=np.random.default_rng(seed))
         return Figure(stage, metric, found.mean, found.low, found.high, values)
     owners = trial.owners.rank("dense").to_numpy().astype(np.int64) - 1
     sums = np.stack([np.bincount(owners, values), np.bincount(owners).astype(np.float64)], axis=1)  # [owners, 2]
-    drawn = resampled_means(sums, generator=generator)
+    drawn = resampled_means(sums, generator=np.random.default_rng(0))
     means = drawn[:, 0] / drawn[:, 1]
     low, high = np.quantile(means, [0.025, 0.975])
     return Figure(stage, metric, float(values.mean()), float(low), float(high), of_draws=means)

@@ -94,18 +94,21 @@ def test_the_history_parts_are_those_that_are_taught() -> None:
     assert list(SEQUENTIAL) == sequential
     assert dict(VARIANTS) == {name: len(found) for name, found in history.TEMPERATURES.items()}
     assert dict(CONTENDERS) == {history.AUTO: history.CONTENDERS}
-    losses, alternating, rowwise, neighbouring, linear = (
+    losses, alternating, rowwise, neighbouring, slates, linear = (
         pytest.importorskip(f"enterprise_recsys.{name}")
         for name in (
             "retrieval.losses",
             "retrieval.alternating",
             "rowwise",
             "learning.neighbouring",
+            "learning.slates",
             "baselines.linear",
         )
     )
     known = (paces.EXACT_ITEMS, paces.EXACT_SCORES, paces.PASSES, paces.LARGE_ROWS)
     assert known == (losses.EXACT_ITEMS, losses.EXACT_SCORES, alternating._PASSES, rowwise.LARGE_ROWS)
+    lists = (steps.MOMENTS_A_USER, steps.MORE_MOMENTS, steps.RANKER_ROWS, steps.MORE_RANKER_ROWS)
+    assert lists == (slates._VISITS, slates._MORE_VISITS, 2 * slates._ROWS, 2 * slates._MORE_ROWS), "of two slices"
     solved = (steps.MOST_SOLVED, steps.DOUBLE_ITEMS, steps.SOLUTIONS)
     assert solved == (neighbouring._MOST_SOLVED, linear.DOUBLE_ITEMS, len(neighbouring._RIDGES) + 2)
 

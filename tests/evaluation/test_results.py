@@ -10,6 +10,7 @@ import subprocess
 import sys
 from dataclasses import fields, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -139,6 +140,13 @@ def test_the_machine_is_told_without_its_name() -> None:
     told = machine()
     assert "core" in told and told == machine()
     assert not platform.node() or platform.node() not in told
+
+
+def test_a_gpu_is_told_where_pytorch_sees_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for is_there in (True, False):
+        gpus = SimpleNamespace(is_available=lambda is_there=is_there: is_there, get_device_name=lambda: "Fast One")
+        monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=gpus))
+        assert machine().endswith(", Fast One") is is_there
 
 
 def test_a_processor_that_is_not_listed_is_told_by_its_kind(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,6 +51,8 @@ def test_any_moment_may_be_drawn_where_the_next_event_is_wanted() -> None:
     drawn = [visits(events, np.arange(23), np.random.default_rng(seed), aim="next", most=12) for seed in range(8)]
     assert all(one.tolist()[:3] == [0, 1, 2] and len(one) == 3 + 9 for one in drawn)
     assert len({tuple(one) for one in drawn}) > 1
+    few = visits(events, np.arange(23), np.random.default_rng(0), aim="next")
+    assert len(few) == 3 + 4, "four of a user where no room is told, as where validation asks"
 
 
 @pytest.mark.parametrize(

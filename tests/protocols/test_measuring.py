@@ -91,6 +91,11 @@ def test_a_user_is_drawn_with_all_questions() -> None:
     assert told["more-half/HR@1"] == pytest.approx(2 / 30), "u01 and u03, among the same users drawn"
     low, high = told["more-half/HR@1/low"], told["more-half/HR@1/high"]
     assert 0 <= low < 2 / 30 < high < 6 / 30, "far narrower than either figure's interval"
+    (other,) = figures_of(task, Answer({"retrieval": half}), ("HR@1",), seed=7)
+    assert figure.of_draws is not None and other.of_draws is not None
+    assert (figure.of_draws == other.of_draws).all(), (
+        "another seed is of the same users: its draws are not averaged out"
+    )
 
 
 def test_a_protocol_whose_target_can_be_learnt_from_is_refused() -> None:
