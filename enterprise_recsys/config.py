@@ -230,11 +230,12 @@ class ModelConfig(BaseModel):
     trending_candidates: int = Field(
         40, ge=0, le=100_000, description="Items that the ranker is handed besides: the most taken of the last week."
     )
-    repeats: bool = Field(
+    repeats: bool | Literal["elsewhere"] = Field(
         False,
         description="What a user has had may be listed again, as songs, apps and groceries are: it stands among the "
         "candidates, the ranker sees how often, how lately and in what context it was taken, and taking it again "
-        "counts as a hit. A request can still ask for `exclude_seen`.",
+        "counts as a hit. A request can still ask for `exclude_seen`. 'elsewhere': but not in the very context that it "
+        "was had in, for a log that holds each user, item and context once.",
     )
     repeat_candidates: int = Field(
         50, ge=0, le=100_000, description="With `repeats`: items of the user's own past that the ranker is handed."
@@ -282,6 +283,11 @@ class ModelConfig(BaseModel):
                 f"heads={self.heads} does not divide the shared width {self.item_tower_dims[-1]}, the last of "
                 "item_tower_dims; each head takes an equal part of it."
             )
+        if self.repeats == "elsewhere" and self.positive_event_types is not None:
+            raise ConfigError(
+                "repeats is 'elsewhere' and positive_event_types is set: a context remembers no event types; let "
+                "repeats be true or false, or leave positive_event_types out."
+            )
         naming.check(self.tasks)
         if self.tasks and self.training == "joint":
             raise ConfigError("tasks are set and training is 'joint', which learns none; it should be 'staged'.")
@@ -293,7 +299,7 @@ class ModelConfig(BaseModel):
     @property
     def lists_past(self) -> bool:
         """Whether a list may hold items of the user's own history: repeats, or what was merely looked at."""
-        return self.repeats or self.positive_event_types is not None
+        return bool(self.repeats) or self.positive_event_types is not None
 
     @property
     def aim(self) -> str:

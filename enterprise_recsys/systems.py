@@ -41,7 +41,7 @@ def ours(task: ListTask, *, metric: str, seed: int, trials: int, dials: Dials) -
     task = task if task.has_times else timed(task)
     train, val, refit = _parts(task)
     horizon = {"horizon": "next"} if task.is_next else {}
-    config = ModelConfig(**{"seed": seed, "refit": refit, "repeats": task.repeats, **horizon, **dials})
+    config = ModelConfig(**{"seed": seed, "refit": refit, "repeats": _repeats(task), **horizon, **dials})
     trainer = ProductionTrainer(config, progress=False)
     # run_lists has looked for targets in the log; that users' parts overlap in time is how many a protocol is.
     trainer.fit(train, val, leaks="allow")
@@ -69,7 +69,7 @@ def two_tower(
     words: dict[str, object] = {} if history is None else {"history": history}
     if ids:
         words["history_times"] = False
-    config = ModelConfig(**{"seed": seed, "repeats": task.repeats, **words, **dials})
+    config = ModelConfig(**{"seed": seed, "repeats": _repeats(task), **words, **dials})
     make_repeatable(config.threads)
     train, val, refit = _parts(task)
     if ids:
@@ -147,6 +147,11 @@ class _Round:
             return Ranked(held[found.rows], found.scores)
 
         return find
+
+
+def _repeats(task: ListTask) -> bool | str:
+    """The dial of this name: a task that bars what was taken in the very context of a question asks for no such."""
+    return "elsewhere" if task.repeats and task.judge.barred is not None else task.repeats
 
 
 def _parts(task: ListTask) -> tuple[Interactions, Interactions, bool]:

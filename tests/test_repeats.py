@@ -10,6 +10,7 @@ from enterprise_recsys import ModelConfig
 from enterprise_recsys.answers import Recommendations
 from enterprise_recsys.data.frames import to_interactions
 from enterprise_recsys.data.splits import SPLITS, Split
+from enterprise_recsys.errors import ConfigError, DataError
 from enterprise_recsys.trainer import ProductionTrainer
 from tests.conftest import SMALL
 
@@ -68,6 +69,41 @@ def test_where_a_candidate_comes_from_and_what_moved_it_are_told(fitted: Product
     answer = fitted.recommend("u3", 2, reasons=True)
     told = answer[0]["explanation"]
     assert isinstance(told, dict) and max(told["features"], key=told["features"].get) in ("taken before", "taste")
+
+
+def test_elsewhere_what_was_taken_is_listed_and_not_in_the_same_place() -> None:
+    generator = np.random.default_rng(2)
+    user, item = np.indices((40, 8))
+    place = generator.integers(0, 2, user.shape)  # each has each item of their own once, at home or at work
+    frame = pl.DataFrame(
+        {
+            "user_id": [f"u{one}" for one in user.ravel()],
+            "item_id": [f"i{(one + who) % 20}" for one, who in zip(item.ravel(), user.ravel(), strict=True)],
+            "timestamp": 86_400 * (item.ravel() + 11_000) + user.ravel(),
+            "place": np.where(place, "home", "work").ravel(),
+        }
+    )
+    parts = SPLITS["global_time"](to_interactions(frame))
+    dials = {**SMALL, "repeats": "elsewhere", "candidates": 5, "trending_candidates": 5, "neighbour_candidates": 5}
+    trainer = ProductionTrainer(ModelConfig(**{**dials, "epochs": 1}), progress=False).fit(parts.train, parts.val)
+    mine = frame.filter(pl.col("user_id") == "u3").filter(pl.col("timestamp") < frame["timestamp"].quantile(0.7))
+    here = {where: set(mine.filter(pl.col("place") == where)["item_id"]) for where in ("home", "work")}
+    assert here["home"] and here["work"]
+    at_home = _ids(trainer.recommend("u3", 20, context={"place": "home"}))
+    assert not at_home & here["home"] and at_home >= here["work"]
+    assert _ids(trainer.recommend("u3", 20)) >= here["home"] | here["work"], "nowhere is no place where they were taken"
+    everything = trainer.recommend("u3", 20, context={"place": "home"}, exclude_seen=False)
+    assert _ids(everything) >= here["home"] | here["work"]
+    new = _ids(trainer.recommend("u3", 20, context={"place": "home"}, exclude_seen=True))
+    assert not new & (here["home"] | here["work"])
+
+
+def test_elsewhere_asks_for_a_context(again: Split) -> None:
+    trainer = ProductionTrainer(ModelConfig(**{**SMALL, "repeats": "elsewhere"}), progress=False)
+    with pytest.raises(DataError, match="no column of the events is a category of their context; add one"):
+        trainer.fit(again.train, again.val)
+    with pytest.raises(ConfigError, match="repeats is 'elsewhere' and positive_event_types is set"):
+        ModelConfig(repeats="elsewhere", positive_event_types="buy")
 
 
 def test_without_the_dial_nothing_is_listed_twice(again: Split) -> None:

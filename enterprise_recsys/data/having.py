@@ -95,6 +95,6 @@ def histories_of_had(events: Events, every: Histories, n_users: int, *, is_cut: 
     return Histories(events.users[had], events.items[had], events.times[had], n_users, is_cut=is_cut)
 
 
-def left_out(offsets: Ints, had: Ints, *, repeats: bool) -> tuple[Ints, Ints]:
-    """What lists leave out of what users had, as (offsets [B+1], rows): all of it, or with `repeats` nothing."""
+def left_out(offsets: Ints, had: Ints, *, repeats: bool | str) -> tuple[Ints, Ints]:
+    """What lists leave out of what users had, as (offsets [B+1], rows): all of it, or with any `repeats` nothing."""
     return (np.zeros_like(offsets), had[:0]) if repeats else (offsets, had)

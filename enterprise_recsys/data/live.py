@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from typing import Protocol
 
@@ -17,7 +17,7 @@ from enterprise_recsys.data.histories import Histories
 from enterprise_recsys.data.moving import Moving
 from enterprise_recsys.data.overlay import Overlay
 from enterprise_recsys.data.processor import DataProcessor
-from enterprise_recsys.data.repeats import LONGEST, repeat_columns, situations
+from enterprise_recsys.data.repeats import LONGEST, repeat_columns, situations, taken_here
 from enterprise_recsys.data.vocabulary import Vocabulary
 from enterprise_recsys.records import HISTORY_AGE, Columns, Floats, Interactions, Ints, PastItem
 
@@ -54,6 +54,13 @@ class Requests:
     def query(self) -> Columns:
         """What the user tower sees beside the history: the static columns, and how long ago its items were taken."""
         return {**self.columns, HISTORY_AGE: self.ages}
+
+    def elsewhere(self, processor: DataProcessor) -> Requests:
+        """The same, with what was taken in this very context left out, where the config has it so."""
+        if processor.config.repeats != "elsewhere":
+            return self
+        offsets, seen = taken_here(self.own, self.situations, self.context)
+        return replace(self, offsets=offsets, seen=seen)
 
 
 class Pairs(Protocol):
@@ -186,7 +193,7 @@ class State:
             times=as_of,
             offsets=offsets,
             seen=seen,
-        )
+        ).elsewhere(self.processor)
 
     def _ages(self, slots: Ints, times: Ints, now: Ints) -> Ints:
         settled = self._settled(slots)
@@ -223,10 +230,10 @@ class State:
     ) -> Requests:
         """One request; what it brings itself (history, features) goes over what the state knows.
 
-        `exclude_seen=None` leaves out what the user had unless the model is one of `repeats`.
+        `exclude_seen=None` leaves out what lists leave out by default: what the user had, but for `repeats`.
         """
         repeats = self.processor.config.repeats
-        exclude_seen = not repeats if exclude_seen is None else exclude_seen
+        is_left = not repeats if exclude_seen is None else exclude_seen
         slot = self.users.row(user_id) if user_id is not None else 0
         request = self.of_users(np.array([slot]), np.array([time]))
         columns = dict(request.columns)
@@ -239,7 +246,7 @@ class State:
                 told[feature.name] = feature.encode_one(context[feature.name])
         newest, ages, seen, statistics = request.history, request.ages, request.seen, request.statistics
         own, past = request.own, request.situations
-        if repeats and exclude_seen:
+        if repeats and is_left:
             seen = self.had_by(np.array([slot]))[1]
         if history is not None:
             rows, newest, ages = self._told(history, time)
@@ -250,7 +257,9 @@ class State:
             # The counts of the last days take it for what has just happened, as most of what comes with a request has.
             statistics = Statistics.just_happened(len(rows))
         left_out = self.processor.items.rows(list(exclude))
-        seen = np.concatenate([seen if exclude_seen else seen[:0], left_out[left_out > 0]])
+        if repeats == "elsewhere" and exclude_seen is None:
+            is_left, seen = True, taken_here(own, past, told)[1]
+        seen = np.concatenate([seen if is_left else seen[:0], left_out[left_out > 0]])
         offsets = np.array([0, len(seen)])
         return Requests(columns, newest, ages, own, past, told, statistics, request.times, offsets, seen)
 

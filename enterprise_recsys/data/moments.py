@@ -56,7 +56,7 @@ class Moments:
             times=as_of,
             offsets=offsets,
             seen=seen,
-        )
+        ).elsewhere(self.processor)
 
     def _as_of(self, times: Ints) -> Ints:
         """[B] just after the newest event before each moment: where time stood still then, as it does in `State`."""

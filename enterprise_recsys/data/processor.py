@@ -21,7 +21,7 @@ from enterprise_recsys.data.processed import Past, past_of, processed, ratings_o
 from enterprise_recsys.data.schema import Schema
 from enterprise_recsys.data.splits import follow_in_time
 from enterprise_recsys.data.vocabulary import Vocabulary
-from enterprise_recsys.errors import NotFittedError
+from enterprise_recsys.errors import DataError, NotFittedError
 from enterprise_recsys.records import (
     COUNT_COLUMNS,
     ITEM_ID,
@@ -74,8 +74,8 @@ class DataProcessor:
 
         Raises:
             DataError: the log lacks a column, is empty, or holds no relevant event, or `feature_kinds` of the config
-                names a column that it does not have or a kind that a column cannot be of, or `tasks` or
-                `positive_event_types` what it lacks.
+                names a column that it does not have or a kind that a column cannot be of, or `tasks`,
+                `positive_event_types` or `repeats` what it lacks.
         """
         log = log if isinstance(log, Interactions) else to_interactions(log)
         check_event_types(self.config, log.events)
@@ -95,6 +95,11 @@ class DataProcessor:
             self.features += fitted("user", log.users, self.schema.kinds("user"))
         self.features += fitted("item", self.catalogue, self.schema.kinds("item"))
         self.features += fitted("context", log.events, self.schema.kinds("context"))
+        if self.config.repeats == "elsewhere" and not any(one.kind == "category" for one in self.of("context")):
+            raise DataError(
+                "repeats is 'elsewhere' and no column of the events is a category of their context; add one, such as "
+                "the device or the place, or let repeats be true."
+            )
         self._fitted = True
         if past is None:
             events = self._events(log)

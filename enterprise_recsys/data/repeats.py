@@ -71,6 +71,20 @@ def repeat_columns(history: Ints, rows: Ints, past: Columns, now: Columns) -> Co
     return out
 
 
+def taken_here(history: Ints, past: Columns, now: Columns) -> tuple[Ints, Ints]:
+    """What each of the histories [B, L] holds from the very context of its request, as (offsets [B+1], rows).
+
+    Args:
+        history, past, now: see `repeat_columns`; where a part of the context is not known nothing is the same.
+    """
+    same = history > 0
+    for name, column in past.items():
+        then = column.astype(np.int64)
+        same &= (then == now[name][:, None]) & (then > 0) if name in now else False
+    owner, place = np.nonzero(same)
+    return np.searchsorted(owner, np.arange(len(history) + 1)), history[owner, place]
+
+
 def _pairs(history: Ints, rows: Ints) -> tuple[Ints, Ints]:
     """Each place of a history [B, L] that holds one of its candidates [B, K]: cells of the candidates, and places."""
     owner, place = np.nonzero(history)

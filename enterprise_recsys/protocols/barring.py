@@ -8,7 +8,40 @@ import polars as pl
 from enterprise_recsys.data.vocabulary import Vocabulary
 from enterprise_recsys.evaluation.protocol import System
 from enterprise_recsys.protocols.tasks import Trial
-from enterprise_recsys.records import ITEM_ID, USER_ID, Ints
+from enterprise_recsys.records import ITEM_ID, USER_ID, Bools, Floats, Ints, Ranked
+
+
+class Bar:
+    """Which of the listed items are barred from which questions.
+
+    Args:
+        trial: the round that is answered.
+        listed: ids of the items that may be listed.
+    """
+
+    def __init__(self, trial: Trial, listed: pl.Series) -> None:
+        asked = trial.asked
+        self._barred = np.zeros((len(asked), len(listed) + 1), dtype=bool)
+        if trial.barred is not None:
+            pairs = trial.barred.join(asked.to_frame().with_row_index("_place"), on=USER_ID, how="inner")
+            self._barred[pairs["_place"].to_numpy(), Vocabulary(listed).rows(pairs[ITEM_ID])] = True
+            self._barred[:, 0] = False  # items that are not listed
+
+    def most(self, at: Ints) -> int:
+        """How many are barred from the one of some questions [B] that is barred from most."""
+        return int(self._barred[at].sum(axis=1).max(initial=0))
+
+    def holds(self, at: Ints, rows: Ints) -> Bools:
+        """[B, K] which rows of the listed items are barred from questions [B]."""
+        return self._barred[at[:, None], rows]
+
+    def without(self, at: Ints, found: Ranked, k: int) -> Ranked:
+        """The first k [B, k] of what was found [B, K] that is not barred; after them row 0, score -inf."""
+        order = np.argsort(self.holds(at, found.rows), axis=1, kind="stable")[:, :k]
+        rows: Ints = np.take_along_axis(found.rows, order, axis=1)
+        scores: Floats = np.take_along_axis(found.scores, order, axis=1)
+        is_barred = self.holds(at, rows)
+        return Ranked(np.where(is_barred, 0, rows), np.where(is_barred, -np.inf, scores))
 
 
 def allowed(system: System, trial: Trial, listed: pl.Series) -> System:
@@ -21,16 +54,10 @@ def allowed(system: System, trial: Trial, listed: pl.Series) -> System:
     """
     if trial.barred is None:
         return system
-    asked = trial.asked
-    barred = np.zeros((len(asked), len(listed) + 1), dtype=bool)
-    pairs = trial.barred.join(asked.to_frame().with_row_index("_place"), on=USER_ID, how="inner")
-    barred[pairs["_place"].to_numpy(), Vocabulary(listed).rows(pairs[ITEM_ID])] = True
-    barred[:, 0] = False  # items that are not listed
+    bar = Bar(trial, listed)
 
     def rows(at: Ints, k: int) -> Ints:
-        found = system(at, k + int(barred[at].sum(axis=1).max(initial=0)))
-        order = np.argsort(barred[at[:, None], found], axis=1, kind="stable")[:, :k]
-        kept: Ints = np.take_along_axis(found, order, axis=1)
-        return np.where(barred[at[:, None], kept], 0, kept)
+        found = system(at, k + bar.most(at))
+        return bar.without(at, Ranked(found, np.zeros(found.shape, dtype=np.float32)), k).rows
 
     return rows

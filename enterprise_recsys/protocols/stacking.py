@@ -17,7 +17,7 @@ from enterprise_recsys.errors import DataError
 from enterprise_recsys.evaluation.protocol import System, measure
 from enterprise_recsys.evaluation.results import threads
 from enterprise_recsys.evaluation.truth import Truth, judge
-from enterprise_recsys.protocols.barring import allowed
+from enterprise_recsys.protocols.barring import Bar, allowed
 from enterprise_recsys.protocols.evidence import Evidence
 from enterprise_recsys.protocols.listers import found_for, system_of
 from enterprise_recsys.protocols.tasks import Answer, Dials, Encoded, ListTask, Trial, numbers
@@ -103,7 +103,7 @@ class _Stage:
         fit = EASE if self.asked.n_items <= MOST_ITEMS else ItemKNN
         new: Source = fit(self.asked.events, self.asked.n_users, self.asked.n_items)
         self.source = _OwnFirst(new, self.asked.events, self.asked.n_items) if task.repeats else new
-        self._evidence = Evidence(trial, self.asked, task.catalogue)
+        self._evidence, self._bar = Evidence(trial, self.asked, task.catalogue), Bar(trial, task.catalogue)
 
     def truth_of(self, held: Ints) -> Truth:
         """The truth of some of those who are asked; the others have none."""
@@ -113,7 +113,9 @@ class _Stage:
         return Truth.of(owners[kept], truth.items[kept], n_users=truth.n_users)
 
     def _found(self, at: Ints, k: int = 0) -> Ranked:
-        return found_for(self.source, self.asked, at, max(k, DEPTH), repeats=self._repeats)
+        wanted = max(k, DEPTH)
+        found = found_for(self.source, self.asked, at, wanted + self._bar.most(at), repeats=self._repeats)
+        return self._bar.without(at, found, wanted)
 
     def examples(self, asked: Ints) -> tuple[Columns, Doubles, Ints]:
         """Columns [R], labels [R] and the sizes of the lists [G], for lists with a target among their candidates."""

@@ -33,10 +33,10 @@ def at(log: Interactions, share: float) -> pl.DataFrame:
     return events.filter(pl.col("timestamp") == events["timestamp"][int(share * len(events))])
 
 
-@pytest.mark.parametrize("repeats", [False, True])
+@pytest.mark.parametrize("repeats", [False, True, "elsewhere"])
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.7, 0.999])
 def test_every_number_of_the_ranker_is_the_same_then_and_at_the_request(
-    share: float, repeats: bool, log: Interactions
+    share: float, repeats: bool | str, log: Interactions
 ) -> None:
     processor = DataProcessor(ModelConfig(recency=True, repeats=repeats)).fit(log)
     moments = Moments(processor, log)
@@ -59,7 +59,9 @@ def test_every_number_of_the_ranker_is_the_same_then_and_at_the_request(
         assert then.own.tolist() == asked.own.tolist()
         assert (then.own > 0).sum() >= (then.history > 0).sum() if repeats else not then.own.size
         assert then.times.tolist() == asked.times.tolist()
-        assert then.seen.tolist() == asked.seen.tolist() and (len(then.seen) == 0) >= repeats
+        assert then.seen.tolist() == asked.seen.tolist() and then.offsets.tolist() == asked.offsets.tolist()
+        here = then.own[(then.own > 0) & (then.situations["device"] == 1)] if repeats == "elsewhere" else then.seen[:0]
+        assert not repeats or then.seen.tolist() == here.tolist()
         items = processor.item_columns()
         told, live = moments.pair_columns(then, items, pairs(rows)), state.pair_columns(asked, items, pairs(rows))
         assert {"user_since_last_s", "user_age_s", "item_since_last_s"} <= set(told)

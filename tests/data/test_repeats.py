@@ -4,7 +4,7 @@ import numpy as np
 
 from enterprise_recsys.baselines.popular import Repeats
 from enterprise_recsys.data import repeats
-from enterprise_recsys.data.repeats import repeat_columns, taken_again
+from enterprise_recsys.data.repeats import repeat_columns, taken_again, taken_here
 from enterprise_recsys.records import Events, Queries, Ragged
 
 HISTORY = np.array([[0, 3, 5, 3], [0, 0, 0, 7]])
@@ -61,3 +61,18 @@ def test_what_is_taken_again_is_what_the_baseline_of_this_name_says() -> None:
         held = said.rows[place] > 0
         assert np.allclose(said.scores[place][held], sums[mine][order])
         assert set(said.rows[place][held]) == set(keys[mine] % 12)
+
+
+def test_what_was_taken_in_the_very_same_context_by_hand() -> None:
+    history = np.array([[0, 5, 6, 5], [7, 7, 8, 9], [0, 0, 0, 3]])
+    past = {
+        "place": np.array([[0, 1, 2, 2], [1, 2, 0, 1], [0, 0, 0, 1]]),
+        "day": np.array([[0, 1, 1, 1], [1, 1, 1, 2], [0, 0, 0, 2]]),
+    }
+    now = {"place": np.array([2, 1, 1]), "day": np.array([1, 1, 1])}
+    offsets, rows = taken_here(history, past, now)
+    assert offsets.tolist() == [0, 2, 3, 3] and rows.tolist() == [6, 5, 7]
+    offsets, rows = taken_here(history, past, {"place": now["place"]})
+    assert offsets.tolist() == [0, 0, 0, 0] and not len(rows), "a day that is not told is no day of before"
+    unknown = {name: np.zeros_like(column) for name, column in now.items()}
+    assert not len(taken_here(history, past, unknown)[1]), "nor is one that nobody knows"

@@ -8,11 +8,11 @@ import numpy as np
 import polars as pl
 
 from enterprise_recsys.data.frames import to_interactions
-from enterprise_recsys.protocols.barring import allowed
+from enterprise_recsys.protocols.barring import Bar, allowed
 from enterprise_recsys.protocols.contextual import questions
 from enterprise_recsys.protocols.measuring import figures_of
 from enterprise_recsys.protocols.tasks import Answer, ListTask
-from enterprise_recsys.records import Interactions, Ints
+from enterprise_recsys.records import Interactions, Ints, Ranked
 
 LISTED = pl.Series(["a", "b", "c", "d"])
 
@@ -51,3 +51,12 @@ def test_figures_are_of_the_lists_without_it() -> None:
     plain = replace(_task(), judge=replace(_task().judge, barred=None))
     told = {one.metric: one.value for one in figures_of(plain, Answer({"retrieval": in_order}), ("HR@2",), seed=0)}
     assert told["HR@2"] == 2 / 3 and allowed(in_order, plain.judge, LISTED) is in_order
+
+
+def test_what_is_found_loses_what_is_barred_and_keeps_its_scores() -> None:
+    bar, at = Bar(_task().judge, LISTED), np.arange(3)
+    found = Ranked(np.array([[1, 3, 2], [2, 0, 4], [1, 2, 3]]), np.array([[9.0, 8, 7], [9, -np.inf, 7], [9, 8, 7]]))
+    kept = bar.without(at, found, 3)
+    assert kept.rows.tolist() == [[3, 2, 0], [0, 4, 0], [1, 2, 3]]
+    assert kept.scores.tolist() == [[8, 7, -np.inf], [-np.inf, 7, -np.inf], [9, 8, 7]]
+    assert bar.most(at) == 1 and bar.most(np.array([2])) == 0
