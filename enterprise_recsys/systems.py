@@ -25,7 +25,7 @@ from enterprise_recsys.protocols.tasks import Answer, Dials, Encoded, Lister, Li
 from enterprise_recsys.records import ITEM_ID, TIMESTAMP, USER_ID, Interactions, Ints, Ranked
 
 if TYPE_CHECKING:
-    from enterprise_recsys.retrieval.retriever import Retriever
+    from enterprise_recsys.retrieval.beside import Retrieval
 
 
 def ours(task: ListTask, *, metric: str, seed: int, trials: int, dials: Dials) -> Answer:
@@ -64,7 +64,7 @@ def two_tower(
         ids: leave the features of users and items out, and the times between events, as systems of ids alone do.
     """
     from enterprise_recsys.devices import make_repeatable
-    from enterprise_recsys.learning.retrieving import chosen_retriever, of_variant, plan
+    from enterprise_recsys.learning.retrieving import chosen_retriever, taught
 
     words: dict[str, object] = {} if history is None else {"history": history}
     if ids:
@@ -86,15 +86,14 @@ def two_tower(
     choose = round_of(task.choose, limited)
     truth, k = choose.truth, int(metric.split("@")[1])
 
-    def judge(retriever: Retriever) -> float:
+    def judge(retriever: Retrieval) -> float:
         lists = allowed(choose.system(choose.nearest(retriever)), task.choose, choose.listed)
         return measure(lists, truth, n_items=len(choose.listed) + 1, ks=(k,)).means()[metric]
 
     trained = chosen_retriever(limited, train, val, None, None, judge=judge)
     retriever = trained.retriever
     if refit:
-        retriever = of_variant(processor, trained.variant, processor.dataset(both))
-        retriever.fit(plan(config, "retriever, all data", trained.fit.epoch, None, None))
+        retriever = taught(processor, trained.way, processor.dataset(both), "retriever, all data", None, None)
     final = round_of(task.judge, processor)
     return Answer({"retrieval": final.system(final.nearest(retriever))}, dials)
 
@@ -133,7 +132,7 @@ class _Round:
 
         return rows
 
-    def nearest(self, retriever: Retriever) -> Find:
+    def nearest(self, retriever: Retrieval) -> Find:
         """The nearest of the items that may be listed, by exact search."""
         vectors, listed = retriever.item_vectors(), np.flatnonzero(self._place)
         held = np.concatenate([[0], listed])

@@ -19,8 +19,9 @@ from enterprise_recsys.errors import DataError
 from enterprise_recsys.evaluation.protocol import measure
 from enterprise_recsys.evaluation.truth import Truth
 from enterprise_recsys.learning.slates import visits
-from enterprise_recsys.loop import Fit, Plan, Report
+from enterprise_recsys.loop import Plan, Report
 from enterprise_recsys.records import USER_ID, Dataset, Interactions, Ints
+from enterprise_recsys.retrieval.beside import Beside, Retrieval
 from enterprise_recsys.retrieval.history import Variant, variants
 from enterprise_recsys.retrieval.retriever import Retriever
 
@@ -32,14 +33,44 @@ _JUDGES = 10_000
 """Users of the validation log that are asked after each epoch, at most; drawn by the seed."""
 
 
+_WORTH = 1.01
+"""How many times as good as one history part two of them must be: they cost two encodings and as long a search."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """How the towers are taught: the variants that stand side by side, mostly one, and the epochs of each."""
+
+    variants: tuple[Variant, ...]
+    epochs: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return " beside ".join(map(str, self.variants))
+
+
 @dataclass(frozen=True)
 class Trained:
-    """A retriever as validation chose it, how it came about, and what judged it."""
+    """A retriever as validation chose it, how it came about, how good it is, and what judged it."""
+
+    way: Way
+    retriever: Retrieval
+    score: float
+    judge: Callable[[Retrieval], float]
+
+    @property
+    def worth(self) -> float:
+        """What the score counts for in the choice."""
+        return self.score / (1.0 if len(self.way.variants) == 1 else _WORTH)
+
+
+@dataclass(frozen=True)
+class _Alone:
+    """One history part as it was taught."""
 
     variant: Variant
+    epochs: int
     retriever: Retriever
-    fit: Fit
-    judge: Callable[[Retriever], float]
+    score: float
 
 
 def chosen_retriever(
@@ -49,11 +80,13 @@ def chosen_retriever(
     folder: Path | None,
     report: Report | None,
     *,
-    judge: Callable[[Retriever], float] | None = None,
+    judge: Callable[[Retrieval], float] | None = None,
 ) -> Trained:
     """Learn from `early`, and let `late` choose the epochs and, where the dials leave it open, the variant.
 
-    A variant that has no prospect of coming up to the best one before it is given up: see `loop.Plan.leader`.
+    Of two history parts the one that is taught later is judged beside the earlier one too, epoch by epoch, and both
+    stay where that is clearly better than either. A variant that has no prospect of coming up to the best before it is
+    given up: see `loop.Plan.leader`.
 
     Args:
         processor: as it knows `early`.
@@ -64,18 +97,54 @@ def chosen_retriever(
     """
     config, dataset = processor.config, processor.dataset(early)
     tried = variants(config, len(processor.items))
+    judge = judge or judge_of(processor, early, late)
+    alone: list[_Alone] = []
     best: Trained | None = None
     for variant in tried:
         retriever = of_variant(processor, variant, dataset)
-        judge = judge or judge_of(processor, early, late)
         stage = "retriever" if len(tried) == 1 else f"retriever, {variant}"
-        leader = None if best is None else max(best.fit.scores)
-        made = replace(plan(config, stage, config.epochs, folder, report), leader=leader)
-        fit = retriever.fit(made, validate=partial(judge, retriever))
-        if best is None or max(fit.scores) > max(best.fit.scores):
-            best = Trained(variant, retriever, fit, judge)
+        made = replace(plan(config, stage, config.epochs, folder, report), leader=None if best is None else best.worth)
+        others = [one for one in alone if one.variant.history != variant.history]
+        other = max(others, key=lambda one: one.score, default=None)
+        both = None if other is None else Beside([other.retriever, retriever])
+        fit = retriever.fit(made, validate=partial(_worth, judge, retriever, both))
+        score = judge(retriever)  # the epoch may be the best of both
+        alone.append(_Alone(variant, fit.epoch, retriever, score))
+        told = [best] if best is not None else []
+        told.append(Trained(Way((variant,), (fit.epoch,)), retriever, score, judge))
+        if other is not None and both is not None:
+            way = Way((other.variant, variant), (other.epochs, fit.epoch))
+            told.append(Trained(way, both, judge(both), judge))
+        best = max(told, key=lambda one: one.worth)
     assert best is not None
     return best
+
+
+def _worth(judge: Callable[[Retrieval], float], retriever: Retriever, both: Beside | None) -> float:
+    """What a retriever is worth, alone or beside another, whichever is more."""
+    alone = judge(retriever)
+    return alone if both is None else max(alone, judge(both) / _WORTH)
+
+
+def taught(
+    processor: DataProcessor, way: Way, dataset: Dataset, stage: str, folder: Path | None, report: Report | None
+) -> Retrieval:
+    """Teach a retriever for as many epochs as were chosen.
+
+    Args:
+        processor, dataset: what is learnt from.
+        way: how.
+        stage: in words, beginning with "retriever".
+        folder: for checkpoints; None: none.
+        report: told of the progress.
+    """
+    config, parts = processor.config, []
+    for variant, epochs in zip(way.variants, way.epochs, strict=True):
+        retriever = of_variant(processor, variant, dataset)
+        name = stage if len(way.variants) == 1 else f"{stage}, {variant}"
+        retriever.fit(plan(config, name, epochs, folder, report))
+        parts.append(retriever)
+    return parts[0] if len(parts) == 1 else Beside(parts)
 
 
 def of_variant(processor: DataProcessor, variant: Variant, dataset: Dataset) -> Retriever:
@@ -114,7 +183,7 @@ class Judge:
         measured = measure(lambda at, k: lists[at, :k], self.truth, n_items=self.n_items, ks=(self.k,))
         return measured.means()[f"NDCG@{self.k}"]
 
-    def __call__(self, retriever: Retriever) -> float:
+    def __call__(self, retriever: Retrieval) -> float:
         """How good a retriever's lists are."""
         requests = self.requests
         queries = retriever.encode(requests.query, requests.history)

@@ -15,7 +15,7 @@ from enterprise_recsys.engine.neighbours import Neighbours
 from enterprise_recsys.errors import DataError
 from enterprise_recsys.ranking.ranker import Examples
 from enterprise_recsys.records import Bools, Doubles, Events, Ints
-from enterprise_recsys.retrieval.retriever import Retriever
+from enterprise_recsys.retrieval.beside import Retrieval
 
 _VISITS, _MORE_VISITS = 4, 50
 """Lists of a user, at most; the second where each is judged by events of its own, as far as there is room.
@@ -85,7 +85,7 @@ class Slates:
 def slates(
     processor: DataProcessor,
     moments: Moments,
-    retriever: Retriever,
+    retriever: Retrieval,
     neighbours: Neighbours,
     late: Ints,
 ) -> Slates:

@@ -23,34 +23,47 @@ from enterprise_recsys.engine.neighbours import Neighbours
 from enterprise_recsys.learning.calibrating import calibrated
 from enterprise_recsys.learning.neighbouring import Nearness, chosen_nearness, nearest
 from enterprise_recsys.learning.ranking import taught_ranker
-from enterprise_recsys.learning.retrieving import Judge, Trained, chosen_retriever, judge_of, of_variant, plan
+from enterprise_recsys.learning.retrieving import (
+    Judge,
+    Trained,
+    Way,
+    chosen_retriever,
+    judge_of,
+    of_variant,
+    plan,
+    taught,
+)
 from enterprise_recsys.learning.slates import Slates, slates
 from enterprise_recsys.loop import Fit, Plan, Report, run
 from enterprise_recsys.ranking.ranker import Examples, Ranker
 from enterprise_recsys.records import Columns, Interactions, Ints
-from enterprise_recsys.retrieval.history import Variant, one_variant
+from enterprise_recsys.retrieval.beside import Retrieval
+from enterprise_recsys.retrieval.history import one_variant
 from enterprise_recsys.retrieval.lessons import Learnt as Lesson
 from enterprise_recsys.retrieval.retriever import Retriever
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """What validation chose: epochs of the retriever (of both, in joint training) and of the ranker, with its scores.
+    """What validation chose.
 
-    `variant` is the way to teach the retriever, and `nearness` what makes items neighbours.
+    Attributes:
+        way: to teach the retriever, with its epochs (of both stages, in joint training).
+        ranker_epochs: of the ranker.
+        score: NDCG@10 of the retriever's lists on validation.
+        nearness: what makes items neighbours.
     """
 
-    retriever_epochs: int
+    way: Way
     ranker_epochs: int
-    scores: list[float]
-    variant: Variant
+    score: float
     nearness: Nearness
 
     def __str__(self) -> str:
+        epochs = " and ".join(map(str, self.way.epochs))
         return (
-            f"validation chose the history part {self.variant}, {self.retriever_epochs} epochs of the retriever "
-            f"(NDCG@10 {max(self.scores, default=float('nan')):.3f}) and {self.ranker_epochs} of the ranker; "
-            f"neighbours by {self.nearness}"
+            f"validation chose the history part {self.way}, {epochs} epochs of the retriever "
+            f"(NDCG@10 {self.score:.3f}) and {self.ranker_epochs} of the ranker; neighbours by {self.nearness}"
         )
 
 
@@ -62,7 +75,7 @@ class Learnt:
     """
 
     processor: DataProcessor
-    retriever: Retriever
+    retriever: Retrieval
     ranker: Ranker
     neighbours: Neighbours
     sample: Columns
@@ -102,17 +115,18 @@ def choose(
         lists = slates(limited, moments, together, Neighbours.none(len(processor.items)), places)
         said = [ranker.predict(lists.examples.columns)[0]]
         calibration = calibrated([lists], said, said)
-        return Chosen(fit.epoch, fit.epoch, fit.scores, one_variant(config), Nearness()), pair.learnt(calibration)
+        way = Way((one_variant(config),), (fit.epoch,))
+        return Chosen(way, fit.epoch, max(fit.scores), Nearness()), pair.learnt(calibration)
     trained = chosen_retriever(limited, early, late, folder, report)
-    retriever, fit = trained.retriever, trained.fit
+    retriever = trained.retriever
     assert isinstance(trained.judge, Judge)
     nearness, neighbours = chosen_nearness(config, retriever.dataset, trained.judge)
     later = slates(limited, moments, retriever, neighbours, places)
     earlier = None if by_lot else _earlier(processor, early, late, moments, trained, nearness, folder, report)
-    taught = taught_ranker(processor, moments, later, earlier, folder, report)
+    ranked = taught_ranker(processor, moments, later, earlier, folder, report)
     sample = later.examples.columns
-    learnt = Learnt(limited, retriever, taught.ranker, neighbours, sample, taught.calibration, taught.tasks)
-    return Chosen(fit.epoch, taught.epochs, fit.scores, trained.variant, nearness), learnt
+    learnt = Learnt(limited, retriever, ranked.ranker, neighbours, sample, ranked.calibration, ranked.tasks)
+    return Chosen(trained.way, ranked.epochs, trained.score, nearness), learnt
 
 
 def _earlier(
@@ -144,8 +158,7 @@ def _earlier(
     dataset = limited.dataset(part)
     if not moments.events.relevant[within].any() or not dataset.events.relevant.any():
         return None
-    retriever = of_variant(limited, trained.variant, dataset)
-    retriever.fit(plan(config, "retriever, earlier data", trained.fit.epoch, folder, report))
+    retriever = taught(limited, trained.way, dataset, "retriever, earlier data", folder, report)
     return slates(limited, moments, retriever, nearest(config, dataset, nearness), np.flatnonzero(within))
 
 
@@ -160,14 +173,14 @@ def relearn(
 ) -> Learnt:
     """Learn from all events for as many epochs as were chosen; the staged ranker has learnt the newest part."""
     config = processor.config
-    retriever = of_variant(processor, chosen.variant, processor.dataset(both))
+    dataset = processor.dataset(both)
     if config.training == "staged":
-        retriever.fit(plan(config, "retriever, all data", chosen.retriever_epochs, folder, report))
+        retriever = taught(processor, chosen.way, dataset, "retriever, all data", folder, report)
         neighbours = nearest(config, retriever.dataset, chosen.nearness)
         return replace(before, processor=processor, retriever=retriever, neighbours=neighbours)
     ranker = Ranker(processor, config, moments.events.ratings)
-    pair = _Joint(retriever, ranker, moments)
-    pair.fit(plan(config, "both stages, all data", chosen.retriever_epochs, folder, report), None)
+    pair = _Joint(of_variant(processor, chosen.way.variants[0], dataset), ranker, moments)
+    pair.fit(plan(config, "both stages, all data", chosen.way.epochs[0], folder, report), None)
     return pair.learnt(before.calibration)
 
 

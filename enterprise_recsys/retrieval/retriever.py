@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.data.histories import Histories
 from enterprise_recsys.data.processor import DataProcessor
-from enterprise_recsys.devices import device_of, on, on_cpu
+from enterprise_recsys.devices import device_of, on
 from enterprise_recsys.errors import DataError
-from enterprise_recsys.layers import export_onnx
 from enterprise_recsys.loop import Fit, Plan, run
 from enterprise_recsys.records import HISTORY_AGE, Columns, Dataset, Floats, Ints
 from enterprise_recsys.retrieval.alternating import Alternating
+from enterprise_recsys.retrieval.exporting import Exported, export_items, export_queries
 from enterprise_recsys.retrieval.fold_in import FoldIn
 from enterprise_recsys.retrieval.history import TEMPERATURES
 from enterprise_recsys.retrieval.lessons import Lessons, Material, tensors
@@ -129,27 +129,17 @@ class Retriever:
         return self.model.item_table(self._raw()).detach()
 
     def export(self, path: Path) -> None:
-        """Write the query encoder as ONNX: inputs `history` [B, L] and the user columns, output `vectors` [B, D].
-
-        Any L is taken, so that a short past costs little. Where the tower is timed, `history_age_s` [B, L] is among the
-        columns.
-        """
-        names = self.model.user_names
-        # Three places stand for any number. A recurrent part is traced place by place: 40 took 8 s in place of 4.
-        history = torch.zeros((2, min(self.config.history_length, 3)), dtype=torch.int64)
-        columns = _two_rows(self._material.users, names)
-        inputs = {"history": history, **columns}
-        if self.model.is_timed:
-            names, inputs[HISTORY_AGE] = [*names, HISTORY_AGE], torch.zeros_like(history)
-        # The exporter takes a size of 1 for a constant.
-        free = {name: "past" for name in ("history", HISTORY_AGE) if name in inputs and history.shape[1] > 1}
-        export_onnx(_Query(on_cpu(self.model), names, self._table().cpu()), inputs, ["vectors"], path, second=free)
+        """Write the query encoder as ONNX; see `exporting.export_queries`."""
+        export_queries([self.exported()], path)
 
     def export_items(self, path: Path) -> None:
-        """Write the item encoder, for items yet to come: inputs are the item columns, output `vectors` [R, D]."""
-        names = self.model.item_names
-        inputs = _two_rows(self._material.items, names)
-        export_onnx(_Item(on_cpu(self.model), names), inputs, ["vectors"], path)
+        """Write the item encoder, for items yet to come, as ONNX; see `exporting.export_items`."""
+        export_items([self.exported()], path)
+
+    def exported(self) -> Exported:
+        """What is written of the towers."""
+        material = self._material
+        return Exported(self.model, self._table(), material.users, material.items, self.config.history_length)
 
 
 LESSONS: dict[str, Callable[[Material], Lessons]] = {
@@ -159,33 +149,3 @@ LESSONS: dict[str, Callable[[Material], Lessons]] = {
     "gru": Sequences,
 }
 """How the towers with each part of HISTORIES are taught."""
-
-
-def _two_rows(columns: Mapping[str, Tensor], names: Sequence[str]) -> dict[str, Tensor]:
-    """The first row of some columns twice, for the shapes of an export."""
-    return {name: columns[name][:1].repeat_interleave(2, 0).cpu() for name in names}
-
-
-class _Query(nn.Module):
-    """The user tower with its inputs in a fixed order, as ONNX wants them."""
-
-    table: Tensor
-
-    def __init__(self, model: TwoTower, names: list[str], table: Tensor) -> None:
-        super().__init__()
-        self.model, self.names = model, names
-        self.register_buffer("table", table)
-
-    def forward(self, history: Tensor, *columns: Tensor) -> Tensor:
-        return self.model.meet(self.model.users(dict(zip(self.names, columns, strict=True)), history, self.table))
-
-
-class _Item(nn.Module):
-    """The item tower with its inputs in a fixed order."""
-
-    def __init__(self, model: TwoTower, names: list[str]) -> None:
-        super().__init__()
-        self.model, self.names = model, names
-
-    def forward(self, first: Tensor, *further: Tensor) -> Tensor:
-        return self.model.lift(self.model.items(dict(zip(self.names, (first, *further), strict=True))))
