@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -183,32 +182,24 @@ def export_onnx(
         second: inputs whose second axis is free too -> what that axis is called.
 
     Raises:
-        MissingExtraError: onnx or onnxscript is not installed.
+        MissingExtraError: onnx is not installed.
     """
     try:
-        import onnxscript  # noqa: F401 - torch's exporter needs it; ask before it fails with a longer message
+        import onnx  # noqa: F401 - torch needs it; ask before it fails with a longer message
     except ImportError as error:
-        raise MissingExtraError("export needs onnx and onnxscript: pip install 'enterprise_recsys[train]'.") from error
-    rows, second = torch.export.Dim("rows", min=1), second or {}
-    axes = {axis: torch.export.Dim(axis, min=1) for axis in second.values()}
-    shapes = tuple({0: rows, 1: axes[second[name]]} if name in second else {0: rows} for name in inputs)
+        raise MissingExtraError("export needs onnx: pip install 'enterprise_recsys[train]'.") from error
+    second = second or {}
+    axes = {name: {0: "rows", **({1: second[name]} if name in second else {})} for name in inputs}
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # the exporter's own deprecations: nothing that our user could mend
-        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-        program = torch.onnx.export(
+        # By tracing, which takes 0.3 s for all three networks of a model where torch.export takes 11.
+        torch.onnx.export(
             module.eval(),
             tuple(inputs.values()),
+            str(path),
             input_names=list(inputs),
             output_names=list(outputs),
-            dynamo=True,
-            dynamic_shapes=_shapes(module, shapes),
-            verbose=False,
+            dynamic_axes={**axes, **{name: {0: "rows"} for name in outputs}},
+            opset_version=18,
+            dynamo=False,
         )
-    if program is None:
-        raise RuntimeError("torch.onnx.export gave no program")
-    program.save(str(path))
-
-
-def _shapes(module: nn.Module, shapes: tuple[object, ...]) -> tuple[object, ...]:
-    """torch.export wants the variadic inputs of `forward(first, *rest)` as one nested tuple."""
-    return (shapes[0], shapes[1:]) if shapes[1:] else shapes

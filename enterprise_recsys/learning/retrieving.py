@@ -97,11 +97,11 @@ def chosen_retriever(
     """
     config, dataset = processor.config, processor.dataset(early)
     tried = variants(config, len(processor.items))
-    judge = judge or judge_of(processor, early, late)
     alone: list[_Alone] = []
     best: Trained | None = None
     for variant in tried:
         retriever = of_variant(processor, variant, dataset)
+        judge = judge or judge_of(processor, early, late)
         stage = "retriever" if len(tried) == 1 else f"retriever, {variant}"
         made = replace(plan(config, stage, config.epochs, folder, report), leader=None if best is None else best.worth)
         others = [one for one in alone if one.variant.history != variant.history]

@@ -40,7 +40,7 @@ def export_queries(parts: Sequence[Exported], path: Path) -> None:
     columns.
 
     Raises:
-        MissingExtraError: onnx or onnxscript is not installed.
+        MissingExtraError: onnx is not installed.
     """
     names = list(dict.fromkeys(name for part in parts for name in part.model.user_names))
     # Three places stand for any number. A recurrent part is traced place by place: 40 took 8 s in place of 4.
@@ -57,7 +57,7 @@ def export_items(parts: Sequence[Exported], path: Path) -> None:
     """Write the item encoder, for items yet to come: inputs are the item columns, output `vectors` [R, D].
 
     Raises:
-        MissingExtraError: onnx or onnxscript is not installed.
+        MissingExtraError: onnx is not installed.
     """
     names = list(dict.fromkeys(name for part in parts for name in part.model.item_names))
     export_onnx(_Item(parts, names), _two_rows(parts[0].items, names), ["vectors"], path)

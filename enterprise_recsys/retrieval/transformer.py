@@ -107,12 +107,11 @@ class Transformer(nn.Module):
         joined = torch.cat([torch.zeros_like(vectors[:, :1]), self._stretched(vectors)], dim=1)
         joined = torch.where(starts.unsqueeze(2), self.start, joined)
         places: Tensor = self.dropout(joined + self.places(order))
-        length = rows.shape[1] + 1
-        before = torch.ones(length, length, dtype=torch.bool).tril()
+        turn = torch.arange(rows.shape[1] + 1)
+        before, itself = turn.unsqueeze(1) >= turn, turn.unsqueeze(1) == turn
         # A hole may look at itself, lest its row be empty; nobody looks at a hole.
-        itself = torch.eye(length, dtype=torch.bool)
         mask = (before & (items | starts).unsqueeze(1)) | itself
-        newest = ((items | starts) * torch.arange(length)).argmax(dim=1)
+        newest = ((items | starts) * turn).argmax(dim=1)
         for place, block in enumerate(self.blocks):
             places = block(places, mask, at=newest if place == len(self.blocks) - 1 else None)
         return places[:, 0]
