@@ -29,7 +29,7 @@ PREPARE_S, PREPARE_LOOPS_S, PREPARE_DISK = 2.3e-6, 1.5e-6, 46
 """
 
 CONTENDERS: Mapping[str, tuple[str, ...]] = {"auto": ("fold_in", "transformer")}
-"""What `history` names -> the parts that are taught one after the other, of which one is kept."""
+"""What `history` names -> the parts that are taught one after the other, of which one is kept, or both."""
 
 VARIANTS: Mapping[str, int] = {"mean": 1, "fold_in": 2, "transformer": 1, "gru": 1}
 """History part -> how many temperatures are tried of it, where the dial `temperature` does not say."""
@@ -131,20 +131,23 @@ def _retriever(size: Size, config: ModelConfig) -> Step:
     times = {part: VARIANTS[part] if config.temperature is None else 1 for part in parts}
 
     def seconds(epochs: int, tried: int) -> float:
-        """Each part is tried for some epochs, and one is taught again: the slower one, to be safe."""
+        """Each part is tried for some epochs, and taught again: all of them, as they may stay side by side."""
         first = sum(0.8 * size.rows * tried * times[part] / rate for part, rate in rates.items())
         again = (0.9 if config.refit else 0.0) + (0.7 if config.training == "staged" else 0.0)
-        return first + again * size.rows * epochs / min(rates.values())
+        seeds = 0.8 * (config.ensemble - 1) + again * config.ensemble
+        return first + seeds * size.rows * epochs * sum(1.0 / rate for rate in rates.values())
 
     ids = size.items + (size.users if "mean" in parts else 0)  # the others learn no user by heart
-    several = sum(times.values()) > 1  # the best so far is kept beside what is tried next
-    weights = ids * config.embedding_dim * _FLOAT * (_COPIES + several)
+    # The best so far is kept beside what is tried next, and whatever stands side by side until the last is taught.
+    held = max(len(parts) * config.ensemble - 1, int(sum(times.values()) > 1))
+    weights = ids * config.embedding_dim * _FLOAT * (_COPIES + held)
     scores = config.batch_size * (config.batch_size + config.negatives) * _FLOAT * 4
     usual = min(USUAL_EPOCHS, config.epochs)
     told = " and ".join(
         f"{part} ({round(rate, -2):,.0f}/s{', twice' * (times[part] > 1)})" for part, rate in rates.items()
     )
-    again = f", one again of {0.9 * size.rows:,.0f}" if config.refit else ""
+    again = f", from {config.ensemble} seeds" if config.ensemble > 1 else ""
+    again += f", again of {0.9 * size.rows:,.0f}" if config.refit else ""
     again += f" and of {0.7 * size.rows:,.0f}" if config.training == "staged" else ""
     return Step(
         "retriever",
@@ -197,7 +200,7 @@ def _ranker(size: Size, config: ModelConfig) -> Step:
 
 
 def _index(size: Size, config: ModelConfig) -> Step:
-    width = config.item_tower_dims[-1]
+    width = config.item_tower_dims[-1] * len(parts_taught(config)) * config.ensemble
     links = 64 * 8 if config.index == "hnsw" else 0
     held = size.items * (width * _FLOAT + links)
     build_s = 0.1 + size.items / INDEX_RATE * (10 if config.index == "hnsw" else 1)
@@ -207,7 +210,7 @@ def _index(size: Size, config: ModelConfig) -> Step:
         held / _MB,
         build_s,
         build_s,
-        f"{size.items:,} items of {width} numbers, {config.index}",
+        f"{size.items:,} items of up to {width} numbers, {config.index}",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from enterprise_recsys.evaluation.truth import Truth
 from enterprise_recsys.learning.slates import visits
 from enterprise_recsys.loop import Plan, Report
 from enterprise_recsys.records import USER_ID, Dataset, Interactions, Ints
-from enterprise_recsys.retrieval.beside import Beside, Retrieval
+from enterprise_recsys.retrieval.beside import Beside, Retrieval, parts_of
 from enterprise_recsys.retrieval.history import Variant, variants
 from enterprise_recsys.retrieval.retriever import Retriever
 
@@ -39,13 +40,15 @@ _WORTH = 1.01
 
 @dataclass(frozen=True)
 class Way:
-    """How the towers are taught: the variants that stand side by side, mostly one, and the epochs of each."""
+    """How the towers are taught: variants that stand side by side, mostly one, the epochs of each, and the seeds."""
 
     variants: tuple[Variant, ...]
     epochs: tuple[int, ...]
+    seeds: int = 1
 
     def __str__(self) -> str:
-        return " beside ".join(map(str, self.variants))
+        several = f", each from {self.seeds} seeds" if self.seeds > 1 else ""
+        return " beside ".join(map(str, self.variants)) + several
 
 
 @dataclass(frozen=True)
@@ -97,19 +100,20 @@ def chosen_retriever(
     """
     config, dataset = processor.config, processor.dataset(early)
     tried = variants(config, len(processor.items))
-    alone: list[_Alone] = []
+    alone: dict[str, _Alone] = {}
     best: Trained | None = None
     for variant in tried:
         retriever = of_variant(processor, variant, dataset)
         judge = judge or judge_of(processor, early, late)
         stage = "retriever" if len(tried) == 1 else f"retriever, {variant}"
         made = replace(plan(config, stage, config.epochs, folder, report), leader=None if best is None else best.worth)
-        others = [one for one in alone if one.variant.history != variant.history]
-        other = max(others, key=lambda one: one.score, default=None)
+        others = [one for history, one in alone.items() if history != variant.history]
+        other = others[0] if others else None
         both = None if other is None else Beside([other.retriever, retriever])
         fit = retriever.fit(made, validate=partial(_worth, judge, retriever, both))
         score = judge(retriever)  # the epoch may be the best of both
-        alone.append(_Alone(variant, fit.epoch, retriever, score))
+        if variant.history not in alone or score > alone[variant.history].score:
+            alone[variant.history] = _Alone(variant, fit.epoch, retriever, score)
         told = [best] if best is not None else []
         told.append(Trained(Way((variant,), (fit.epoch,)), retriever, score, judge))
         if other is not None and both is not None:
@@ -117,7 +121,17 @@ def chosen_retriever(
             told.append(Trained(way, both, judge(both), judge))
         best = max(told, key=lambda one: one.worth)
     assert best is not None
-    return best
+    return best if config.ensemble == 1 else _ensemble(processor, best, dataset, folder, report)
+
+
+def _ensemble(
+    processor: DataProcessor, best: Trained, dataset: Dataset, folder: Path | None, report: Report | None
+) -> Trained:
+    """The same from as many seeds as the dial says, the further ones taught for as many epochs as the first."""
+    way = replace(best.way, seeds=processor.config.ensemble)
+    further = taught(processor, way, dataset, "retriever", folder, report, first=1)
+    both = Beside([*parts_of(best.retriever), *parts_of(further)])
+    return replace(best, way=way, retriever=both, score=best.judge(both))
 
 
 def _worth(judge: Callable[[Retrieval], float], retriever: Retriever, both: Beside | None) -> float:
@@ -127,7 +141,14 @@ def _worth(judge: Callable[[Retrieval], float], retriever: Retriever, both: Besi
 
 
 def taught(
-    processor: DataProcessor, way: Way, dataset: Dataset, stage: str, folder: Path | None, report: Report | None
+    processor: DataProcessor,
+    way: Way,
+    dataset: Dataset,
+    stage: str,
+    folder: Path | None,
+    report: Report | None,
+    *,
+    first: int = 0,
 ) -> Retrieval:
     """Teach a retriever for as many epochs as were chosen.
 
@@ -137,19 +158,22 @@ def taught(
         stage: in words, beginning with "retriever".
         folder: for checkpoints; None: none.
         report: told of the progress.
+        first: of the seeds, 0 is that of the config.
     """
     config, parts = processor.config, []
-    for variant, epochs in zip(way.variants, way.epochs, strict=True):
-        retriever = of_variant(processor, variant, dataset)
+    for turn, (variant, epochs) in product(range(first, way.seeds), list(zip(way.variants, way.epochs, strict=True))):
+        retriever = of_variant(processor, variant, dataset, seed=config.seed + turn)
         name = stage if len(way.variants) == 1 else f"{stage}, {variant}"
+        name += f", seed {config.seed + turn}" if way.seeds > 1 else ""
         retriever.fit(plan(config, name, epochs, folder, report))
         parts.append(retriever)
     return parts[0] if len(parts) == 1 else Beside(parts)
 
 
-def of_variant(processor: DataProcessor, variant: Variant, dataset: Dataset) -> Retriever:
-    """An untaught retriever."""
-    dials = {"history": variant.history, "temperature": variant.temperature}
+def of_variant(processor: DataProcessor, variant: Variant, dataset: Dataset, *, seed: int | None = None) -> Retriever:
+    """An untaught retriever; of the config's seed, unless another is told."""
+    seed = processor.config.seed if seed is None else seed
+    dials = {"history": variant.history, "temperature": variant.temperature, "seed": seed}
     return Retriever(processor, processor.config.model_copy(update=dials), dataset)
 
 

@@ -78,10 +78,16 @@ def test_each_history_part_is_counted_at_its_own_rate_and_auto_teaches_two() -> 
         assert f"{name} ({round(rate, -2):,.0f}/s{', twice' * (VARIANTS[name] == 2)})" in once[name].because
     told = steps_of(LARGE, epochs=1, refit=False, history="fold_in", temperature=0.2)["retriever"]
     assert told.seconds == pytest.approx(300_000 / RATES["fold_in"]), "a dial that is given leaves nothing to try"
-    faster = 140_000 / max(RATES["fold_in"], RATES["transformer"])
-    assert once["auto"].seconds == pytest.approx(once["fold_in"].seconds + once["transformer"].seconds - faster)
+    assert once["auto"].seconds == pytest.approx(once["fold_in"].seconds + once["transformer"].seconds)
     again = steps_of(LARGE, epochs=1, history="auto")["retriever"]
-    assert again.seconds - once["auto"].seconds == pytest.approx(180_000 / min(RATES["fold_in"], RATES["transformer"]))
+    both = 1 / RATES["fold_in"] + 1 / RATES["transformer"]
+    assert again.seconds - once["auto"].seconds == pytest.approx(180_000 * both)
+    several = steps_of(LARGE, epochs=1, history="gru", ensemble=3)
+    alone = steps_of(LARGE, epochs=1, history="gru")
+    assert several["retriever"].seconds == pytest.approx(3 * alone["retriever"].seconds)
+    kept = 2 * 4_000 * 64 * 4 / 2**20
+    assert several["retriever"].memory_mb - alone["retriever"].memory_mb == pytest.approx(kept)
+    assert several["index"].disk_mb == 3 * alone["index"].disk_mb
     joint = ModelConfig(training="joint")
     assert parts_taught(joint) == ("mean",)
 
