@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
+from enterprise_recsys.asking import taken
 from enterprise_recsys.data.features import encode
 from enterprise_recsys.data.growing import Growing
 from enterprise_recsys.data.having import means_having
@@ -47,12 +48,20 @@ class Changes:
         times: Ints,
         ratings: Doubles,
         event_types: Sequence[str | None] | None = None,
+        contexts: Sequence[Features] | None = None,
     ) -> None:
         """Count events [R]: times in microseconds since 1970 UTC, ratings NaN where there is none.
 
-        Types are what `having.means_having` looks at; None: of no type.
+        Types are what `having.means_having` looks at; None: of no type. Contexts are told as those of requests are.
         """
-        self.recommender.state.update(user_ids, item_ids, times, ratings.astype(np.float32), event_types)
+        processor = self.recommender.engine.processor
+        told = [taken(one, "context", processor)[0] for one in contexts] if contexts is not None else None
+        self.recommender.state.update(user_ids, item_ids, times, ratings.astype(np.float32), event_types, told)
+
+    def unknown_context(self, contexts: Sequence[Features]) -> list[str]:
+        """Names of contexts that this model can make nothing of, each once."""
+        processor = self.recommender.engine.processor
+        return sorted({name for one in contexts for name in taken(one, "context", processor)[1]})
 
     def hints(self, event_types: Sequence[str | None]) -> int:
         """How many events of these types are no success to this model, so that their items stay in lists."""

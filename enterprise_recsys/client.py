@@ -66,12 +66,17 @@ class Answer:
 
 @dataclass(frozen=True)
 class Kept:
-    """What became of a batch of events; `hints` are of no type that is a success, so that their items stay in lists."""
+    """What became of a batch of events.
+
+    `hints` are of no type that is a success, so that their items stay in lists; `ignored` are names in contexts that
+    the model can make nothing of.
+    """
 
     stored: int
     duplicates: int
     erased: int
     hints: int = 0
+    ignored: list[str] = field(default_factory=list)
 
 
 class Client:
@@ -212,8 +217,8 @@ class Client:
         """
         named = [{"event_id": uuid.uuid4().hex, **event} for event in events]
         told = self._asked("POST", "/v1/events", {"events": named})
-        counts = (_whole(told.get(name, 0)) for name in ("stored", "duplicates", "erased", "hints"))
-        return Kept(*counts)
+        counts = {name: _whole(told.get(name, 0)) for name in ("stored", "duplicates", "erased", "hints")}
+        return Kept(**counts, ignored=_names(told.get("ignored")))
 
     def put_item(self, item_id: str, features: Json) -> None:
         """Hold an item with these features and no others; a new one can be recommended at once."""
@@ -372,7 +377,6 @@ def _answer(told: Mapping[str, object]) -> Answer:
         for one in items
     ]
     user_id, cursor = told.get("user_id"), told.get("next_cursor")
-    unknown, ignored = told.get("unknown", []), told.get("ignored", [])
     return Answer(
         shown,
         str(told["recommendation_id"]),
@@ -381,9 +385,13 @@ def _answer(told: Mapping[str, object]) -> Answer:
         took,
         None if user_id is None else str(user_id),
         None if cursor is None else str(cursor),
-        list(unknown) if isinstance(unknown, list) else [],
-        list(ignored) if isinstance(ignored, list) else [],
+        _names(told.get("unknown")),
+        _names(told.get("ignored")),
     )
+
+
+def _names(value: object) -> list[str]:
+    return list(value) if isinstance(value, list) else []
 
 
 def _whole(value: object) -> int:

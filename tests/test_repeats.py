@@ -8,6 +8,7 @@ import pytest
 
 from enterprise_recsys import ModelConfig
 from enterprise_recsys.answers import Recommendations
+from enterprise_recsys.changing import Changes
 from enterprise_recsys.data.frames import to_interactions
 from enterprise_recsys.data.splits import SPLITS, Split
 from enterprise_recsys.errors import ConfigError, DataError
@@ -94,6 +95,10 @@ def test_elsewhere_what_was_taken_is_listed_and_not_in_the_same_place() -> None:
     assert _ids(trainer.recommend("u3", 20)) >= here["home"] | here["work"], "nowhere is no place where they were taken"
     everything = trainer.recommend("u3", 20, context={"place": "home"}, exclude_seen=False)
     assert _ids(everything) >= here["home"] | here["work"]
+    only = min(here["work"])
+    now = np.array([trainer.recommender.state.newest + 1])
+    Changes(trainer.recommender).events(["u3"], [only], now, np.full(1, np.nan), None, [{"place": "home"}])
+    assert only not in _ids(trainer.recommend("u3", 20, context={"place": "home"})), "an event of just now counts too"
     new = _ids(trainer.recommend("u3", 20, context={"place": "home"}, exclude_seen=True))
     assert not new & (here["home"] | here["work"])
 

@@ -17,7 +17,7 @@ from enterprise_recsys.data.histories import Histories
 from enterprise_recsys.data.moving import Moving
 from enterprise_recsys.data.overlay import Overlay
 from enterprise_recsys.data.processor import DataProcessor
-from enterprise_recsys.data.repeats import LONGEST, repeat_columns, situations, taken_here
+from enterprise_recsys.data.repeats import LONGEST, repeat_columns, situations, taken_here, told_situations
 from enterprise_recsys.data.vocabulary import Vocabulary
 from enterprise_recsys.records import HISTORY_AGE, Columns, Floats, Interactions, Ints, PastItem
 
@@ -126,6 +126,7 @@ class State:
         times: Ints,
         ratings: Floats,
         event_types: Sequence[str | None] | None = None,
+        contexts: Sequence[Mapping[str, object]] | None = None,
     ) -> None:
         """Count further events [R]; a user whom nobody knew is known from here on.
 
@@ -134,6 +135,7 @@ class State:
             times: [R] microseconds since 1970 UTC, in any order.
             ratings: [R] NaN where an event has none.
             event_types: [R] what `means_having` looks at; None: of no type.
+            contexts: [R] values by column name, which later requests are compared to; None: unknown.
         """
         order = np.argsort(times, kind="stable")
         had = means_having(self.processor.config, event_types or [None] * len(user_ids))[order]
@@ -146,7 +148,8 @@ class State:
         self._moving.changed(rows)
         np.add.at(self.item_counts, rows[had], 1.0)
         self.item_counts[0] = 0.0
-        self.overlay.add(slots, rows, times[order], had)
+        told = told_situations(self.processor, contexts or [{}] * len(order))
+        self.overlay.add(slots, rows, times[order], had, [told[place] for place in order])
 
     def tell(self, user_id: str, table: pl.DataFrame) -> None:
         """Hold one row of features [1] of a user in place of those on record."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import insort
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -11,6 +12,10 @@ from enterprise_recsys.records import WINDOWS_DAYS, Bools, Columns, Ints
 _MICROSECONDS_PER_DAY = 86_400_000_000
 LONGEST_GAP = max(WINDOWS_DAYS) * _MICROSECONDS_PER_DAY
 """Microseconds. After a longer pause no event of the log would lie in any window of the statistics."""
+
+
+_Further = tuple[int, int, int, bool, Mapping[str, int]]
+"""A further event of a user: its time, its turn among all, the item, whether that was had, and its context."""
 
 
 class Overlay:
@@ -24,7 +29,7 @@ class Overlay:
     def __init__(self, users: int, newest: int) -> None:
         self.users, self.newest = users, newest
         self._gap: int | None = None
-        self._items: dict[int, list[tuple[int, int, int, bool]]] = {}
+        self._items: dict[int, list[_Further]] = {}
         self._columns: dict[int, Columns] = {}
         self._count = 0
 
@@ -54,12 +59,22 @@ class Overlay:
         told = times - (self._gap or 0) if last is None else self.clock(times, last)
         return np.minimum(told, self.newest + 1)
 
-    def add(self, slots: Ints, rows: Ints, times: Ints, had: Bools) -> None:
-        """Events [R] of users and items, and whether they had the items by them; a late one takes its place by time."""
-        for slot, row, time, own in zip(slots.tolist(), rows.tolist(), times.tolist(), had.tolist(), strict=True):
+    def add(
+        self, slots: Ints, rows: Ints, times: Ints, had: Bools, contexts: Sequence[Mapping[str, int]] | None = None
+    ) -> None:
+        """Events [R] of users and items; a late one takes its place by time.
+
+        Args:
+            slots, rows, times: of users, of items, and when.
+            had: whether the users had the items by them.
+            contexts: what is known of each one's context, as rows of its category; None: nothing.
+        """
+        told = contexts if contexts is not None else [{}] * len(slots)
+        lists = (one.tolist() for one in (slots, rows, times, had))
+        for slot, row, time, own, context in zip(*lists, told, strict=True):
             if slot and row:
                 self._count += 1
-                insort(self._items.setdefault(slot, []), (time, self._count, row, own))
+                insort(self._items.setdefault(slot, []), (time, self._count, row, own, context))
 
     def tell(self, slot: int, columns: Columns) -> None:
         """Static columns [1, ...] of a user, in place of all that stood there."""
@@ -88,7 +103,7 @@ class Overlay:
         """
         length = ages.shape[1]
         for place, slot in enumerate(slots.tolist()):
-            further = [time for time, _, row, _ in self._items.get(slot, ()) if row < known]
+            further = [time for time, _, row, *_ in self._items.get(slot, ()) if row < known]
             if further:
                 seconds = np.maximum(times[place] // 1_000_000 - np.array(further) // 1_000_000, 0)
                 newest = np.concatenate([ages[place], seconds])
@@ -105,7 +120,7 @@ class Overlay:
         """
         length = history.shape[1]
         for place, slot in enumerate(slots.tolist()):
-            further = [row for _, _, row, _ in self._items.get(slot, ()) if row < known]
+            further = [row for _, _, row, *_ in self._items.get(slot, ()) if row < known]
             if further:
                 newest = np.concatenate([history[place], np.array(further, dtype=np.int64)])
                 history[place] = newest[len(newest) - length :]
@@ -116,7 +131,7 @@ class Overlay:
         return max((len(self._items.get(slot, ())) for slot in slots.tolist()), default=0)
 
     def situations(self, slots: Ints, columns: Columns, known: int) -> Columns:
-        """Name -> [B, L] the context of the items of `histories`; that of further ones is unknown, 0.
+        """Name -> [B, L] the context of the items of `histories`; 0 where it was not told.
 
         Args:
             slots: [B].
@@ -124,10 +139,10 @@ class Overlay:
             known: see `histories`.
         """
         for place, slot in enumerate(slots.tolist() if columns else []):
-            further = sum(row < known for _, _, row, _ in self._items.get(slot, ()))
-            for column in columns.values() if further else ():
-                newest = np.concatenate([column[place], np.zeros(further, dtype=column.dtype)])
-                column[place] = newest[further:]
+            further = [context for _, _, row, _, context in self._items.get(slot, ()) if row < known]
+            for name, column in columns.items() if further else ():
+                told = np.array([context.get(name, 0) for context in further], dtype=column.dtype)
+                column[place] = np.concatenate([column[place], told])[len(told) :]
         return columns
 
     def rows(self, slots: Ints, offsets: Ints, rows: Ints, *, had_alone: bool) -> tuple[Ints, Ints]:
@@ -142,7 +157,7 @@ class Overlay:
             return offsets, rows
         parts = []
         for place, slot in enumerate(slots.tolist()):
-            further = [row for _, _, row, had in self._items.get(slot, ()) if had or not had_alone]
+            further = [row for _, _, row, had, _ in self._items.get(slot, ()) if had or not had_alone]
             parts.append(np.concatenate([rows[offsets[place] : offsets[place + 1]], np.array(further, dtype=np.int64)]))
         lengths = np.array([len(part) for part in parts])
         return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), np.concatenate(parts)

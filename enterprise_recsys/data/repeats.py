@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from enterprise_recsys.data.processor import DataProcessor
@@ -37,6 +39,24 @@ def situations(processor: DataProcessor, events: Events) -> Columns:
     if not processor.config.lists_past:
         return {}
     return {name: events.context[name].astype(np.int32) for name in situation_names(processor)}
+
+
+def told_situations(processor: DataProcessor, contexts: Sequence[Mapping[str, object]]) -> list[dict[str, int]]:
+    """The contexts of further events as rows of their categories; what no model will ask for, or knows, is left out."""
+    if not processor.config.lists_past:
+        return [{}] * len(contexts)
+    asked = {one.name: one for one in processor.of("context") if one.name in set(situation_names(processor))}
+    rows: dict[tuple[str, object], int] = {}  # a batch tells few values many times
+    found = []
+    for context in contexts:
+        told = {}
+        for name in asked.keys() & context.keys():
+            key = (name, context[name])
+            if key not in rows:
+                rows[key] = int(asked[name].encode_one(context[name])[0])
+            told[name] = rows[key]
+        found.append({name: row for name, row in told.items() if row})
+    return found
 
 
 def repeat_columns(history: Ints, rows: Ints, past: Columns, now: Columns) -> Columns:

@@ -11,7 +11,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from enterprise_recsys.service.messages import LARGEST_NUMBER, MOST_EVENTS, Strict, Text
+from enterprise_recsys.service.messages import LARGEST_NUMBER, MOST_EVENTS, Strict, Text, Values, given
 from enterprise_recsys.service.moments import Moment
 from enterprise_recsys.service.routes import REFUSALS, Alive, answer
 from enterprise_recsys.state.interface import Event
@@ -37,6 +37,11 @@ class EventMessage(Strict):
     position: Annotated[int, Field(strict=True, ge=1, le=100_000)] | None = Field(
         None, description="The item's rank in that answer."
     )
+    context: Values | None = Field(
+        None,
+        description="Of the moment (device, place), as requests tell it: where lists may hold what a user had, later "
+        "requests are compared to it. All of it is kept; see `ignored`.",
+    )
 
     def event(self, now: int) -> Event:
         """The event as it is kept; `now` in microseconds."""
@@ -51,6 +56,7 @@ class EventMessage(Strict):
             self.session_id,
             self.recommendation_id,
             self.position,
+            given(self.context) or {},
         )
 
 
@@ -70,14 +76,20 @@ class EventsAnswer(BaseModel):
         description="Events of the batch that are of none of the model's positive_event_types, such as views where "
         "buys are the success: they change the next list, and their items stay in it. 0 where the model has none."
     )
+    ignored: list[str] = Field(
+        description="Names in contexts of the batch that this model can make nothing of; they are kept all the same."
+    )
 
 
 @router.post("/v1/events", response_model=None, responses={200: {"model": EventsAnswer}, **REFUSALS})
 async def append_events(message: EventsRequest, living: Alive) -> Response:
     """Keep up to 1,000 events; the next list of each of their users knows them, on every worker."""
     now = time.time_ns() // 1000
-    done = await asyncio.wrap_future(living.store.append([one.event(now) for one in message.events]))
+    events = [one.event(now) for one in message.events]
+    done = await asyncio.wrap_future(living.store.append(events))
     living.follow()
     living.metrics.events(stored=done.stored, duplicates=done.duplicates, erased=done.erased)
-    hints = living.changes.hints([one.event_type for one in message.events])
-    return answer({"stored": done.stored, "duplicates": done.duplicates, "erased": done.erased, "hints": hints})
+    hints = living.changes.hints([one.event_type for one in events])
+    ignored = living.changes.unknown_context([one.context for one in events])
+    counts = {"stored": done.stored, "duplicates": done.duplicates, "erased": done.erased, "hints": hints}
+    return answer({**counts, "ignored": ignored})

@@ -101,6 +101,7 @@ class Living:
             np.array([one.time for one in events], dtype=np.int64),
             np.array(ratings, dtype=np.float64),
             [one.event_type for one in events],
+            [one.context for one in events],
         )
 
     def _items(self, changes: Sequence[Change]) -> None:

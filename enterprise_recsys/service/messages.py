@@ -90,7 +90,7 @@ Value = Annotated[bool | int | float | str | list[str] | None, BeforeValidator(c
 Values = Annotated[dict[Text, Value], Field(max_length=MOST_VALUES)]
 
 
-def _given(values: Mapping[str, Value] | None) -> dict[str, object] | None:
+def given(values: Mapping[str, Value] | None) -> dict[str, object] | None:
     """Features without those that are null: null is JSON's way to leave a value out."""
     return None if values is None else {name: value for name, value in values.items() if value is not None}
 
@@ -159,8 +159,8 @@ class Asking(Strict):
         return Asked(
             user_id=self.user_id,
             history=_dated(self.history, self.history_times),
-            user_features=_given(self.user_features),
-            context=_given(self.context),
+            user_features=given(self.user_features),
+            context=given(self.context),
             exclude=exclude,
             diversity=self.diversity,
         )

@@ -24,6 +24,7 @@ class Event:
         session_id: visit.
         recommendation_id: the answer that it follows.
         position: place in that answer, from 1.
+        context: what was told of the moment (device, place ...), by name.
     """
 
     event_id: str
@@ -35,6 +36,7 @@ class Event:
     session_id: str | None = None
     recommendation_id: str | None = None
     position: int | None = None
+    context: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,12 @@ from enterprise_recsys.errors import StoreError
 
 Sync = Literal["full", "normal"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_S = 5.0
 """Seconds that a reader waits where SQLite itself needs the file for a moment."""
+
+_FROM_1 = "ALTER TABLE events ADD COLUMN context BLOB;"
+"""What makes a file of version 1 one of this version."""
 
 # One sequence runs through all tables, so that "what came after n" is the change log, kept nowhere a second time.
 _TABLES = """
@@ -21,7 +24,7 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE events (
     sequence INTEGER PRIMARY KEY, event_id TEXT NOT NULL UNIQUE, user_id TEXT NOT NULL, item_id TEXT NOT NULL,
     time INTEGER NOT NULL, event_type TEXT NOT NULL, rating REAL, session_id TEXT, recommendation_id TEXT,
-    position INTEGER
+    position INTEGER, context BLOB
 );
 CREATE INDEX events_by_user ON events (user_id);
 CREATE INDEX events_by_answer ON events (recommendation_id) WHERE recommendation_id IS NOT NULL;
@@ -67,7 +70,7 @@ def connect(path: Path, sync: Sync) -> sqlite3.Connection:
 
 
 def prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Make the tables of an empty file; check those of a full one. The caller holds the writer's lock.
+    """Make the tables of an empty file; check those of a full one, and bring it up to date. The caller holds the lock.
 
     Raises:
         StoreError: the file is damaged, or was written by another version.
@@ -80,6 +83,9 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
             connection.executemany("INSERT INTO meta VALUES (?, ?)", first)
             found = SCHEMA_VERSION
         fault = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found == 1 and fault == "ok":
+            connection.executescript(f"BEGIN IMMEDIATE; {_FROM_1} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+            found = SCHEMA_VERSION
     except sqlite3.Error as error:
         raise StoreError(f"{path} is damaged: {error}. Restore a copy of the folder, or begin a new one.") from None
     if found != SCHEMA_VERSION:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -16,7 +17,7 @@ from enterprise_recsys.state.interface import Appended, Change, Erased, Event, R
 from enterprise_recsys.state.schema import Sync, connect, prepare
 from enterprise_recsys.state.writer import Lock, Writer
 
-_EVENT = "event_id, user_id, item_id, time, event_type, rating, session_id, recommendation_id, position"
+_EVENT = "event_id, user_id, item_id, time, event_type, rating, session_id, recommendation_id, position, context"
 _SLATE = "recommendation_id, user_id, surface, time, model_version, fallback_level, first, shown"
 
 
@@ -64,7 +65,7 @@ class SqliteStore:
             kept = [one for one in events if erased.get(one.user_id, -1) < one.time]
             first, before = _sequence(connection, len(kept)), connection.total_changes
             connection.executemany(
-                f"INSERT OR IGNORE INTO events (sequence, {_EVENT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                f"INSERT OR IGNORE INTO events (sequence, {_EVENT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [(first + place, *_event_values(one)) for place, one in enumerate(kept)],
             )
             stored = connection.total_changes - before
@@ -79,7 +80,7 @@ class SqliteStore:
             "ORDER BY sequence",
             (orjson.dumps(list(recommendation_ids)).decode(),),
         )
-        return [Event(*row) for row in found]
+        return [_event(row) for row in found]
 
     # Items and users -------------------------------------------------------------------------------------------------
 
@@ -255,10 +256,15 @@ def _row(whole: int, is_gone: int, features: bytes) -> Row:
 
 def _change(kind: str, row: sqlite3.Row) -> Change:
     if kind == "event":
-        return Change(row[0], kind, row[1], event=Event(*row[1:]))
+        return Change(row[0], kind, row[1], event=_event(row[1:]))
     if kind == "erased":
         return Change(row[0], kind, row[1], time=row[2])
     return Change(row[0], kind, row[1], row=_row(*row[2:]))
+
+
+def _event(row: Iterable[Any]) -> Event:
+    *told, context = row
+    return Event(*told, orjson.loads(context) if context else {})  # type: ignore[call-arg]
 
 
 def _event_values(event: Event) -> tuple[object, ...]:
@@ -272,6 +278,7 @@ def _event_values(event: Event) -> tuple[object, ...]:
         event.session_id,
         event.recommendation_id,
         event.position,
+        orjson.dumps(dict(event.context)) if event.context else None,
     )
 
 

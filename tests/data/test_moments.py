@@ -128,7 +128,7 @@ def test_what_came_after_the_log_has_its_own_age_and_a_history_told_with_the_req
     assert (asked.history[0, -2:] > 0).all() and not asked.ages.any()
 
 
-def test_the_context_of_what_came_after_the_log_and_of_a_told_history_is_unknown() -> None:
+def test_the_context_of_what_came_after_the_log_is_what_was_told_of_it_and_that_of_a_told_history_unknown() -> None:
     rows = [("u", "a", 3_600, "home"), ("v", "b", 7_200, "work")]
     frame = pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp", "place"], orient="row")
     log = to_interactions(frame)
@@ -138,6 +138,12 @@ def test_the_context_of_what_came_after_the_log_and_of_a_told_history_is_unknown
     assert state.of_users(slots, now).situations["place"].tolist() == [[home]]
     state.update(["u"], ["b"], np.array([2 * 86_400]) * 1_000_000, np.full(1, np.nan))
     assert state.of_users(slots, now).situations["place"].tolist() == [[home, 0]]
+    at = np.array([3, 1, 4]) * 86_400_000_000
+    contexts = [{"place": "home"}, {"place": "the moon"}, {"weather": "rain"}]
+    state.update(["u"] * 3, ["a", "b", "a"], at, np.full(3, np.nan), None, contexts)
+    # By time; nobody has heard of the moon, nor of the weather.
+    assert state.of_users(slots, now).situations["place"].tolist() == [[home, 0, 0, home, 0]]
+    assert state.of_users(slots, now).own.tolist() == [state.processor.items.rows(["a", "b", "b", "a", "a"]).tolist()]
     assert state.of_one("u", int(now[0])).situations["place"].any()
     assert not state.of_one("u", int(now[0]), history=["a", ("b", datetime(1970, 1, 2, 7))]).situations["place"].any()
 

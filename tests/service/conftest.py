@@ -98,6 +98,9 @@ class FakeChanges:
     def hints(self, event_types: object) -> int:
         return 0
 
+    def unknown_context(self, contexts: object) -> list[str]:
+        return []
+
     def items(self, items: object, *, whole: object) -> None: ...
 
     def drop(self, item_ids: object) -> None: ...

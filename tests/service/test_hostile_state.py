@@ -164,5 +164,5 @@ def test_a_thousand_events_fit(client: TestClient) -> None:
         for n in range(1000)
     ]
     answer = client.post("/v1/events", json={"events": events})
-    assert answer.json() == {"stored": 1000, "duplicates": 0, "erased": 0, "hints": 0}
+    assert answer.json() == {"stored": 1000, "duplicates": 0, "erased": 0, "hints": 0, "ignored": []}
     assert client.app.state.living.store.changes(0)[0].event.time == 1_577_872_800_000_000  # type: ignore[attr-defined]

@@ -105,6 +105,7 @@ def test_the_journey(workers: tuple[int, int], trainer: ProductionTrainer, tmp_p
         "duplicates": 3,
         "erased": 0,
         "hints": 0,
+        "ignored": [],
     }
     print(f"the other worker knew three events after {took:.3f} s")
 

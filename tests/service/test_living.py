@@ -59,12 +59,22 @@ def test_three_events_change_the_next_list(client: TestClient) -> None:
     before = ids(client, "new")
     similar = client.post("/v1/similar", json={"item_id": before[0], "k": 2}).json()["items"]
     liked = [before[0], *(item["item_id"] for item in similar)]
-    assert happened(client, "new", liked) == {"stored": 3, "duplicates": 0, "erased": 0, "hints": 0}
+    assert happened(client, "new", liked) == {"stored": 3, "duplicates": 0, "erased": 0, "hints": 0, "ignored": []}
     after = client.post("/v1/recommend", json={"user_id": "new"}).json()
     assert after["fallback_level"] == 1
     shown = [item["item_id"] for item in after["items"]]
     assert shown != before and set(shown).isdisjoint(liked)
     assert client.get("/recommend/new").headers["x-fallback-level"] == "1"
+
+
+def test_the_context_of_events_is_kept_and_names_that_the_model_does_not_know_are_told(client: TestClient) -> None:
+    context = {"device": "tv", "wether": "rain", "mood": None}
+    answer = happened(client, "u", ["17", "18"], context=context)
+    assert answer["stored"] == 2 and answer["ignored"] == ["wether"], "of the made world's events the device is known"
+    (first, second) = client.app.state.living.store.changes(0)  # type: ignore[attr-defined]
+    assert first.event.context == second.event.context == {"device": "tv", "wether": "rain"}
+    wrong = client.post("/v1/events", json={"events": [{"user_id": "u", "item_id": "17", "context": {"a": {"b": 1}}}]})
+    assert wrong.status_code == 422
 
 
 def test_where_buys_are_the_success_a_view_leaves_the_item_in_the_list_and_a_buy_takes_it_out(
@@ -76,19 +86,31 @@ def test_where_buys_are_the_success_a_view_leaves_the_item_in_the_list_and_a_buy
     settings = Settings(saved, is_open=True, keeping=Keeping(tmp_path / "live", "normal"))
     with TestClient(create_app(settings, recommender)) as client:
         item = ids(client, "new")[0]
-        kept = {"stored": 1, "duplicates": 0, "erased": 0}
+        kept = {"stored": 1, "duplicates": 0, "erased": 0, "ignored": []}
         assert happened(client, "new", [item], event_type="view") == {**kept, "hints": 1}
         assert happened(client, "new", [item]) == {**kept, "hints": 1}  # of no type: a hint as well
         told = client.post("/v1/explain", json={"user_id": "new", "item_id": item}).json()
         assert item in ids(client, "new", k=100) and told["status"] != "seen" and told["fallback_level"] == 1
-        assert happened(client, "new", [item], event_type="buy") == {**kept, "hints": 0}
+        assert happened(client, "new", [item], event_type="buy") == {**kept, "hints": 0, "ignored": []}
         assert item not in ids(client, "new", k=100)
         assert client.post("/v1/explain", json={"user_id": "new", "item_id": item}).json()["status"] == "seen"
 
 
 def test_an_event_sent_twice_counts_once(client: TestClient) -> None:
-    assert happened(client, "new", ["17"], event_id="e1") == {"stored": 1, "duplicates": 0, "erased": 0, "hints": 0}
-    assert happened(client, "new", ["17"], event_id="e1") == {"stored": 0, "duplicates": 1, "erased": 0, "hints": 0}
+    assert happened(client, "new", ["17"], event_id="e1") == {
+        "stored": 1,
+        "duplicates": 0,
+        "erased": 0,
+        "hints": 0,
+        "ignored": [],
+    }
+    assert happened(client, "new", ["17"], event_id="e1") == {
+        "stored": 0,
+        "duplicates": 1,
+        "erased": 0,
+        "hints": 0,
+        "ignored": [],
+    }
     living: Living = client.app.state.living  # type: ignore[attr-defined]
     assert living.recommender.state.of_one("new", 0).statistics.count.tolist() == [1.0]
 
@@ -142,7 +164,13 @@ def test_an_erased_user_is_gone_from_every_store(client: TestClient, tmp_path: P
     assert [path.name for path in tmp_path.rglob("*") if path.is_file() and name.encode() in path.read_bytes()] == []
     assert client.post("/v1/recommend", json={"user_id": name}).json()["fallback_level"] == 2
     old = "2020-01-01T00:00:00Z"
-    assert happened(client, name, ["17"], timestamp=old) == {"stored": 0, "duplicates": 0, "erased": 1, "hints": 0}
+    assert happened(client, name, ["17"], timestamp=old) == {
+        "stored": 0,
+        "duplicates": 0,
+        "erased": 1,
+        "hints": 0,
+        "ignored": [],
+    }
 
 
 def test_a_user_of_the_training_log_stays_erased_after_a_restart(saved: Path, tmp_path: Path) -> None:

@@ -26,7 +26,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 
 def event(number: int, user: str = "u", *, answer: str | None = None, time: int | None = None) -> Event:
     at = number if time is None else time
-    return Event(f"e{number}", user, f"i{number}", at, "click", 4.5, "s", answer, 2 if answer else None)
+    context = {"device": "tv", "ages": ["7", "9"], "hot": True, "degrees": 21.5} if number % 2 else {}
+    return Event(f"e{number}", user, f"i{number}", at, "click", 4.5, "s", answer, 2 if answer else None, context)
 
 
 def slate(name: str, user: str | None = "u", *, time: int = 100, items: tuple[str, ...] = ("a", "b")) -> Slate:

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -210,6 +211,23 @@ def test_a_damaged_store_is_refused(tmp_path: Path) -> None:
     (tmp_path / "store.sqlite").write_bytes(bytes(data))
     with pytest.raises(StoreError, match="is damaged"):
         SqliteStore(tmp_path)
+
+
+def test_a_store_of_version_1_is_brought_up_to_date_and_loses_nothing(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path)
+    store.append([event(1), event(2)]).result()
+    store.close()
+    connection = sqlite3.connect(tmp_path / "store.sqlite")
+    connection.executescript("ALTER TABLE events DROP COLUMN context; PRAGMA user_version = 1;")
+    connection.close()
+    for _ in range(2):
+        store = SqliteStore(tmp_path)
+        assert [one.event for one in store.changes(0)] == [replace(event(one), context={}) for one in (1, 2)]
+        store.close()
+    store = SqliteStore(tmp_path)
+    store.append([event(3)]).result()
+    assert store.changes(2)[0].event == event(3) and event(3).context
+    store.close()
 
 
 def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
