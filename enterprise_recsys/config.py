@@ -75,14 +75,6 @@ class ModelConfig(BaseModel):
         "network), which go by order; 'auto', whichever of 'fold_in' and 'transformer' validation prefers, or both "
         "side by side, where that is clearly better.",
     )
-    ensemble: int = Field(
-        1,
-        ge=1,
-        le=16,
-        description="Towers that are taught from as many seeds and stand side by side in the index, each with vectors "
-        "of the full width: a score is the mean of theirs. More accurate as a rule, for as many times the training, "
-        "the memory and the search.",
-    )
     history_length: int = Field(
         200, ge=1, le=10_000, description="Past events that the user tower sees, the newest ones."
     )
@@ -298,8 +290,6 @@ class ModelConfig(BaseModel):
                 "repeats be true or false, or leave positive_event_types out."
             )
         naming.check(self.tasks)
-        if self.ensemble > 1 and self.training == "joint":
-            raise ConfigError(f"ensemble is {self.ensemble} and training is 'joint', which teaches one retriever.")
         if self.tasks and self.training == "joint":
             raise ConfigError("tasks are set and training is 'joint', which learns none; it should be 'staged'.")
         names = [rule.name for rule in self.rules]

@@ -134,20 +134,17 @@ def _retriever(size: Size, config: ModelConfig) -> Step:
         """Each part is tried for some epochs, and taught again: all of them, as they may stay side by side."""
         first = sum(0.8 * size.rows * tried * times[part] / rate for part, rate in rates.items())
         again = (0.9 if config.refit else 0.0) + (0.7 if config.training == "staged" else 0.0)
-        seeds = 0.8 * (config.ensemble - 1) + again * config.ensemble
-        return first + seeds * size.rows * epochs * sum(1.0 / rate for rate in rates.values())
+        return first + again * size.rows * epochs * sum(1.0 / rate for rate in rates.values())
 
     ids = size.items + (size.users if "mean" in parts else 0)  # the others learn no user by heart
-    # The best so far is kept beside what is tried next, and whatever stands side by side until the last is taught.
-    held = max(len(parts) * config.ensemble - 1, int(sum(times.values()) > 1))
-    weights = ids * config.embedding_dim * _FLOAT * (_COPIES + held)
+    several = sum(times.values()) > 1  # the best so far is kept beside what is tried next
+    weights = ids * config.embedding_dim * _FLOAT * (_COPIES + several)
     scores = config.batch_size * (config.batch_size + config.negatives) * _FLOAT * 4
     usual = min(USUAL_EPOCHS, config.epochs)
     told = " and ".join(
         f"{part} ({round(rate, -2):,.0f}/s{', twice' * (times[part] > 1)})" for part, rate in rates.items()
     )
-    again = f", from {config.ensemble} seeds" if config.ensemble > 1 else ""
-    again += f", again of {0.9 * size.rows:,.0f}" if config.refit else ""
+    again = f", again of {0.9 * size.rows:,.0f}" if config.refit else ""
     again += f" and of {0.7 * size.rows:,.0f}" if config.training == "staged" else ""
     return Step(
         "retriever",
@@ -200,7 +197,7 @@ def _ranker(size: Size, config: ModelConfig) -> Step:
 
 
 def _index(size: Size, config: ModelConfig) -> Step:
-    width = config.item_tower_dims[-1] * len(parts_taught(config)) * config.ensemble
+    width = config.item_tower_dims[-1] * len(parts_taught(config))
     links = 64 * 8 if config.index == "hnsw" else 0
     held = size.items * (width * _FLOAT + links)
     build_s = 0.1 + size.items / INDEX_RATE * (10 if config.index == "hnsw" else 1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,7 @@ from enterprise_recsys.evaluation.truth import Truth
 from enterprise_recsys.learning.slates import visits
 from enterprise_recsys.loop import Plan, Report
 from enterprise_recsys.records import USER_ID, Dataset, Interactions, Ints
-from enterprise_recsys.retrieval.beside import Beside, Retrieval, parts_of
+from enterprise_recsys.retrieval.beside import Beside, Retrieval
 from enterprise_recsys.retrieval.history import Variant, variants
 from enterprise_recsys.retrieval.retriever import Retriever
 
@@ -40,15 +39,13 @@ _WORTH = 1.01
 
 @dataclass(frozen=True)
 class Way:
-    """How the towers are taught: variants that stand side by side, mostly one, the epochs of each, and the seeds."""
+    """How the towers are taught: variants that stand side by side, or one, and the epochs of each."""
 
     variants: tuple[Variant, ...]
     epochs: tuple[int, ...]
-    seeds: int = 1
 
     def __str__(self) -> str:
-        several = f", each from {self.seeds} seeds" if self.seeds > 1 else ""
-        return " beside ".join(map(str, self.variants)) + several
+        return " beside ".join(map(str, self.variants))
 
 
 @dataclass(frozen=True)
@@ -121,17 +118,7 @@ def chosen_retriever(
             told.append(Trained(way, both, judge(both), judge))
         best = max(told, key=lambda one: one.worth)
     assert best is not None
-    return best if config.ensemble == 1 else _ensemble(processor, best, dataset, folder, report)
-
-
-def _ensemble(
-    processor: DataProcessor, best: Trained, dataset: Dataset, folder: Path | None, report: Report | None
-) -> Trained:
-    """The same from as many seeds as the dial says, the further ones taught for as many epochs as the first."""
-    way = replace(best.way, seeds=processor.config.ensemble)
-    further = taught(processor, way, dataset, "retriever", folder, report, first=1)
-    both = Beside([*parts_of(best.retriever), *parts_of(further)])
-    return replace(best, way=way, retriever=both, score=best.judge(both))
+    return best
 
 
 def _worth(judge: Callable[[Retrieval], float], retriever: Retriever, both: Beside | None) -> float:
@@ -141,14 +128,7 @@ def _worth(judge: Callable[[Retrieval], float], retriever: Retriever, both: Besi
 
 
 def taught(
-    processor: DataProcessor,
-    way: Way,
-    dataset: Dataset,
-    stage: str,
-    folder: Path | None,
-    report: Report | None,
-    *,
-    first: int = 0,
+    processor: DataProcessor, way: Way, dataset: Dataset, stage: str, folder: Path | None, report: Report | None
 ) -> Retrieval:
     """Teach a retriever for as many epochs as were chosen.
 
@@ -158,22 +138,19 @@ def taught(
         stage: in words, beginning with "retriever".
         folder: for checkpoints; None: none.
         report: told of the progress.
-        first: of the seeds, 0 is that of the config.
     """
     config, parts = processor.config, []
-    for turn, (variant, epochs) in product(range(first, way.seeds), list(zip(way.variants, way.epochs, strict=True))):
-        retriever = of_variant(processor, variant, dataset, seed=config.seed + turn)
+    for variant, epochs in zip(way.variants, way.epochs, strict=True):
+        retriever = of_variant(processor, variant, dataset)
         name = stage if len(way.variants) == 1 else f"{stage}, {variant}"
-        name += f", seed {config.seed + turn}" if way.seeds > 1 else ""
         retriever.fit(plan(config, name, epochs, folder, report))
         parts.append(retriever)
     return parts[0] if len(parts) == 1 else Beside(parts)
 
 
-def of_variant(processor: DataProcessor, variant: Variant, dataset: Dataset, *, seed: int | None = None) -> Retriever:
-    """An untaught retriever; of the config's seed, unless another is told."""
-    seed = processor.config.seed if seed is None else seed
-    dials = {"history": variant.history, "temperature": variant.temperature, "seed": seed}
+def of_variant(processor: DataProcessor, variant: Variant, dataset: Dataset) -> Retriever:
+    """An untaught retriever."""
+    dials = {"history": variant.history, "temperature": variant.temperature}
     return Retriever(processor, processor.config.model_copy(update=dials), dataset)
 
 

@@ -61,14 +61,6 @@ class Beside:
         export_items([part.exported() for part in self.parts], path)
 
 
-def parts_of(retrieval: Retrieval) -> tuple[Retriever, ...]:
-    """What stands side by side; a retriever alone is its only part."""
-    if isinstance(retrieval, Beside):
-        return retrieval.parts
-    assert isinstance(retrieval, Retriever)
-    return (retrieval,)
-
-
 def in_a_row(vectors: Sequence[Floats]) -> Floats:
     """Unit vectors [N, D_p] of several parts -> unit vectors [N, sum of D_p]."""
     row: Floats = np.concatenate(vectors, axis=1) / np.float32(np.sqrt(len(vectors)))

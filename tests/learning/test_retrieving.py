@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -50,23 +49,6 @@ def test_two_parts_stay_side_by_side_where_that_is_clearly_better(both: float, k
     assert best.score == (both if kept == 2 else 0.4) and best.way.epochs == (1,) * kept
     told = "fold_in at temperature 0.12 beside transformer" if kept == 2 else "fold_in at temperature 0.12"
     assert str(best.way) == told
-
-
-def test_an_ensemble_is_the_same_from_several_seeds() -> None:
-    alone, best = chosen("transformer"), chosen("transformer", ensemble=3)
-    assert str(best.way) == "transformer, each from 3 seeds" and best.way.epochs == alone.way.epochs
-    assert isinstance(best.retriever, Beside) and isinstance(alone.retriever, Retriever)
-    first, *further = best.retriever.parts
-    assert [part.config.seed for part in best.retriever.parts] == [0, 1, 2]
-    assert (first.item_vectors() == alone.retriever.item_vectors()).all(), "the first is taught as if it were alone"
-    assert not any((part.item_vectors() == first.item_vectors()).all() for part in further)
-    assert best.score == best.judge(best.retriever) > 0.7
-    log = first.dataset
-    processor = DataProcessor(first.config).fit(to_interactions(markov(users=50, length=10)))
-    again = taught(processor, replace(best.way, epochs=(1,)), log, "retriever, all data", None, None)
-    assert isinstance(again, Beside) and [part.config.seed for part in again.parts] == [0, 1, 2]
-    with pytest.raises(ConfigError, match="ensemble is 2 and training is 'joint', which teaches one retriever"):
-        ModelConfig(ensemble=2, training="joint")
 
 
 def test_what_was_chosen_is_taught_again_part_by_part() -> None:
