@@ -23,6 +23,8 @@ SMALL = {
     "negatives": 128,
     "batch_size": 512,
     "candidates": 50,
+    "ranking_dims": [32],
+    "ranking_dim": 8,
     "learning_rate": 5e-3,
     "threads": 1,
 }

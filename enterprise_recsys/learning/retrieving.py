@@ -37,6 +37,11 @@ _WORTH = 1.01
 """How many times as good as one history part two of them must be: they cost two encodings and as long a search."""
 
 
+_LEAST = 0.005
+"""How much better an epoch must make two parts, as a share, not to use up patience: ml-1m would go on for ten epochs,
+which are learnt three times over, for one hundredth more."""
+
+
 @dataclass(frozen=True)
 class Way:
     """How the towers are taught: variants that stand side by side, or one, and the epochs of each."""
@@ -107,6 +112,7 @@ def chosen_retriever(
         others = [one for history, one in alone.items() if history != variant.history]
         other = others[0] if others else None
         both = None if other is None else Beside([other.retriever, retriever])
+        made = made if both is None else replace(made, least=_LEAST)
         fit = retriever.fit(made, validate=partial(_worth, judge, retriever, both))
         score = judge(retriever)  # the epoch may be the best of both
         if variant.history not in alone or score > alone[variant.history].score:
