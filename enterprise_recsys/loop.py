@@ -68,8 +68,7 @@ class Plan:
     that are taught by rows (see `rowwise.RowAdam`) only the rows that a step touches decay. With
     `falling` the step size falls in a straight line, to nothing at the end of the last possible epoch. With `averaging`
     over 0 what is validated and kept is a running mean of the weights, in which each step's share fades by that factor.
-    `leader` is the score of another model: a run that has no prospect of coming up to it is given up. With `least` over
-    0 an epoch that is better by a smaller share than this uses up patience as if it were no better.
+    `leader` is the score of another model: a run that has no prospect of coming up to it is given up.
     """
 
     stage: str
@@ -83,7 +82,6 @@ class Plan:
     falling: bool = False
     averaging: float = 0.0
     leader: float | None = None
-    least: float = 0.0
 
 
 def run(
@@ -222,10 +220,7 @@ def _is_over(scores: list[float], plan: Plan) -> bool:
     Learning slows down, so that the pace of the last two epochs promises more than comes: none is given up that would
     have won on the logs tried, and what is far behind costs four epochs instead of ten or more.
     """
-    clear = 0
-    for place, score in enumerate(scores):
-        clear = place if score > scores[clear] + plan.least * abs(scores[clear]) else clear
-    if len(scores) - 1 - clear >= plan.patience:
+    if len(scores) - 1 - _argmax(scores) >= plan.patience:
         return True
     if plan.leader is None or len(scores) < _JUDGED:
         return False

@@ -103,26 +103,6 @@ def test_a_run_without_prospect_of_coming_up_to_its_leader_is_given_up(scores, l
     assert run(model, _steps(model, 2), 2, plan, validate=lambda: next(told)).scores == scores[:epochs]
 
 
-@pytest.mark.parametrize(
-    ("scores", "least", "epochs", "kept"),
-    [
-        ([0.2, 0.201, 0.202, 0.203, 0.204, 0.205], 0.0, 6, 6),
-        (
-            [0.2, 0.201, 0.2015, 0.203, 0.204, 0.205],
-            0.01,
-            3,
-            3,
-        ),  # 0.202 was to be reached after two epochs; none is lost
-        ([0.2, 0.201, 0.203, 0.204, 0.206, 0.207], 0.01, 6, 6),  # 0.203 and 0.206 are clear, the others in between
-        ([-0.9, -0.895, -0.88, -0.88, -0.875, -0.8], 0.01, 5, 5),  # -0.8712 was to be reached
-    ],
-)
-def test_what_is_hardly_better_uses_up_patience_and_is_kept_all_the_same(scores, least, epochs, kept) -> None:
-    model, told = _line(), iter(scores)
-    fit = run(model, _steps(model, 2), 2, Plan("x", 6, 2, 0.1, 0.0, least=least), validate=lambda: next(told))
-    assert fit.scores == scores[:epochs] and fit.epoch == kept
-
-
 def test_the_end_of_an_epoch_is_told_once_however_many_examples_came() -> None:
     model, told = _line(), []
     plan = Plan("x", 2, 1, 0.1, 0.0, report=lambda one: told.append((one.epoch, one.done)) if one.done >= 2 else None)

@@ -37,11 +37,6 @@ _WORTH = 1.01
 """How many times as good as one history part two of them must be: they cost two encodings and as long a search."""
 
 
-_LEAST = 0.005
-"""How much better an epoch must make two parts, as a share, not to use up patience: ml-1m would go on for ten epochs,
-which are learnt three times over, for one hundredth more."""
-
-
 @dataclass(frozen=True)
 class Way:
     """How the towers are taught: variants that stand side by side, or one, and the epochs of each."""
@@ -89,9 +84,8 @@ def chosen_retriever(
 ) -> Trained:
     """Learn from `early`, and let `late` choose the epochs and, where the dials leave it open, the variant.
 
-    Of two history parts the one that is taught later is judged beside the earlier one too, epoch by epoch, and both
-    stay where that is clearly better than either. A variant that has no prospect of coming up to the best before it is
-    given up: see `loop.Plan.leader`.
+    A variant that has no prospect of coming up to the best before it is given up: see `loop.Plan.leader`. Two history
+    parts are judged side by side as well, each as it is best alone, and both stay where that is clearly better.
 
     Args:
         processor: as it knows `early`.
@@ -108,29 +102,20 @@ def chosen_retriever(
         retriever = of_variant(processor, variant, dataset)
         judge = judge or judge_of(processor, early, late)
         stage = "retriever" if len(tried) == 1 else f"retriever, {variant}"
-        made = replace(plan(config, stage, config.epochs, folder, report), leader=None if best is None else best.worth)
-        others = [one for history, one in alone.items() if history != variant.history]
-        other = others[0] if others else None
-        both = None if other is None else Beside([other.retriever, retriever])
-        made = made if both is None else replace(made, least=_LEAST)
-        fit = retriever.fit(made, validate=partial(_worth, judge, retriever, both))
-        score = judge(retriever)  # the epoch may be the best of both
-        if variant.history not in alone or score > alone[variant.history].score:
-            alone[variant.history] = _Alone(variant, fit.epoch, retriever, score)
-        told = [best] if best is not None else []
-        told.append(Trained(Way((variant,), (fit.epoch,)), retriever, score, judge))
-        if other is not None and both is not None:
-            way = Way((other.variant, variant), (other.epochs, fit.epoch))
-            told.append(Trained(way, both, judge(both), judge))
-        best = max(told, key=lambda one: one.worth)
+        leader = max((one.score for one in alone.values()), default=None)
+        made = replace(plan(config, stage, config.epochs, folder, report), leader=leader)
+        fit = retriever.fit(made, validate=partial(judge, retriever))
+        told = [Trained(Way((variant,), (fit.epoch,)), retriever, max(fit.scores), judge)]
+        for history, other in alone.items():
+            if history != variant.history:
+                both = Beside([other.retriever, retriever])
+                way = Way((other.variant, variant), (other.epochs, fit.epoch))
+                told.append(Trained(way, both, judge(both), judge))
+        if variant.history not in alone or max(fit.scores) > alone[variant.history].score:
+            alone[variant.history] = _Alone(variant, fit.epoch, retriever, max(fit.scores))
+        best = max([best, *told] if best is not None else told, key=lambda one: one.worth)
     assert best is not None
     return best
-
-
-def _worth(judge: Callable[[Retrieval], float], retriever: Retriever, both: Beside | None) -> float:
-    """What a retriever is worth, alone or beside another, whichever is more."""
-    alone = judge(retriever)
-    return alone if both is None else max(alone, judge(both) / _WORTH)
 
 
 def taught(
