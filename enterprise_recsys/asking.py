@@ -33,7 +33,7 @@ class Asked:
         filter: what the items must be, such as `"price <= 15 and tags contains 'classic'"`; see `engine/grammar.py`.
         include: item ids that must be in the list, seen or not, as far as filter and exclude allow them.
         exclude: item ids to leave out.
-        exclude_seen: leave out what the user has had; None = unless the model is one of `ModelConfig.repeats`.
+        exclude_seen: leave out what the user has had; None = as `ModelConfig.repeats` has it.
         diversity: 0..1, see `ModelConfig.diversity`; None = as the config has it.
         rules: names in `ModelConfig.rules`.
     """

@@ -177,8 +177,9 @@ class Wanting(Asking):
     exclude: list[Text] = Field([], max_length=MOST_EVENTS, description="Item ids that must not appear.")
     exclude_seen: Annotated[bool, Field(strict=True)] | None = Field(
         None,
-        description="Leave out what the user has had: by default, unless the model is one of repeats. Of the history "
-        "told here that is all of it, or nothing where the model's positive_event_types say what having is.",
+        description="Leave out what the user has had: by default, unless the model is one of repeats (of 'elsewhere': "
+        "what they had in this very context). Of the history told here that is all of it, or nothing where the "
+        "model's positive_event_types say what having is.",
     )
     rules: list[Text] = Field([], max_length=MOST_VALUES, description="Names of configured rules to apply.")
 
