@@ -34,7 +34,7 @@ _JUDGES = 10_000
 
 
 _WORTH = 1.01
-"""How many times as good as one history part two of them must be: they cost two encodings and as long a search."""
+"""How many times as good as one history part two must be: they cost two encodings and a search of twice the width."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,10 @@ class Way:
 
     def __str__(self) -> str:
         return " beside ".join(map(str, self.variants))
+
+    def beside(self, other: Way) -> Way:
+        """Both ways side by side."""
+        return Way(self.variants + other.variants, self.epochs + other.epochs)
 
 
 @dataclass(frozen=True)
@@ -61,16 +65,6 @@ class Trained:
     def worth(self) -> float:
         """What the score counts for in the choice."""
         return self.score / (1.0 if len(self.way.variants) == 1 else _WORTH)
-
-
-@dataclass(frozen=True)
-class _Alone:
-    """One history part as it was taught."""
-
-    variant: Variant
-    epochs: int
-    retriever: Retriever
-    score: float
 
 
 def chosen_retriever(
@@ -96,24 +90,24 @@ def chosen_retriever(
     """
     config, dataset = processor.config, processor.dataset(early)
     tried = variants(config, len(processor.items))
-    alone: dict[str, _Alone] = {}
+    alone: dict[str, tuple[Trained, Retriever]] = {}  # the best of each history part
     best: Trained | None = None
     for variant in tried:
         retriever = of_variant(processor, variant, dataset)
         judge = judge or judge_of(processor, early, late)
         stage = "retriever" if len(tried) == 1 else f"retriever, {variant}"
-        leader = max((one.score for one in alone.values()), default=None)
+        leader = max((one.score for one, _ in alone.values()), default=None)
         made = replace(plan(config, stage, config.epochs, folder, report), leader=leader)
         fit = retriever.fit(made, validate=partial(judge, retriever))
-        told = [Trained(Way((variant,), (fit.epoch,)), retriever, max(fit.scores), judge)]
-        for history, other in alone.items():
+        own = Trained(Way((variant,), (fit.epoch,)), retriever, max(fit.scores), judge)
+        found = [own]
+        for history, (other, part) in alone.items():
             if history != variant.history:
-                both = Beside([other.retriever, retriever])
-                way = Way((other.variant, variant), (other.epochs, fit.epoch))
-                told.append(Trained(way, both, judge(both), judge))
-        if variant.history not in alone or max(fit.scores) > alone[variant.history].score:
-            alone[variant.history] = _Alone(variant, fit.epoch, retriever, max(fit.scores))
-        best = max([best, *told] if best is not None else told, key=lambda one: one.worth)
+                both = Beside([part, retriever])
+                found.append(Trained(other.way.beside(own.way), both, judge(both), judge))
+        if variant.history not in alone or own.score > alone[variant.history][0].score:
+            alone[variant.history] = own, retriever
+        best = max([best, *found] if best is not None else found, key=lambda one: one.worth)
     assert best is not None
     return best
 

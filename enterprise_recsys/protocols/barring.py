@@ -20,27 +20,26 @@ class Bar:
     """
 
     def __init__(self, trial: Trial, listed: pl.Series) -> None:
-        asked = trial.asked
-        self._barred = np.zeros((len(asked), len(listed) + 1), dtype=bool)
+        self._barred: Bools | None = None  # nothing is: a table of all questions and items may be large
         if trial.barred is not None:
+            asked = trial.asked
             pairs = trial.barred.join(asked.to_frame().with_row_index("_place"), on=USER_ID, how="inner")
+            self._barred = np.zeros((len(asked), len(listed) + 1), dtype=bool)
             self._barred[pairs["_place"].to_numpy(), Vocabulary(listed).rows(pairs[ITEM_ID])] = True
             self._barred[:, 0] = False  # items that are not listed
 
     def most(self, at: Ints) -> int:
         """How many are barred from the one of some questions [B] that is barred from most."""
-        return int(self._barred[at].sum(axis=1).max(initial=0))
-
-    def holds(self, at: Ints, rows: Ints) -> Bools:
-        """[B, K] which rows of the listed items are barred from questions [B]."""
-        return self._barred[at[:, None], rows]
+        return 0 if self._barred is None else int(self._barred[at].sum(axis=1).max(initial=0))
 
     def without(self, at: Ints, found: Ranked, k: int) -> Ranked:
         """The first k [B, k] of what was found [B, K] that is not barred; after them row 0, score -inf."""
-        order = np.argsort(self.holds(at, found.rows), axis=1, kind="stable")[:, :k]
+        if self._barred is None:
+            return Ranked(found.rows[:, :k], found.scores[:, :k])
+        order = np.argsort(self._barred[at[:, None], found.rows], axis=1, kind="stable")[:, :k]
         rows: Ints = np.take_along_axis(found.rows, order, axis=1)
         scores: Floats = np.take_along_axis(found.scores, order, axis=1)
-        is_barred = self.holds(at, rows)
+        is_barred = self._barred[at[:, None], rows]
         return Ranked(np.where(is_barred, 0, rows), np.where(is_barred, -np.inf, scores))
 
 

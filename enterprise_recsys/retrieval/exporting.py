@@ -43,7 +43,7 @@ def export_queries(parts: Sequence[Exported], path: Path) -> None:
         MissingExtraError: onnx is not installed.
     """
     names = list(dict.fromkeys(name for part in parts for name in part.model.user_names))
-    # Three places stand for any number. A recurrent part is traced place by place: 40 took 8 s in place of 4.
+    # Three places stand for any number.
     history = torch.zeros((2, min(parts[0].length, 3)), dtype=torch.int64)
     inputs = {"history": history, **_two_rows(parts[0].users, names)}
     if any(part.model.is_timed for part in parts):

@@ -53,7 +53,7 @@ HISTORIES: dict[str, Callable[[int, ModelConfig], Mean | FoldIn | Transformer | 
 """Name -> (width of an item's vector, dials) -> the part."""
 
 AUTO = "auto"
-"""In place of a name: teach some, and keep the one that validation prefers."""
+"""In place of a name: teach some, and keep the one that validation prefers, or two side by side."""
 CONTENDERS = ("fold_in", "transformer")
 """What 'auto' compares: one without order and one with."""
 

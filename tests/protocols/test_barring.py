@@ -60,3 +60,5 @@ def test_what_is_found_loses_what_is_barred_and_keeps_its_scores() -> None:
     assert kept.rows.tolist() == [[3, 2, 0], [0, 4, 0], [1, 2, 3]]
     assert kept.scores.tolist() == [[8, 7, -np.inf], [-np.inf, 7, -np.inf], [9, 8, 7]]
     assert bar.most(at) == 1 and bar.most(np.array([2])) == 0
+    free = Bar(replace(_task().judge, barred=None), LISTED)
+    assert free.most(at) == 0 and free.without(at, found, 2).rows.tolist() == [[1, 3], [2, 0], [1, 2]]
