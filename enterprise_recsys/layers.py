@@ -159,7 +159,7 @@ def mlp(
     for place, width in enumerate(dims):
         layers.append(nn.Linear(width_in, width))
         if place < len(dims) - 1 or last_active:
-            layers += [*([nn.BatchNorm1d(width)] if batch_norm else []), nn.ReLU(), nn.Dropout(dropout)]
+            layers += [*([nn.BatchNorm1d(width)] if batch_norm else []), nn.ReLU(), QuickDropout(dropout)]
         width_in = width
     return nn.Sequential(*layers)
 

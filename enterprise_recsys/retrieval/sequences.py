@@ -18,13 +18,19 @@ from enterprise_recsys.devices import bfloat16_pays, place_of
 from enterprise_recsys.records import Ints
 from enterprise_recsys.retrieval.history import Sequential
 from enterprise_recsys.retrieval.lessons import Learnt, Material, Step, by_user, step_size
-from enterprise_recsys.retrieval.losses import Hits, exact_softmax, is_exact, softmax
+from enterprise_recsys.retrieval.losses import Drawn, Hits, drawn_softmax, exact_softmax, meetings
 from enterprise_recsys.retrieval.negatives import SAMPLERS, Negatives
 
 _STEPS = 64
 """Steps of an epoch, at least, where the log has the events for it."""
 _BLUR = 0.15
 """A batch holds windows of about one length, and not the same ones in every epoch: lengths are blurred so much."""
+_ALL = 2
+"""Items up to which a step looks at the whole catalogue, for each drawn one that it would have in its place.
+
+Beyond, drawn ones are as good: the best of six epochs on ml-1m (3,706 items), two seeds each, is .2837 and .2848 by
+NDCG@10 on validation, at 9,000 and 20,000 events a second.
+"""
 _UNTOLD = 0.5
 """Share of windows whose gaps are not told, lest the items go unheard where times come to mean something else.
 
@@ -148,10 +154,10 @@ class Sequences:
             hits = Hits(torch.arange(len(targets)), targets - 1, weights)
             loss = exact_softmax(queries, vectors[1:], hits, is_half=self._is_half)
         else:
-            positive = (queries * vectors[torch.searchsorted(rows, targets)]).sum(dim=1)
-            negative = queries @ vectors[torch.searchsorted(rows, negatives.rows)].T
-            negative = negative.masked_fill(targets.unsqueeze(1) == negatives.rows, float("-inf"))
-            loss = (softmax(positive, negative, negatives.log_q) * weights).sum()
+            both = functional.embedding(torch.searchsorted(rows, torch.cat([targets, negatives.rows])), vectors)
+            true = both[: len(targets)]
+            crowd = Drawn(both[len(targets) :], negatives.log_q, meetings(targets, negatives.rows))
+            loss = drawn_softmax(queries, true, crowd, weights, is_half=self._is_half)
         return Learnt(loss, self._order[looked_for[learnt].numpy(force=True)], queries)
 
     def places(self, part: Windows, drawn: Ints) -> tuple[Tensor, Tensor, Tensor]:
@@ -179,7 +185,7 @@ class Sequences:
     def _rows(self, items: Tensor, targets: Tensor) -> tuple[Tensor, Negatives | None]:
         """The items whose vectors a step needs, row 0 first, and the drawn ones where not all are needed."""
         n_items, config = self.material.dataset.n_items, self.material.config
-        if is_exact(n_items - 1, len(self.material.examples)):
+        if n_items - 1 <= _ALL * config.negatives:
             return torch.arange(n_items), None
         negatives = self._sample(
             self.material.popularity,

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from enterprise_recsys.retrieval import losses, negatives
-from enterprise_recsys.retrieval.losses import LOSSES, Hits, exact_softmax
+from enterprise_recsys.retrieval.losses import LOSSES, Drawn, Hits, drawn_softmax, exact_softmax, meetings
 from enterprise_recsys.retrieval.negatives import SAMPLERS, Popularity
 
 POPULARITY = Popularity(torch.tensor([0.0, 0.5, 0.3, 0.1, 0.06, 0.04]))
@@ -89,6 +89,35 @@ def test_the_exact_softmax_and_its_gradients_are_those_of_cross_entropy(monkeypa
     assert loss.item() == pytest.approx(wanted.item() / 2.0, rel=1e-5)
     half = exact_softmax(queries, items, hits, is_half=True)
     assert half.item() == pytest.approx(loss.item(), rel=0.01)
+
+
+def test_the_drawn_softmax_and_its_gradients_are_those_of_the_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(losses, "scores_at_once", lambda device: 70)  # 32 rows at a time, and a rest
+    generator = torch.Generator().manual_seed(4)
+    given = [torch.randn(rows, 8, generator=generator).requires_grad_() for rows in (75, 75, 40)]
+    queries, true, vectors = given
+    targets, rows = torch.randint(0, 30, (75,), generator=generator), torch.randint(0, 30, (40,), generator=generator)
+    log_q, weights = torch.randn(40, generator=generator), torch.rand(75, generator=generator)
+    drawn = Drawn(vectors, log_q, meetings(targets, rows))
+    drawn_softmax(queries, true, drawn, weights, is_half=False).mul(2.0).backward()
+    got = [one.grad for one in given]
+    for one in given:
+        one.grad = None
+    negative = (queries @ vectors.T).masked_fill(targets[:, None] == rows, -torch.inf)
+    wanted = 2.0 * (LOSSES["softmax"]((queries * true).sum(dim=1), negative, log_q) * weights).sum()
+    wanted.backward()
+    for one, gradient in zip(given, got, strict=True):
+        assert torch.allclose(gradient, one.grad, atol=1e-5)
+    loss = drawn_softmax(queries, true, drawn, weights, is_half=False)
+    assert loss.item() == pytest.approx(wanted.item() / 2.0, rel=1e-5)
+    half = drawn_softmax(queries, true, drawn, weights, is_half=True)
+    assert half.item() == pytest.approx(loss.item(), rel=0.01)
+
+
+def test_meetings_are_all_places_where_both_are_alike() -> None:
+    found = meetings(torch.tensor([5, 2, 9, 5]), torch.tensor([5, 1, 2, 5]))
+    assert found.tolist() == [[0, 0, 1, 3, 3], [0, 3, 2, 0, 3]]
+    assert meetings(torch.tensor([4]), torch.tensor([3, 5])).shape == (2, 0)
 
 
 def test_all_items_are_looked_through_while_that_is_quick() -> None:

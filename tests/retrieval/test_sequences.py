@@ -12,7 +12,7 @@ from enterprise_recsys.data.frames import to_interactions
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.loop import Plan
 from enterprise_recsys.records import Ints
-from enterprise_recsys.retrieval import losses, sequences
+from enterprise_recsys.retrieval import sequences
 from enterprise_recsys.retrieval.retriever import Retriever
 from enterprise_recsys.retrieval.sequences import Sequences, Windows, windows
 
@@ -107,7 +107,7 @@ def test_drawn_negatives_that_are_all_items_give_the_exact_loss(monkeypatch: pyt
     exact.loss.backward()
     wanted = {name: one.grad.clone() for name, one in part.material.model.named_parameters() if one.grad is not None}
     part.material.model.zero_grad()
-    monkeypatch.setattr(losses, "EXACT_ITEMS", 5)
+    monkeypatch.setattr(sequences, "_ALL", 0)
     drawn = part.learn(cut, cut.begins)
     drawn.loss.backward()
     assert drawn.loss.item() == pytest.approx(exact.loss.item(), rel=1e-5)
