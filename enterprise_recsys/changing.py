@@ -12,7 +12,7 @@ import polars as pl
 from enterprise_recsys.asking import taken
 from enterprise_recsys.data.features import encode
 from enterprise_recsys.data.growing import Growing
-from enterprise_recsys.data.having import means_having
+from enterprise_recsys.data.having import are_impressions, means_having
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.told import checked, table_of
 from enterprise_recsys.engine.indexes import Index
@@ -53,8 +53,15 @@ class Changes:
         """Count events [R]: times in microseconds since 1970 UTC, ratings NaN where there is none.
 
         Types are what `having.means_having` looks at; None: of no type. Contexts are told as those of requests are.
+        Impressions are kept in the store, for the next training, and change nothing here.
         """
         processor = self.recommender.engine.processor
+        counted = np.flatnonzero(~are_impressions(processor.config, event_types or [None] * len(user_ids))).tolist()
+        if len(counted) < len(user_ids):
+            user_ids, item_ids = [user_ids[one] for one in counted], [item_ids[one] for one in counted]
+            times, ratings = times[counted], ratings[counted]
+            event_types = [event_types[one] for one in counted] if event_types is not None else None
+            contexts = [contexts[one] for one in counted] if contexts is not None else None
         told = [taken(one, "context", processor)[0] for one in contexts] if contexts is not None else None
         self.recommender.state.update(user_ids, item_ids, times, ratings.astype(np.float32), event_types, told)
 

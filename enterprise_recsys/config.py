@@ -40,6 +40,13 @@ class ModelConfig(BaseModel):
         "the item. All others, such as views, are hints: histories hold them, and their items stay in lists. None: "
         "every type.",
     )
+    impression_event_types: tuple[str, ...] | None = Field(
+        None,
+        min_length=1,
+        description="Events of these types (['impression']) tell what users were shown: no history, statistic, list or "
+        "figure counts them. The ranker learns which of the shown were taken, and from a column `position` (1 = first) "
+        "how much of that was the place. None: the log has no impressions.",
+    )
     ctr_positive_rating: float | None = Field(
         None,
         description="The CTR head's label is 1 if the rating is at least this and 0 below. None: 1 for every relevant "
@@ -261,7 +268,7 @@ class ModelConfig(BaseModel):
         "fields; `always` ones hold for every list, others for requests that name them.",
     )
 
-    @field_validator("positive_event_types", mode="before")
+    @field_validator("positive_event_types", "impression_event_types", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
         return tuple(one.strip() for one in value.split(",") if one.strip()) if isinstance(value, str) else value
@@ -288,6 +295,11 @@ class ModelConfig(BaseModel):
             raise ConfigError(
                 "repeats is 'elsewhere' and positive_event_types is set: a context remembers no event types; let "
                 "repeats be true or false, or leave positive_event_types out."
+            )
+        if both := sorted({*(self.positive_event_types or ())} & {*(self.impression_event_types or ())}):
+            raise ConfigError(
+                f"{both[0]!r} is in positive_event_types and in impression_event_types; an event is a success or tells "
+                "what was shown, not both."
             )
         naming.check(self.tasks)
         if self.tasks and self.training == "joint":

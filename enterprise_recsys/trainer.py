@@ -9,12 +9,14 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 import numpy as np
+import polars as pl
 
 from enterprise_recsys.answers import Recommendations
 from enterprise_recsys.baselines.table import BASELINES, QUICK
 from enterprise_recsys.choice import pick
 from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.data.frames import to_interactions
+from enterprise_recsys.data.impressions import check_impressions, without_impressions
 from enterprise_recsys.data.joining import is_mixed, joined, moved_after
 from enterprise_recsys.data.moments import Moments
 from enterprise_recsys.data.processor import DataProcessor
@@ -113,14 +115,21 @@ class ProductionTrainer:
         device_of(self.config.device)  # one that is not there is refused before any data is read
         make_repeatable(self.config.threads)
         early = _log(train, users, items)
-        early, late = _halve(early, self.config.ranker_slice) if val is None else (early, _log(val, users, items))
+        check_impressions(self.config, early)
+        early, shown = without_impressions(self.config, early)
+        if val is None:
+            early, late = _halve(early, self.config.ranker_slice)
+        else:
+            late, more = without_impressions(self.config, _log(val, users, items))
+            frames = [one for one in (shown, more) if one is not None]
+            shown = pl.concat(frames, how="diagonal_relaxed") if frames else None
         watch({"train": early, "val": late}, leaks=leaks, positive_rating=self.config.positive_rating)
         both = joined(early, late)
         processor = DataProcessor(self.config).fit(both)
         Wishes(processor)  # a rule that does not fit the catalogue is refused before the training, not after
         # Events drawn by lot are asked for as a test is, knowing all others of the user, and not in their own time.
         later = moved_after(early, late) if (by_lot := is_mixed(early, late)) else late
-        moments = Moments(processor, joined(early, later))
+        moments = Moments(processor, joined(early, later), shown=None if by_lot else shown)
         folder = Path(checkpoint) if checkpoint is not None else None
         with bar(self._progress) as report:
             chosen, learnt = choose(processor, early, later, moments, folder, report, by_lot=by_lot)
@@ -130,6 +139,10 @@ class ProductionTrainer:
         self.chosen = chosen
         self._recommender = Recommender(self._export(learnt), both)
         return self
+
+    def _tested(self, test: object) -> Interactions:
+        """What is measured by: impressions ask for nothing."""
+        return without_impressions(self.recommender.engine.processor.config, _log(test, None, None))[0]
 
     def _export(self, learnt: Learnt) -> Engine:
         vectors = learnt.retriever.item_vectors()
@@ -189,7 +202,7 @@ class ProductionTrainer:
             return self.examine(test, k=k, extra=extra, baselines=baselines, leaks=leaks, slices=slices).evaluation
         require_drawing()
         check_target(Path(report))
-        log = _log(test, None, None)
+        log = self._tested(test)
         detail = self.examine(log, k=k, extra=extra, baselines=baselines, depth=DEPTH, leaks=leaks, slices=slices)
         write_report(detail, Path(report), title=TITLE, provenance=provenance_of(self.recommender, log))
         return detail.evaluation
@@ -206,7 +219,7 @@ class ProductionTrainer:
         slices: Sequence[str] = (),
     ) -> Detail:
         """What `evaluate` measures, and what a report draws; `depth` is the longest list in its curves, 0 = none."""
-        log, processor = _log(test, None, None), self.recommender.engine.processor
+        log, processor = self._tested(test), self.recommender.engine.processor
         parts = {"what is learnt": self.recommender.log, "test": log}
         beside = (*QUICK, *(["repeats"] if processor.config.lists_past else []))
         watch(parts, leaks=leaks, processor=processor, positive_rating=self.config.positive_rating)

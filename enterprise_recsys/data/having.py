@@ -23,12 +23,19 @@ def means_having(config: ModelConfig, event_types: Sequence[str | None] | pl.Ser
     it into the cart has not got it, and is the likeliest to buy it. All other events are hints, which histories,
     statistics and neighbours go on to use. Without it every event does. A rating does not enter: somebody who gave a
     film two stars of five has seen it, so that what is under `positive_rating` is no success and left out none the
-    less.
+    less. What somebody was shown (`impression_event_types`) they have not had.
     """
-    if config.positive_event_types is None:
-        return np.ones(len(event_types), dtype=bool)
     types = event_types if isinstance(event_types, pl.Series) else pl.Series(event_types, dtype=pl.String)
+    if config.positive_event_types is None:
+        return ~are_impressions(config, types)
     found: Bools = types.is_in(list(config.positive_event_types)).fill_null(False).to_numpy()
+    return found
+
+
+def are_impressions(config: ModelConfig, event_types: Sequence[str | None] | pl.Series) -> Bools:
+    """[R] whether events of these types tell what was shown, and nothing of what was wanted."""
+    types = event_types if isinstance(event_types, pl.Series) else pl.Series(event_types, dtype=pl.String)
+    found: Bools = types.cast(pl.String).is_in(list(config.impression_event_types or ())).fill_null(False).to_numpy()
     return found
 
 

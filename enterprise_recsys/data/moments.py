@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 
 from enterprise_recsys.data.aggregates import Timeline
 from enterprise_recsys.data.features import time_columns
 from enterprise_recsys.data.having import histories_of_had, left_out
 from enterprise_recsys.data.histories import Histories
+from enterprise_recsys.data.impressions import Impressions
 from enterprise_recsys.data.live import Pairs, Requests, most_taken, ranker_columns
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.repeats import LONGEST, situations
@@ -23,9 +25,10 @@ class Moments:
     Args:
         processor: fitted; it may not know all users of the log (they have row 0 in the model and a slot here).
         log: every event that may lie before a moment.
+        shown: events that tell what was shown; None: nobody knows.
     """
 
-    def __init__(self, processor: DataProcessor, log: Interactions) -> None:
+    def __init__(self, processor: DataProcessor, log: Interactions, *, shown: pl.DataFrame | None = None) -> None:
         self.processor = processor
         self.users = Vocabulary.of(log.events["user_id"])
         self.events = processor.events(log, self.users)
@@ -35,6 +38,7 @@ class Moments:
         self._had = histories_of_had(events, self.histories, len(self.users))
         self._columns = processor.user_columns(log.users, self.users)
         self._user_timeline = Timeline(events.users, events.times, events.ratings)
+        self.shown = Impressions(shown, self.users, processor.items) if shown is not None else None
         self._item_timeline = Timeline(events.items, events.times, events.ratings)
 
     def requests(self, slots: Ints, times: Ints, context: Columns) -> Requests:

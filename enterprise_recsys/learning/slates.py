@@ -13,6 +13,7 @@ from enterprise_recsys.engine.gathering import Asked, gather, quotas
 from enterprise_recsys.engine.indexes import exact
 from enterprise_recsys.engine.neighbours import Neighbours
 from enterprise_recsys.errors import DataError
+from enterprise_recsys.learning.shown import with_shown
 from enterprise_recsys.ranking.ranker import Examples
 from enterprise_recsys.records import Bools, Doubles, Events, Ints
 from enterprise_recsys.retrieval.beside import Retrieval
@@ -54,6 +55,7 @@ class Slates:
                 part.weights[rows],
                 depth,
                 {name: labels[rows] for name, labels in part.tasks.items()},
+                None if part.places is None else part.places[rows],
             ),
             self.users[places],
         )
@@ -64,8 +66,12 @@ class Slates:
         columns = {name: np.concatenate([column, other.columns[name]]) for name, column in one.columns.items()}
         clicks, ratings, weights = (np.concatenate(pair) for pair in zip(one.labels, other.labels, strict=True))
         tasks = {name: np.concatenate([labels, other.tasks[name]]) for name, labels in one.tasks.items()}
+        places = None
+        if one.places is not None and other.places is not None:
+            places = np.concatenate([one.places, other.places])
         return Slates(
-            Examples(columns, clicks, ratings, weights, one.depth, tasks), np.concatenate([self.users, others.users])
+            Examples(columns, clicks, ratings, weights, one.depth, tasks, places),
+            np.concatenate([self.users, others.users]),
         )
 
     def ndcg(self, scores: np.ndarray, *, k: int = 10, task: str | None = None) -> Doubles:
@@ -122,19 +128,28 @@ def slates(
         users, events.times[asked], {name: column[asked] for name, column in events.context.items()}
     )
     known = {**requests.query, "user_id": processor.learnt_users[requests.columns["user_id"]]}
-    vectors = retriever.item_vectors()
+    vectors, queries = retriever.item_vectors(), retriever.encode(known, requests.history)
     found = gather(
-        retriever.encode(known, requests.history),
+        queries,
         vectors,
         exact(vectors).search,
         neighbours,
         quotas(config, len(vectors)),
         Asked(requests.history, requests.offsets, requests.seen, moments.trending(requests.times), own=requests.own),
     )
+    showing = None
+    if moments.shown is not None:
+        own, said = moments.shown.at(users, events.times[asked]), neighbours.said(requests.history, len(vectors))
+        showing = with_shown(found, own, requests.offsets, requests.seen, queries, vectors, said)
+        found = showing.found
     columns = moments.pair_columns(requests, moments.processor.item_columns(), found)
     clicks, ratings, tasks = _labels(moments, late, asked, found.rows)
-    weights = np.repeat(1.0 / np.bincount(users)[users], depth).astype(np.float32)
-    return Slates(Examples(columns, clicks, ratings, weights, depth, tasks), users)
+    places = None
+    if showing is not None:
+        clicks[showing.unknown.ravel() & (clicks == 0)] = np.nan
+        places = showing.places.ravel()
+    weights = np.repeat(1.0 / np.bincount(users)[users], found.rows.shape[1]).astype(np.float32)
+    return Slates(Examples(columns, clicks, ratings, weights, found.rows.shape[1], tasks, places), users)
 
 
 def visits(events: Events, places: Ints, generator: np.random.Generator, *, aim: str = "later", most: int = 0) -> Ints:

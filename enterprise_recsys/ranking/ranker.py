@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from enterprise_recsys.choice import pick
 from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.data.features import TIME_SIZES, Feature
+from enterprise_recsys.data.impressions import PLACES
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.repeats import repeat_names
 from enterprise_recsys.devices import device_of, on, on_cpu
@@ -40,6 +41,7 @@ class Examples:
         weights: [R].
         depth: rows of each list; R is a multiple of it.
         tasks: task -> [R] 1, 0, or its number as it is learnt; NaN: no label.
+        places: [R] the place from 1 at which it was shown; 0 = it was not, or nobody knows. None: all are 0.
     """
 
     columns: Columns
@@ -48,6 +50,7 @@ class Examples:
     weights: Floats
     depth: int
     tasks: dict[str, Floats] = field(default_factory=dict)
+    places: Ints | None = None
 
     @property
     def labels(self) -> tuple[Floats, Floats, Floats]:
@@ -92,6 +95,7 @@ class RankingNetwork(nn.Module):
         self.heads = nn.Linear(width, 2 + len(config.tasks))
         with torch.no_grad():
             self.heads.weight[self.chances] = 0.0
+        self.places = nn.Parameter(torch.zeros(PLACES + 1))
         self.lean = nn.Parameter(torch.tensor([[1.0, 0.0]] * len(self.chances)))
         self.register_buffer("rating_scale", torch.tensor([rating_mean, rating_std]))
         self.register_buffer("score_scale", torch.tensor([[0.0, 1.0]] * len(SCORES)))
@@ -183,7 +187,7 @@ class Ranker:
         table = {name: torch.as_tensor(np.ascontiguousarray(column)) for name, column in examples.columns.items()}
         labels = [torch.as_tensor(one) for one in examples.labels]
         tasks = {name: torch.as_tensor(examples.tasks[name]) for name in self.goals}
-        depth = examples.depth
+        depth, places = examples.depth, None if examples.places is None else torch.as_tensor(examples.places)
         order = torch.as_tensor(lists)[torch.randperm(len(lists))]
         most = min(self.config.ranker_batch_size, len(lists) * depth // _STEPS)
         size = max(most // depth, 1)
@@ -193,9 +197,10 @@ class Ranker:
             columns = {name: table[name][part] for name in self.model.embedding.names}
             clicks, ratings, weights = (one[part] for one in labels)
             asked = {name: one[part] for name, one in tasks.items()}
+            at = None if places is None else places[part]
             yield (
                 len(part),
-                lambda c=columns, y=clicks, r=ratings, w=weights, t=asked: self.loss(c, y, r, w, depth, t),  # type: ignore[misc]
+                lambda c=columns, y=clicks, r=ratings, w=weights, t=asked, p=at: self.loss(c, y, r, w, depth, t, p),  # type: ignore[misc]
             )
 
     def loss(
@@ -206,14 +211,21 @@ class Ranker:
         weights: Tensor,
         depth: int,
         tasks: Mapping[str, Tensor] | None = None,
+        places: Tensor | None = None,
     ) -> Tensor:
         """α·L_rating + β·L_ctr + sum_t weight_t·L_t [] of whole lists, `depth` rows each.
 
         L_ctr is the binary cross-entropy of each row, which makes the head a probability, and `list_weight` times the
         cross-entropy of each list, which is what its order is measured by. The squared error of the ratings is taken
         in units of their deviation. L_t of a task is as L_ctr for a yes or no, and as L_rating for a number.
+
+        Where places [R] are known, a click is thought to owe to the place too: what each place adds to the logit is
+        learnt here and left out of all answers, so that what used to stand first is not taken for what is liked
+        (a shallow tower of the position alone, as in Zhao et al., RecSys 2019, doi:10.1145/3298689.3346997).
         """
         logits, stars, *others = self.model(columns)
+        if places is not None:
+            logits = logits + self.model.places[places] * (places > 0)
         rating = LOSSES["rating"](stars / self._std, ratings / self._std, weights)
         clicked = self._of_chance(logits, clicks, weights, depth)
         total = self.config.ctr_weight * clicked + self.config.rating_weight * rating

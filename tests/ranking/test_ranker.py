@@ -62,6 +62,26 @@ def test_what_was_taken_turns_the_order_round(moments: Moments) -> None:
     assert fit.losses[-1] < fit.losses[0] and all(line[0] == DEPTH - 1 for line in order(ranker, given))
 
 
+def test_what_is_owed_to_the_place_is_learnt_apart_and_left_out_of_answers(moments: Moments) -> None:
+    """Whatever stood first was taken in seven lists of ten, else what stood second."""
+    given, generator = examples(moments), np.random.default_rng(1)
+    places = np.stack([generator.permutation(DEPTH) + 1 for _ in range(LISTS)])
+    taken = np.where(generator.random(LISTS) < 0.7, 1, 2)[:, None] == places
+    given = replace(given, clicks=taken.ravel().astype(np.float32))
+    made = {}
+    for told in (None, places.ravel(), np.zeros(LISTS * DEPTH, dtype=np.int64)):
+        ranker = Ranker(moments.processor, moments.processor.config, moments.events.ratings)
+        ranker.fit(replace(given, places=told), Plan("ranker", 8, 8, 2e-2, 0.0))
+        made[len(made)] = ranker
+    plain, fair, unknown = made.values()
+    learnt = fair.model.places.detach().numpy()
+    assert learnt[1] > learnt[2] > 0 > learnt[3 : DEPTH + 1].max()
+    assert learnt[0] == 0.0 and not learnt[DEPTH + 1 :].any()
+    assert np.array_equal(plain.predict(given.columns)[0], unknown.predict(given.columns)[0])
+    spread = [one.predict(given.columns)[0].reshape(LISTS, DEPTH).std(axis=1).mean() for one in (plain, fair)]
+    assert spread[1] < 0.9 * spread[0], "less is said of the candidates themselves, of whom there is nothing to say"
+
+
 _TASKS = {
     "buy": Task(event_types=("buy",), weight=2.0),
     "watch": Task(column="seconds", weight=0.5),
