@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from enterprise_recsys.config import ModelConfig
+from enterprise_recsys.data.impressions import without_impressions
 from enterprise_recsys.data.joining import joined
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.splits import Split
@@ -59,8 +60,10 @@ def compare(
     """
     if len(given) < 2:
         raise ConfigError(f"a comparison needs two systems or more, got {', '.join(given) or 'none'}.")
+    config = _config(given)
+    parts = Split(*(without_impressions(config, one)[0] for one in (parts.train, parts.val, parts.test)))
     history = joined(parts.train, parts.val)
-    exam = Exam(DataProcessor(_config(given)).fit(history), history, parts.test, features=slices)
+    exam = Exam(DataProcessor(config).fit(history), history, parts.test, features=slices)
     systems = {name: _system(name, system, exam, parts.test) for name, system in given.items()}
     if depth:
         models = [one.engine.depth for one in given.values() if isinstance(one, Recommender)]
@@ -134,7 +137,9 @@ def _config(given: Mapping[str, Compared]) -> ModelConfig:
                     f"{first} has {dial}={here!r} and {other} has {there!r}: they were made for different questions. "
                     "Compare models with one idea of a success."
                 )
-    return configs[first]
+    # One may have learnt from what was shown, and another not: it is no event to either.
+    shown = sorted({kind for one in configs.values() for kind in one.impression_event_types or ()})
+    return configs[first].model_copy(update={"impression_event_types": tuple(shown) or None})
 
 
 def _system(name: str, given: Compared, exam: Exam, test: Interactions) -> System:

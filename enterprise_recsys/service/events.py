@@ -74,7 +74,9 @@ class EventsAnswer(BaseModel):
     erased: int = Field(description="Events from before their user's erasure, which are not kept.")
     hints: int = Field(
         description="Events of the batch that are of none of the model's positive_event_types, such as views where "
-        "buys are the success: they change the next list, and their items stay in it. 0 where the model has none."
+        "buys are the success: they change the next list, and their items stay in it. Those of its "
+        "impression_event_types are counted too: they are kept for the next training, and change no list. 0 where the "
+        "model has none."
     )
     ignored: list[str] = Field(
         description="Names in contexts of the batch that this model can make nothing of; they are kept all the same."

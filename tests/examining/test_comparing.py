@@ -11,6 +11,7 @@ from enterprise_recsys.errors import ConfigError, DataError
 from enterprise_recsys.examining.comparing import compare, opened, provenance_of_comparison
 from enterprise_recsys.examining.exam import Exam
 from enterprise_recsys.examining.listed import ListFrame
+from enterprise_recsys.records import Interactions
 from enterprise_recsys.trainer import ProductionTrainer
 
 
@@ -59,6 +60,24 @@ def test_a_model_is_measured_as_it_is_by_evaluate(trainer: ProductionTrainer, pa
     assert detail.evaluation["users"] == alone["users"]
     assert len(detail.curves["NDCG"]["model"]) == 20
     assert detail.curves["NDCG"]["model"][9] == pytest.approx(alone["two_stage/NDCG@10"])
+
+
+def test_impressions_are_no_events_to_models_that_are_compared(
+    trainer: ProductionTrainer, parts: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"model": trainer.recommender, "lists": made_lists(parts, 0.3)}
+    wanted = compare(given, parts).evaluation
+    processor = trainer.recommender.engine.processor
+    monkeypatch.setattr(
+        processor, "config", processor.config.model_copy(update={"impression_event_types": ("impression",)})
+    )
+
+    def shown(part: Interactions) -> Interactions:
+        more = part.events.with_columns(event_type=pl.lit("impression"), item_id=pl.lit("i1"))
+        return part.with_events(pl.concat([part.events, more], how="diagonal_relaxed"))
+
+    found = compare(given, Split(shown(parts.train), shown(parts.val), shown(parts.test))).evaluation
+    assert found == wanted
 
 
 def test_users_without_a_list_count_as_misses_and_are_told_of(parts: Split) -> None:

@@ -96,6 +96,23 @@ def test_where_buys_are_the_success_a_view_leaves_the_item_in_the_list_and_a_buy
         assert client.post("/v1/explain", json={"user_id": "new", "item_id": item}).json()["status"] == "seen"
 
 
+def test_an_impression_is_kept_and_changes_no_list(saved: Path, tmp_path: Path) -> None:
+    recommender = Recommender.load(saved)
+    processor = recommender.engine.processor
+    processor.config = processor.config.model_copy(update={"impression_event_types": ("impression",)})
+    settings = Settings(saved, is_open=True, keeping=Keeping(tmp_path / "live", "normal"))
+    with TestClient(create_app(settings, recommender)) as client:
+        before = ids(client, "new")
+        kept = {"stored": 2, "duplicates": 0, "erased": 0, "ignored": []}
+        assert happened(client, "new", before[:2], event_type="impression") == {**kept, "hints": 2}
+        assert ids(client, "new") == before
+        told = client.post("/v1/recommend", json={"user_id": "new"}).json()
+        assert told["fallback_level"] == 2, "nobody knows anything of who was merely shown something"
+        assert len(client.app.state.living.store.changes(0)) == 2  # type: ignore[attr-defined]
+        assert happened(client, "new", before[:2], event_type="click") == {**kept, "hints": 0}
+        assert not set(before[:2]) & set(ids(client, "new"))
+
+
 def test_an_event_sent_twice_counts_once(client: TestClient) -> None:
     assert happened(client, "new", ["17"], event_id="e1") == {
         "stored": 1,
