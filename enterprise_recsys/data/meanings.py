@@ -17,6 +17,8 @@ REPEATED_SHARE, _ASKED_USERS = 0.2, 20_000
 """Share of the newest events that repeat older ones, from which on it is told; users that are looked at, at most."""
 _BOUGHT = ("buy", "bought", "purchase", "order", "transaction", "checkout")
 """In the name of an event type: likely what a shop calls a success."""
+_SHOWN = ("impress", "shown", "exposure", "display")
+"""In the name of an event type: likely what a user saw in a list, taken or not."""
 
 
 def event_types(evidence: Evidence) -> Iterator[Finding]:
@@ -26,12 +28,15 @@ def event_types(evidence: Evidence) -> Iterator[Finding]:
     counts = evidence.events[EVENT_TYPE].drop_nulls().value_counts(sort=True)
     listed = ", ".join(f"{kind} {count:,}" for kind, count in counts.head(6).iter_rows())
     many = len(counts) > CROWD
-    advice = ""
-    if len(counts) > 1:
-        kinds = [str(kind) for kind in counts[EVENT_TYPE]]
-        likely = [kind for kind in kinds if any(word in kind.lower() for word in _BOUGHT)]
-        said = shlex.quote(f"positive_event_types={(likely or kinds[-1:])[0]}")
-        advice = (
+    shown = _likely(evidence, _SHOWN)
+    kinds = [kind for kind in counts[EVENT_TYPE].cast(pl.String).to_list() if kind not in shown]
+    advice = []
+    if shown and kinds:
+        said = shlex.quote(f"impression_event_types={','.join(shown)}")
+        advice.append(f"what was shown is nothing that a user did: train with --set {said}")
+    if len(kinds) > 1:
+        said = shlex.quote(f"positive_event_types={(_likely(evidence, _BOUGHT) or kinds[-1:])[0]}")
+        advice.append(
             "each counts as a success, and as having had the item, unless you say which do: train for instance with "
             f"--set {said}, and the others are hints; or weigh them with --event-weight"
         )
@@ -40,20 +45,33 @@ def event_types(evidence: Evidence) -> Iterator[Finding]:
         "warning" if many else "info",
         len(counts),
         f"{counted(len(counts), 'event type')}: {listed}",
-        "is this column the type of the event?" if many else advice,
+        "is this column the type of the event?" if many else "; ".join(advice),
     )
+
+
+def _likely(evidence: Evidence, words: tuple[str, ...]) -> list[str]:
+    """The event types whose names hold one of some words, the commonest first."""
+    if EVENT_TYPE not in evidence.events.columns:
+        return []
+    kinds = evidence.events[EVENT_TYPE].drop_nulls().value_counts(sort=True)[EVENT_TYPE].cast(pl.String).to_list()
+    return [kind for kind in kinds if any(word in kind.lower() for word in words)]
 
 
 def repeats(evidence: Evidence) -> Iterator[Finding]:
     """Whether people take again what they had: then lists that leave it out miss what is wanted.
 
-    Where events have types, a buy after the view is nothing that is taken again, and a second buy is.
+    Where events have types, a buy after the view is nothing that is taken again, and a second buy is; what is shown
+    again is not taken.
     """
+    shown = _likely(evidence, _SHOWN)
     is_late = pl.col(TIMESTAMP).to_physical() > evidence.edge
     some = evidence.users["id"].head(_ASKED_USERS).implode()
     typed = [EVENT_TYPE] if EVENT_TYPE in evidence.events.columns else []
     keys = [USER_ID, ITEM_ID, *typed]
-    events = evidence.events.lazy().filter(pl.col(USER_ID).is_in(some)).select(*keys, late=is_late).collect()
+    frame = evidence.events.lazy().filter(pl.col(USER_ID).is_in(some))
+    if shown:
+        frame = frame.filter(~pl.col(EVENT_TYPE).is_in(shown).fill_null(False))
+    events = frame.select(*keys, late=is_late).collect()
     late = events.filter("late")
     again = late.join(events.filter(~pl.col("late")), on=keys, how="semi", nulls_equal=True)
     if len(again) <= REPEATED_SHARE * len(late):

@@ -33,7 +33,7 @@ _JUDGES = 10_000
 """Users of the validation log that are asked after each epoch, at most; drawn by the seed."""
 
 
-_WORTH = 1.01
+_WORTH = 1.005
 """How many times as good as one history part two must be: they cost two encodings and a search of twice the width."""
 _NEAR = 0.9
 """A history part with no prospect of this share of the best other one's score is given up.

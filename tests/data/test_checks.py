@@ -299,5 +299,9 @@ def test_event_types_are_told_with_what_says_which_of_them_is_a_success() -> Non
     assert alone.message == "1 event type: rate 1,999" and not alone.advice
     (rare,) = CHECKS["event types"](evidence(good(event_type=["play"] * (ROWS - 9) + ["like"] * 9)))
     assert "--set positive_event_types=like," in rare.advice
+    shown = [("Impression", "Impression", "click", "ad shown")[n % 4] for n in range(ROWS)]
+    (told,) = CHECKS["event types"](evidence(good(event_type=shown)))
+    assert told.advice.endswith("--set 'impression_event_types=Impression,ad shown'"), "one type of success is left"
+    assert list(CHECKS["repeats"](evidence(good(item_id=["a"] * ROWS, event_type=["shown"] * ROWS)))) == []
     spaced = good(event_type=["view"] * (ROWS - 9) + ["order placed"] * 9)
     assert "--set 'positive_event_types=order placed'," in next(CHECKS["event types"](evidence(spaced))).advice

@@ -34,7 +34,7 @@ def test_where_order_tells_validation_prefers_the_transformer() -> None:
     assert best.score == alone.score > 0.7 and best.way == alone.way, "it is taught as if there were no other"
 
 
-@pytest.mark.parametrize(("both", "kept"), [(0.41, 2), (0.403, 1)])
+@pytest.mark.parametrize(("both", "kept"), [(0.41, 2), (0.4015, 1)])
 def test_two_parts_stay_side_by_side_where_that_is_clearly_better(both: float, kept: int) -> None:
     scores = {"fold_in": iter([0.4, 0.3]), "transformer": iter([0.35])}
 
