@@ -28,12 +28,11 @@ K = 10
 def main(arguments: Sequence[str] | None = None) -> None:
     """Learn the made world's first nine tenths both ways, and hold the lists against its true chances."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--users", type=int, default=1500)
-    parser.add_argument("--items", type=int, default=800)
+    parser.add_argument("--chance", type=float, default=1.0, help="in the old system's lists; see `make_shown_world`")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--record", type=Path, help="a .jsonl file for the figures")
     chosen = parser.parse_args(arguments)
-    world = make_shown_world(chosen.users, chosen.items, seed=chosen.seed)
+    world = make_shown_world(chance=chosen.chance, seed=chosen.seed)
     lines = [line for told in (False, True) for line in measured(world, chosen, told=told)]
     for one in lines:
         print(f"{one.system:>24} {one.stage:>10} {one.metric:<18} {one.value:.4f}")
@@ -63,11 +62,11 @@ def measured(world: World, chosen: argparse.Namespace, *, told: bool) -> list[Re
         **{(stage, f"NDCG@{K}"): float(found[f"{stage}/NDCG@{K}"]) for stage in ("retrieval", "two_stage")},
         ("two_stage", "fit_cpu_s"): spent,
     }
-    command = f"python benchmarks/impressions.py --users {chosen.users} --items {chosen.items} --seed {chosen.seed}"
+    command = f"python benchmarks/impressions.py --chance {chosen.chance:g} --seed {chosen.seed}"
     date, system = datetime.now(UTC).date().isoformat(), "ours, impressions" if told else "ours, clicks alone"
     return [
         ResultLine(
-            "made-world-shown",
+            f"made-world-shown-{chosen.chance:g}",
             system,
             stage,
             metric,

@@ -12,13 +12,7 @@ its share of a Transformer's, 93 %, when both were measured side by side.
 """
 
 SMALL_ITEMS = 3_000
-"""Items of the log that EVENT_S was measured on."""
-
-ITEM_S: Mapping[str, float] = {"transformer": 6.1e-9, "gru": 4.9e-9}
-"""History part -> seconds that each further item adds to an event, while the softmax is over the whole catalogue.
-
-By the 68 and 61 µs of an event at 10,000 items (`benchmarks/growth.py`).
-"""
+"""Items of the log that EVENT_S was measured on, whose users have a hundred events."""
 
 USER_ITEM_S = 5.3e-8
 """Seconds that 'fold_in' takes for each user and item in an epoch, four passes of it.
@@ -27,7 +21,7 @@ It learns a user at a time, so few events of each make an event dear: at 10,000 
 """
 
 DRAWN_S: Mapping[str, float] = {"mean": 1e-4, "transformer": 37e-6, "gru": 34e-6}
-"""History part -> seconds of an event where a large catalogue is learnt by drawn items; see `growth.py` again."""
+"""History part -> seconds of an event in larger catalogues, by users of five events; see `benchmarks/growth.py`."""
 
 DRAWN_ROWS = 5_800
 """Items that a step of 'fold_in' then sees: 78 µs an event, of a hundred thousand items as of a million."""
@@ -45,8 +39,7 @@ def event_s(part: str, events: int, users: int, items: int) -> float:
     """
     if part == "mean":
         return EVENT_S[part] if items < LARGE_ROWS else DRAWN_S[part]
-    queries = PASSES * users if part == "fold_in" else events
-    is_exact = items <= EXACT_ITEMS and items * queries <= EXACT_SCORES
-    if part == "fold_in":
-        return EVENT_S[part] + USER_ITEM_S * (items if is_exact else min(items, DRAWN_ROWS)) * users / max(events, 1)
-    return EVENT_S[part] + ITEM_S[part] * max(items - SMALL_ITEMS, 0) if is_exact else DRAWN_S[part]
+    if part != "fold_in":
+        return EVENT_S[part] if items <= SMALL_ITEMS else DRAWN_S[part]
+    is_exact = items <= EXACT_ITEMS and items * PASSES * users <= EXACT_SCORES
+    return EVENT_S[part] + USER_ITEM_S * (items if is_exact else min(items, DRAWN_ROWS)) * users / max(events, 1)

@@ -16,7 +16,13 @@ _BY_PLACE = -0.9
 
 
 def make_shown_world(
-    users: int = 1500, items: int = 800, *, days: int = 180, events_per_user: float = 40.0, seed: int = 0
+    users: int = 1500,
+    items: int = 800,
+    *,
+    days: int = 180,
+    events_per_user: float = 40.0,
+    chance: float = 1.0,
+    seed: int = 0,
 ) -> World:
     """A made world (see `make_world`) with other events: what each session was shown, and what was clicked of it.
 
@@ -26,6 +32,8 @@ def make_shown_world(
 
     Args:
         users, items, days, events_per_user, seed: as `make_world` has them.
+        chance: how much of it the old system leaves to chance: 1 = its lists are drawn by its scores, 0 = they hold its
+            best, so that most items are hardly ever shown.
 
     Raises:
         ConfigError: a number is out of its range.
@@ -38,7 +46,7 @@ def make_shown_world(
     for user, second in world.sessions.tolist():
         values = world.logits(np.array([user]), np.array([second]))[0]
         free = ~clicked[user] & np.isfinite(values)
-        policy = world.appeal + 0.35 * (values - world.appeal) + favour + generator.gumbel(size=items)
+        policy = world.appeal + 0.35 * (values - world.appeal) + favour + chance * generator.gumbel(size=items)
         listed = np.argsort(-np.where(free, policy, -np.inf))[: min(10, free.sum())].tolist()
         rows += [(user, item, second, IMPRESSION, place) for place, item in enumerate(listed, start=1)]
         wishes = values[listed] + by_place[: len(listed)] + generator.gumbel(size=len(listed))

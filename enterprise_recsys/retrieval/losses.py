@@ -12,7 +12,7 @@ from torch.autograd.function import FunctionCtx
 from enterprise_recsys.devices import scores_at_once
 
 EXACT_ITEMS, EXACT_SCORES = 20_000, 20_000_000_000
-"""Items, and scores in an epoch, up to which a softmax is over the whole catalogue; about two minutes on one core."""
+"""Items, and scores in an epoch, up to which that of 'fold_in' is over the whole catalogue; two minutes on one core."""
 
 
 def softmax(positive: Tensor, negative: Tensor, log_q: Tensor) -> Tensor:
