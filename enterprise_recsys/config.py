@@ -47,6 +47,12 @@ class ModelConfig(BaseModel):
         "figure counts them. The ranker learns which of the shown were taken, and from a column `position` (1 = first) "
         "how much of that was the place. None: the log has no impressions.",
     )
+    unshown: Literal["negative", "unlabelled"] = Field(
+        "negative",
+        description="With `impression_event_types`: what the ranker takes candidates for that were not shown. "
+        "'negative': not taken, for which not having been shown may account. 'unlabelled': nobody knows; better where "
+        "the old lists held much by chance, and worse where they held the same few items.",
+    )
     ctr_positive_rating: float | None = Field(
         None,
         description="The CTR head's label is 1 if the rating is at least this and 0 below. None: 1 for every relevant "

@@ -17,6 +17,8 @@ from enterprise_recsys.records import EVENT_TYPE, ITEM_ID, POSITION, TIMESTAMP, 
 
 PLACES = 50
 """Places of a list that are told apart; those further down count as the last of these."""
+UNSHOWN = PLACES + 1
+"""The place of what was not shown, in a list of which something was."""
 _AROUND = VISIT_GAP_S * 1_000_000
 
 

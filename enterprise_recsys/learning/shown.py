@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from enterprise_recsys.data.impressions import Shown
+from enterprise_recsys.data.impressions import UNSHOWN, Shown
 from enterprise_recsys.engine.gathering import Candidates
 from enterprise_recsys.engine.neighbours import Said
-from enterprise_recsys.records import Bools, Floats, Ints
+from enterprise_recsys.records import Floats, Ints
 
 FURTHER = 20
 """Places of a list for what was shown and no source has found; the first places of what was shown come first."""
@@ -21,18 +21,11 @@ class Showing:
 
     Attributes:
         found: B lists of K candidates.
-        places: [B, K] from 1; 0 = not shown, or nobody knows where.
-        is_shown: [B, K].
+        places: [B, K] from 1; `UNSHOWN` = not shown, where anything of the list was; 0 = nobody knows.
     """
 
     found: Candidates
     places: Ints
-    is_shown: Bools
-
-    @property
-    def unknown(self) -> Bools:
-        """[B, K] what was not shown, in lists where anything was: nobody knows whether it would have been taken."""
-        return ~self.is_shown & self.is_shown.any(axis=1, keepdims=True)
 
 
 def with_shown(
@@ -65,8 +58,9 @@ def with_shown(
     both = found.beside(Candidates(rows, scores, said.of(rows), np.zeros_like(rows)))
     own = np.concatenate([own, np.where(rows > 0, np.arange(size)[:, None] * n_items + rows, -1)], axis=1)
     if not len(keys):
-        return Showing(both, np.zeros_like(own), np.zeros(own.shape, dtype=bool))
+        return Showing(both, np.zeros_like(own))
     order = np.argsort(keys)
     at = np.minimum(np.searchsorted(keys[order], own), len(keys) - 1)
     is_shown = keys[order][at] == own
-    return Showing(both, np.where(is_shown, places[order][at], 0), is_shown)
+    unshown = np.where(is_shown.any(axis=1, keepdims=True), UNSHOWN, 0)
+    return Showing(both, np.where(is_shown, places[order][at], unshown))

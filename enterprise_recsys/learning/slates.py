@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from enterprise_recsys.data.impressions import UNSHOWN
 from enterprise_recsys.data.moments import Moments
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.visits import openings
@@ -146,8 +147,9 @@ def slates(
     clicks, ratings, tasks = _labels(moments, late, asked, found.rows)
     places = None
     if showing is not None:
-        clicks[showing.unknown.ravel() & (clicks == 0)] = np.nan
         places = showing.places.ravel()
+        if config.unshown == "unlabelled":
+            clicks[(places == UNSHOWN) & (clicks == 0)] = np.nan
     weights = np.repeat(1.0 / np.bincount(users)[users], found.rows.shape[1]).astype(np.float32)
     return Slates(Examples(columns, clicks, ratings, weights, found.rows.shape[1], tasks, places), users)
 

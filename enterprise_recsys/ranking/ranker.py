@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from enterprise_recsys.choice import pick
 from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.data.features import TIME_SIZES, Feature
-from enterprise_recsys.data.impressions import PLACES
+from enterprise_recsys.data.impressions import UNSHOWN
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.repeats import repeat_names
 from enterprise_recsys.devices import device_of, on, on_cpu
@@ -41,7 +41,7 @@ class Examples:
         weights: [R].
         depth: rows of each list; R is a multiple of it.
         tasks: task -> [R] 1, 0, or its number as it is learnt; NaN: no label.
-        places: [R] the place from 1 at which it was shown; 0 = it was not, or nobody knows. None: all are 0.
+        places: [R] the place from 1 at which it was shown, `UNSHOWN` = it was not, 0 = nobody knows. None: all are 0.
     """
 
     columns: Columns
@@ -95,7 +95,7 @@ class RankingNetwork(nn.Module):
         self.heads = nn.Linear(width, 2 + len(config.tasks))
         with torch.no_grad():
             self.heads.weight[self.chances] = 0.0
-        self.places = nn.Parameter(torch.zeros(PLACES + 1))
+        self.places = nn.Parameter(torch.zeros(UNSHOWN + 1))
         self.lean = nn.Parameter(torch.tensor([[1.0, 0.0]] * len(self.chances)))
         self.register_buffer("rating_scale", torch.tensor([rating_mean, rating_std]))
         self.register_buffer("score_scale", torch.tensor([[0.0, 1.0]] * len(SCORES)))
@@ -220,8 +220,8 @@ class Ranker:
         in units of their deviation. L_t of a task is as L_ctr for a yes or no, and as L_rating for a number.
 
         Where places [R] are known, a click is thought to owe to the place too: what each place adds to the logit is
-        learnt here and left out of all answers, so that what used to stand first is not taken for what is liked
-        (a shallow tower of the position alone, as in Zhao et al., RecSys 2019, doi:10.1145/3298689.3346997).
+        learnt here and left out of all answers, so that what used to stand first, or at all, is not taken for what is
+        liked (a shallow tower of the position alone, as in Zhao et al., RecSys 2019, doi:10.1145/3298689.3346997).
         """
         logits, stars, *others = self.model(columns)
         if places is not None:

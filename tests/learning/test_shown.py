@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from enterprise_recsys import DataError, ModelConfig, ProductionTrainer
-from enterprise_recsys.data.impressions import Shown
+from enterprise_recsys.data.impressions import UNSHOWN, Shown
 from enterprise_recsys.data.showing import make_shown_world
 from enterprise_recsys.engine.gathering import Candidates
 from enterprise_recsys.engine.neighbours import Said
@@ -29,10 +29,8 @@ def test_what_was_shown_and_not_found_follows_the_candidates() -> None:
     assert both.rows[0, :5].tolist() == [1, 2, 3, 4, 0] and not both.rows[1, 1:].any()
     assert np.allclose(both.scores[0, :4], [1.0, 0.0, 0.6, 0.8]) and np.isneginf(both.scores[0, 4:]).all()
     assert both.said[0, :5].tolist() == [1.0, 2.0, 0.0, 0.25, 0.0]
-    assert showing.places[0, :5].tolist() == [0, 3, 1, 2, 0] and not showing.places[1].any()
-    assert showing.is_shown[0, :5].tolist() == [False, True, True, True, False]
-    assert showing.unknown[0, :5].tolist() == [True, False, False, False, True]
-    assert not showing.unknown[1].any(), "where nothing is known of a list, what was not taken counts as before"
+    assert showing.places[0, :5].tolist() == [UNSHOWN, 3, 1, 2, UNSHOWN]
+    assert not showing.places[1].any(), "nothing is known of this list"
 
 
 def test_no_more_than_there_is_room_for_is_added_and_the_first_places_come_first() -> None:
@@ -66,8 +64,10 @@ def test_impressions_teach_and_are_no_events_of_users() -> None:
     clicks = ProductionTrainer(config.model_copy(update={"impression_event_types": None}), progress=False)
     clicks.fit(before.filter(pl.col("event_type") == "click").drop("position"))
     assert found["retrieval/NDCG@10"] == clicks.evaluate(clicked, baselines=False)["retrieval/NDCG@10"]
-    scores = [[item["score"] for item in one.recommend(user_id="1", k=5)] for one in (trainer, clicks)]
-    assert scores[0] != scores[1]
+    masked = ProductionTrainer(config.model_copy(update={"unshown": "unlabelled"}), progress=False).fit(before)
+    answers = [one.recommend(user_id="1", k=5) for one in (trainer, clicks, masked)]
+    scores = [tuple(item["score"] for item in answer) for answer in answers]
+    assert len(set(scores)) == 3
     with pytest.raises(
         DataError, match="names 'show', which no event of the log is of; they are of: click, impression"
     ):
