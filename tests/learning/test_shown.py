@@ -52,10 +52,12 @@ def test_places_go_with_their_lists() -> None:
 
 
 def test_impressions_teach_and_are_no_events_of_users() -> None:
-    events = make_shown_world(users=60, items=60, days=60, events_per_user=20).interactions.events
+    events = make_shown_world(users=40, items=40, days=30, events_per_user=12).interactions.events
     cut = events["timestamp"].quantile(0.8)
     before, after = events.filter(pl.col("timestamp") < cut), events.filter(pl.col("timestamp") >= cut)
-    config = ModelConfig(**{**SMALL, "impression_event_types": ["impression"], "history": "fold_in", "epochs": 1})
+    config = ModelConfig(
+        **{**SMALL, "impression_event_types": ["impression"], "history": "fold_in", "epochs": 1, "ranker_epochs": 1}
+    )
     trainer = ProductionTrainer(config, progress=False).fit(before)
     assert set(trainer.recommender.log.events["event_type"]) == {"click"}
     clicked = after.filter(pl.col("event_type") == "click")
