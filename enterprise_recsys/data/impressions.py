@@ -23,7 +23,7 @@ _AROUND = VISIT_GAP_S * 1_000_000
 
 
 def without_impressions(config: ModelConfig, log: Interactions) -> tuple[Interactions, pl.DataFrame | None]:
-    """A log's other events, and its impressions; None: the config names no type of them.
+    """A log's other events, and its impressions; None: the config names no type of them, or the log has no types.
 
     Raises:
         DataError: the log has nothing but impressions, or a place below 1.
