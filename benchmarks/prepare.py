@@ -127,7 +127,7 @@ def request(data: str, *, candidates: int = 200, times: int = 2000) -> list[Resu
     users = [processor.users.id(int(row)) for row in generator.integers(1, len(processor.users), times)]
     rows = generator.integers(1, len(processor.items), (times, 1, candidates))
     scores = generator.random((1, candidates)).astype(np.float32)
-    said, sources = np.zeros((1, candidates), np.float32), np.zeros((1, candidates), np.int64)
+    said, sources = np.zeros((1, candidates, 2), np.float32), np.zeros((1, candidates), np.int64)
     spent: dict[str, list[float]] = {"user_us": [], "candidates_us": []}
     for user, row in zip(users, rows, strict=True):
         begin = time.process_time_ns()

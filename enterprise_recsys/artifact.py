@@ -15,7 +15,7 @@ from pathlib import Path
 
 from enterprise_recsys.errors import ArtifactError
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """Raised when a reader of the older form could not read the newer one."""
 
 KEPT = 2

@@ -18,8 +18,9 @@ BACKGROUND = 4
 """Candidates of the request that stand for all: from the best to the last, at equal distances."""
 MOST_GROUPS = 7
 """All sets of the groups are scored: 128 of them, against each of the background."""
-SOURCES = {"retrieval_score": "taste", "neighbour_score": "taken together"}
-"""Column of a source's score -> what it is called: how near the item is to the user, and to the items of the past."""
+SOURCES = {"retrieval_score": "taste", "neighbour_score": "taken together", "follower_score": "often next"}
+"""Column of a source's score -> what it is called: how near the item is to the user, to the items of the past, and to
+what comes after them."""
 MOST_EXPLAINED = 20
 """Items of a list that are explained, the first ones: each takes milliseconds in which nobody else is answered."""
 TOLD = 5
@@ -197,5 +198,5 @@ def _with_past(finder: Finder, requests: Requests, pasts: Ints, ages: Ints, rows
     queries = engine.encoder.encode({**user, HISTORY_AGE: ages}, pasts)
     rows = np.repeat(rows[None, :], len(pasts), axis=0)
     scores = np.einsum("wd,wkd->wk", queries, engine.vectors[rows]).astype(np.float32)
-    said = engine.neighbours.said(pasts, len(engine.vectors)).of(rows)
+    said = engine.related.said(pasts, len(engine.vectors)).of(rows)
     return Candidates(rows, scores, said, np.zeros(rows.shape, dtype=np.int64))

@@ -241,6 +241,13 @@ class ModelConfig(BaseModel):
         "take both or, up to 12,500 items and where validation clearly prefers them, by EDLAE's weights. Up to 100,000 "
         "items in the catalogue; beyond, finding each item's nearest would take longer than training.",
     )
+    follower_candidates: int = Field(
+        60,
+        ge=0,
+        le=100_000,
+        description="Items that the ranker is handed besides: those that are most often among the next ten after what "
+        "the user took last. Likewise up to 100,000 items.",
+    )
     trending_candidates: int = Field(
         40, ge=0, le=100_000, description="Items that the ranker is handed besides: the most taken of the last week."
     )

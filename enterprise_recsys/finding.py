@@ -12,7 +12,7 @@ from enterprise_recsys.data.live import Requests, State
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.engine.gathering import Asked, Candidates, Quotas, gather, quotas
 from enterprise_recsys.engine.indexes import Allowed, Index
-from enterprise_recsys.engine.neighbours import Neighbours
+from enterprise_recsys.engine.neighbours import Related
 from enterprise_recsys.engine.runtime import Encoder, ItemEncoder, Scorer
 from enterprise_recsys.engine.trace import Trace
 from enterprise_recsys.records import Bools, Columns, Floats, Ints, Ranked
@@ -29,7 +29,7 @@ class Engine:
         encoder, scorer: the exported networks.
         index: over vectors [I, D], which stand here too.
         vectors: [I, D] item vectors, row 0 all zeros.
-        neighbours: of each item.
+        related: neighbours and followers of each item.
         version: of the artifact.
         item_encoder: gives an item that came after training its vector.
     """
@@ -39,7 +39,7 @@ class Engine:
     scorer: Scorer
     index: Index
     vectors: Floats
-    neighbours: Neighbours
+    related: Related
     version: str
     item_encoder: ItemEncoder
 
@@ -117,7 +117,7 @@ class Finder:
             engine.encoder.encode(requests.query, requests.history),
             engine.vectors,
             search,
-            engine.neighbours,
+            engine.related,
             engine.quotas.at_least(k),
             Asked(requests.history, requests.offsets, requests.seen, trending, may, requests.own),
         )
@@ -162,7 +162,7 @@ class Finder:
         queries = self.engine.encoder.encode(requests.query, requests.history)
         near = np.einsum("bd,bpd->bp", queries, self.engine.vectors[rows])
         scores = np.where(rows > 0, near, -np.inf).astype(np.float32)
-        said = self.engine.neighbours.said(requests.history, len(self.engine.vectors)).of(rows)
+        said = self.engine.related.said(requests.history, len(self.engine.vectors)).of(rows)
         return Candidates(rows, scores, said, np.zeros(rows.shape, dtype=np.int64))
 
     def _clicks(self, requests: Requests, found: Candidates) -> Ranked:

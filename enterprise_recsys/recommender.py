@@ -301,7 +301,7 @@ class Recommender:
         return Candidates(
             np.where(nothing, np.pad(popular.rows, fill), found.rows),
             np.where(nothing, np.pad(popular.scores, fill), found.scores),
-            np.where(nothing, 0.0, found.said).astype(np.float32),
+            np.where(nothing[:, :, None], 0.0, found.said).astype(np.float32),
             np.where(nothing, -1, found.sources),
         )
 

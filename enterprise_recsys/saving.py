@@ -16,7 +16,7 @@ from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.engine import blending
 from enterprise_recsys.engine.calibration import Calibration
 from enterprise_recsys.engine.indexes import Index
-from enterprise_recsys.engine.neighbours import Neighbours
+from enterprise_recsys.engine.neighbours import HALF_LIFE, Neighbours, Related
 from enterprise_recsys.engine.runtime import Encoder, ItemEncoder, Scorer
 from enterprise_recsys.errors import ArtifactError
 from enterprise_recsys.finding import Engine
@@ -55,8 +55,10 @@ def _write_model(engine: Engine, folder: Path) -> None:
     save_file(
         {
             "item_vectors": engine.vectors,
-            "neighbour_rows": engine.neighbours.rows,
-            "neighbour_weights": engine.neighbours.weights,
+            "neighbour_rows": engine.related.neighbours.rows,
+            "neighbour_weights": engine.related.neighbours.weights,
+            "follower_rows": engine.related.followers.rows,
+            "follower_weights": engine.related.followers.weights,
             "learnt_items": processor.learnt_items,
             "learnt_users": processor.learnt_users,
         },
@@ -104,7 +106,10 @@ def load(folder: Path, *, threads: int) -> tuple[Engine, Interactions]:
         ),
         Index.load(model / "index.faiss", width=tensors["item_vectors"].shape[1]),
         tensors["item_vectors"],
-        Neighbours(tensors["neighbour_rows"], tensors["neighbour_weights"]),
+        Related(
+            Neighbours(tensors["neighbour_rows"], tensors["neighbour_weights"]),
+            Neighbours(tensors["follower_rows"], tensors["follower_weights"], HALF_LIFE),
+        ),
         str(manifest.meta["model_version"]),
         ItemEncoder(model / "item_encoder.onnx", threads=threads),
     )

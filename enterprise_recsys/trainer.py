@@ -159,7 +159,7 @@ class ProductionTrainer:
                 Scorer(scorer, threads=self.config.threads, calibration=learnt.calibration, tasks=learnt.tasks),
                 INDEXES[self.config.index](vectors),
                 vectors,
-                learnt.neighbours,
+                learnt.related,
                 f"{self.config.training}-{_version()}",
                 ItemEncoder(items, threads=self.config.threads),
             )

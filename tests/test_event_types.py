@@ -18,7 +18,7 @@ from enterprise_recsys.trainer import ProductionTrainer
 from tests.conftest import SMALL
 
 USERS, ITEMS, DAYS, LATER = 120, 60, 30, 3
-LITTLE = {"candidates": 5, "trending_candidates": 5, "neighbour_candidates": 5}
+LITTLE = {"candidates": 5, "trending_candidates": 5, "neighbour_candidates": 5, "follower_candidates": 5}
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,10 @@ USERS, ITEMS, DAYS = 120, 40, 30
 OWN = np.random.default_rng(0).permuted(np.tile(np.arange(ITEMS), (USERS, 1)), axis=1)[:, :2]
 
 
+LITTLE = {"candidates": 5, "trending_candidates": 5, "neighbour_candidates": 5, "follower_candidates": 5}
+"""Of a small catalogue, so that something is left for every source to bring."""
+
+
 @pytest.fixture(scope="module")
 def again() -> Split:
     """Each day each user takes something: four times of five one of their own two, else anything."""
@@ -38,7 +42,7 @@ def again() -> Split:
 
 @pytest.fixture(scope="module")
 def fitted(again: Split) -> ProductionTrainer:
-    dials = {**SMALL, "repeats": True, "candidates": 5, "trending_candidates": 5, "neighbour_candidates": 5}
+    dials = {**SMALL, "repeats": True, **LITTLE}
     return ProductionTrainer(ModelConfig(**dials), progress=False).fit(again.train, again.val)
 
 
@@ -85,7 +89,7 @@ def test_elsewhere_what_was_taken_is_listed_and_not_in_the_same_place() -> None:
         }
     )
     parts = SPLITS["global_time"](to_interactions(frame))
-    dials = {**SMALL, "repeats": "elsewhere", "candidates": 5, "trending_candidates": 5, "neighbour_candidates": 5}
+    dials = {**SMALL, "repeats": "elsewhere", **LITTLE}
     trainer = ProductionTrainer(ModelConfig(**{**dials, "epochs": 1}), progress=False).fit(parts.train, parts.val)
     mine = frame.filter(pl.col("user_id") == "u3").filter(pl.col("timestamp") < frame["timestamp"].quantile(0.7))
     here = {where: set(mine.filter(pl.col("place") == where)["item_id"]) for where in ("home", "work")}

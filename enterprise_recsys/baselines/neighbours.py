@@ -60,15 +60,7 @@ class ItemKNN:
 
     def table(self) -> tuple[Ints, Floats]:
         """The nearest items [I, M] of each item, nearest first, 0 = no more, and how alike they are [I, M]."""
-        similar = self._similar
-        counts = np.diff(similar.indptr)
-        owners = np.repeat(np.arange(len(counts)), counts)
-        order = np.lexsort((similar.indices, -similar.data, owners))
-        rows = np.zeros((len(counts), max(int(counts.max(initial=0)), 1)), dtype=np.int64)
-        weights = np.zeros(rows.shape, dtype=np.float32)
-        place = np.arange(len(owners)) - np.repeat(similar.indptr[:-1], counts)
-        rows[owners, place], weights[owners, place] = similar.indices[order], similar.data[order]
-        return rows, weights
+        return largest(self._similar)
 
 
 class ItemKNNBM25:
@@ -112,6 +104,26 @@ class ItemKNNBM25:
     def candidates(self, queries: Queries, k: int) -> Ranked:
         """See `Source`."""
         return _from_neighbours(self._similar, self._popular, queries, k)
+
+
+def largest(similar: scipy.sparse.csr_matrix, most: int | None = None) -> tuple[Ints, Floats]:
+    """The columns [I, M] of the largest values of each row, largest first, 0 = no more, and the values [I, M].
+
+    Args:
+        similar: [I, I], column 0 empty.
+        most: M at most; None: as many as a row holds.
+    """
+    counts = np.diff(similar.indptr)
+    owners = np.repeat(np.arange(len(counts)), counts)
+    order = np.lexsort((similar.indices, -similar.data, owners))
+    place = np.arange(len(owners)) - np.repeat(similar.indptr[:-1], counts)
+    width = int(counts.max(initial=0)) if most is None else min(int(counts.max(initial=0)), most)
+    kept = place < width
+    rows = np.zeros((len(counts), max(width, 1)), dtype=np.int64)
+    weights = np.zeros(rows.shape, dtype=np.float32)
+    rows[owners[kept], place[kept]] = similar.indices[order[kept]]
+    weights[owners[kept], place[kept]] = similar.data[order[kept]]
+    return rows, weights
 
 
 def _nearest(

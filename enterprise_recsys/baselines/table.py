@@ -9,6 +9,7 @@ from enterprise_recsys.baselines.ials import IALS
 from enterprise_recsys.baselines.linear import EASE, EDLAE
 from enterprise_recsys.baselines.neighbours import ItemKNN, ItemKNNBM25
 from enterprise_recsys.baselines.popular import Popularity, RecentPopularity, Repeats
+from enterprise_recsys.baselines.rules import SequentialRules
 from enterprise_recsys.baselines.sources import Fit
 
 BASELINES: Mapping[str, Fit] = {
@@ -17,6 +18,7 @@ BASELINES: Mapping[str, Fit] = {
     "repeats": Repeats,
     "item_knn": ItemKNN,
     "item_knn_bm25": ItemKNNBM25,
+    "sequential_rules": SequentialRules,
     "ease": EASE,
     "edlae": EDLAE,
     "ials": IALS,
@@ -38,6 +40,7 @@ SPACES: Mapping[str, Mapping[str, Sequence[float]]] = {
     "repeats": {"half_life_events": (2.0, 5.0, 10.0, 20.0, 50.0, 200.0)},
     "item_knn": {"neighbours": (5, 10, 20, 50, 100, 200), "shrink": (0.0, 10.0, 50.0, 200.0)},
     "item_knn_bm25": {"neighbours": (5, 10, 20, 50, 100, 200), "k1": (0.3, 1.2, 5.0, 20.0), "b": (0.0, 0.4, 0.8)},
+    "sequential_rules": {"half_life_events": (0.5, 1.0, 2.0, 5.0, 20.0), "shrink": (0.0, 5.0, 20.0, 100.0)},
     "ease": {"ridge": (20.0, 50.0, 100.0, 200.0, 400.0, 600.0, 800.0, 1000.0, 1500.0, 2500.0)},
     "edlae": {"ridge": (20.0, 50.0, 100.0, 200.0, 400.0, 800.0), "dropout": (0.2, 0.4, 0.6)},
     "ials": {"ridge": (0.003, 0.005, 0.01, 0.02, 0.04, 0.08), "unobserved": (0.003, 0.01, 0.05, 0.1, 0.2, 0.4, 0.8)},

@@ -64,7 +64,7 @@ class Requests:
 
 
 class Pairs(Protocol):
-    """Candidates of B requests: item rows (0 = empty), cosines (-inf = empty) and what neighbours say, each [B, K]."""
+    """Candidates of B requests: item rows (0 = empty), cosines (-inf = empty), what neighbours and followers say."""
 
     @property
     def rows(self) -> Ints:
@@ -76,7 +76,7 @@ class Pairs(Protocol):
 
     @property
     def said(self) -> Floats:
-        """[B, K], 0 or more."""
+        """[B, K, 2], 0 or more."""
 
 
 class State:
@@ -349,7 +349,8 @@ def candidate_columns(
     return {
         **(repeat_columns(own, pairs.rows, situations, context) if processor.config.lists_past else {}),
         "retrieval_score": _logits(pairs.scores),
-        "neighbour_score": np.log1p(pairs.said).astype(np.float32).ravel(),
+        "neighbour_score": np.log1p(pairs.said[:, :, 0]).astype(np.float32).ravel(),
+        "follower_score": np.log1p(_PERCENT * pairs.said[:, :, 1]).astype(np.float32).ravel(),
     }
 
 
@@ -378,6 +379,10 @@ def most_taken(recent: Counts, count: Counts, *, most: int = 500) -> Ints:
     _, week, month = recent.T
     order = np.lexsort((count, month, week))[::-1][:most]
     return order[(count[order] > 0) & (order > 0)].astype(np.int64)
+
+
+_PERCENT = 100.0
+"""The unit of what followers say: of the share of times that an item came next, most is below one."""
 
 
 def _logits(scores: Floats) -> Floats:

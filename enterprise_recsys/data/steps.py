@@ -171,7 +171,8 @@ def parts_taught(config: ModelConfig) -> tuple[str, ...]:
 
 
 def _ranker(size: Size, config: ModelConfig) -> Step:
-    depth = min(config.candidates + config.neighbour_candidates + config.trending_candidates, size.items)
+    further = config.neighbour_candidates + config.follower_candidates + config.trending_candidates
+    depth = min(config.candidates + further, size.items)
     rows, moments, usual = RANKER_ROWS, MOMENTS_A_USER, USUAL_MOMENTS
     if config.aim != "later":
         rows, moments, usual = MORE_RANKER_ROWS, MORE_MOMENTS, MORE_USUAL_MOMENTS

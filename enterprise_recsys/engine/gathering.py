@@ -1,4 +1,4 @@
-"""Candidates of several sources in one list: the towers, neighbours of the past, what is new, what is taken again."""
+"""Candidates of several sources in one list: towers, neighbours and followers of the past, what is new or was had."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 
 from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.data.repeats import taken_again
-from enterprise_recsys.engine.neighbours import Neighbours, Said
+from enterprise_recsys.engine.neighbours import Neighbours, Related, Said
 from enterprise_recsys.records import Bools, Floats, Ints, Ranked
 
-SOURCES = ("two_tower", "neighbours", "trending", "repeats")
+SOURCES = ("two_tower", "neighbours", "followers", "trending", "repeats")
 """Names of the sources, in the order that they are asked; a candidate is tagged with the first that gives it."""
 
 _MASKED = 8_000_000
@@ -28,13 +28,14 @@ class Quotas:
 
     two_tower: int
     neighbours: int
+    followers: int
     trending: int
     repeats: int = 0
 
     @property
     def depth(self) -> int:
         """Places of a list."""
-        return self.two_tower + self.neighbours + self.trending + self.repeats
+        return self.two_tower + self.neighbours + self.followers + self.trending + self.repeats
 
     def at_least(self, k: int) -> Quotas:
         """The same, with enough places of the towers alone to fill a list of k."""
@@ -44,10 +45,11 @@ class Quotas:
 def quotas(config: ModelConfig, n_items: int) -> Quotas:
     """The quotas of a config, cut to a catalogue of `n_items` rows, row 0 included: what is first comes first."""
     left, parts = max(n_items - 1, 1), []
-    # Joint training lets neighbours say nothing, so that they have nothing to add.
-    near = config.neighbour_candidates if config.training == "staged" else 0
+    # Joint training lets neighbours and followers say nothing, so that they have nothing to add.
+    is_staged = config.training == "staged"
+    near, soon = is_staged * config.neighbour_candidates, is_staged * config.follower_candidates
     own = config.repeat_candidates if config.lists_past else 0
-    for wanted in (config.candidates, near, config.trending_candidates, own):
+    for wanted in (config.candidates, near, soon, config.trending_candidates, own):
         parts.append(min(wanted, left))
         left -= parts[-1]
     return Quotas(*parts)
@@ -60,7 +62,7 @@ class Candidates:
     Attributes:
         rows: [B, K] item rows, each once; 0 = this place is empty.
         scores: [B, K] cosine of user and item; -inf where the place is empty.
-        said: [B, K] what the neighbours of the history say of the item, 0 or more.
+        said: [B, K, 2] what neighbours and followers of the history say of the item, 0 or more.
         sources: [B, K] place in SOURCES of the first source that gave the item.
     """
 
@@ -99,7 +101,7 @@ def gather(
     queries: Floats,
     vectors: Floats,
     search: Search,
-    neighbours: Neighbours,
+    related: Related,
     quotas: Quotas,
     asked: Asked,
 ) -> Candidates:
@@ -109,7 +111,7 @@ def gather(
         queries: [B, D] user vectors.
         vectors: [I, D] item vectors.
         search: the index over them.
-        neighbours: of the catalogue, or of its first rows.
+        related: of the catalogue, or of its first rows.
         quotas: of the sources.
         asked: the histories, and what may not be given.
     """
@@ -118,13 +120,15 @@ def gather(
     deep = search(queries, min(quotas.depth, n_items - 1), asked.offsets, asked.left_out)
     held = quotas.two_tower
     found, below = Ranked(deep.rows[:, :held], deep.scores[:, :held]), deep.rows[:, held:]
-    said = neighbours.said(asked.history, n_items)
+    said = related.said(asked.history, n_items)
     first = np.arange(size) * n_items  # keys are request * n_items + item row
     taken = Taken(size * n_items)
     taken.add(np.repeat(first, np.diff(asked.offsets)) + asked.left_out if size > 1 else asked.left_out)
     taken.add((first[:, None] + found.rows)[found.rows > 0])
-    near = _best_said(said, taken, asked.allowed, size, quotas.neighbours)
+    near = _best_said(said.neighbours, taken, asked.allowed, size, quotas.neighbours)
     taken.add((first[:, None] + near)[near > 0])
+    soon = _best_said(said.followers, taken, asked.allowed, size, quotas.followers)
+    taken.add((first[:, None] + soon)[soon > 0])
     late = _first(asked.trending, np.arange(size), taken, asked.allowed, n_items, quotas.trending)
     taken.add((first[:, None] + late)[late > 0])
     own = np.zeros((size, 0), dtype=np.int64)
@@ -132,8 +136,9 @@ def gather(
         had = Said(*taken_again(asked.history if asked.own is None else asked.own, n_items), n_items)
         own = _best_said(had, taken, asked.allowed, size, quotas.repeats)
         taken.add((first[:, None] + own)[own > 0])
-    further = np.concatenate([near, late, own], axis=1)
-    told = np.repeat([1, 2, 3], [near.shape[1], late.shape[1], own.shape[1]])
+    others = (near, soon, late, own)
+    further = np.concatenate(others, axis=1)
+    told = np.repeat(np.arange(1, len(SOURCES)), [one.shape[1] for one in others])
     tags = np.where(further > 0, told, 0)
     # Who is near to nothing, as a user without a past, is owed as many candidates: the towers give them.
     short = np.flatnonzero((further == 0).any(axis=1) & (below > 0).any(axis=1))

@@ -1,4 +1,4 @@
-"""Items that the same users take: each item's nearest, and what they say of a history."""
+"""What items say of others: which the same users take, which are often taken next, and what that says of a history."""
 
 from __future__ import annotations
 
@@ -11,17 +11,24 @@ from enterprise_recsys.records import Floats, Ints
 _CELLS = 1_000_000
 """Additions that are made together (some 40 MB); a request alone never fills them."""
 
+REACH, HALF_LIFE = 20, 2.0
+"""Events of a history, the newest, that followers are asked of, and after how many of them one counts half.
+
+By validation NDCG@10 of what followers alone say is best at about this: with half lives of 1, 2 and 5 events .092 .097
+.091 on ml1m-temporal90, .071 .073 .071 on video-loo.
+"""
+
 _SPARSE = 8
 """Additions to fewer places of the catalogue than so many times their number are counted, to more they are sorted."""
 
 
 @dataclass(frozen=True)
 class Said:
-    """What neighbours say of B histories: a sum for each item that is near to something in them.
+    """What one table says of B histories: a sum for each item that is near to something in them.
 
     Attributes:
         keys: [T] request * n_items + item row, rising.
-        sums: [T] summed similarity to the items of the history, over 0.
+        sums: [T] summed weights, over 0.
         n_items: rows of the catalogue, row 0 included.
     """
 
@@ -40,20 +47,22 @@ class Said:
 
 @dataclass(frozen=True)
 class Neighbours:
-    """The nearest items of each item; one that came after they were counted has none, and is nobody's.
+    """Some items of each item; one that came after they were counted has none, and is nobody's.
 
     Attributes:
         rows: [I, M] int32 rows of the nearest items, 0 = no more.
         weights: [I, M] float16 how alike they are, 0 to 1.
+        half_life: events after which what a past item says counts half; None: each says as much.
     """
 
     rows: np.ndarray
     weights: np.ndarray
+    half_life: float | None = None
 
     @classmethod
-    def of(cls, rows: Ints, weights: Floats) -> Neighbours:
+    def of(cls, rows: Ints, weights: Floats, half_life: float | None = None) -> Neighbours:
         """Keep rows [I, M] and weights [I, M] in 6 bytes a place."""
-        return cls(rows.astype(np.int32), weights.astype(np.float16))
+        return cls(rows.astype(np.int32), weights.astype(np.float16), half_life)
 
     @classmethod
     def none(cls, n_items: int) -> Neighbours:
@@ -66,10 +75,11 @@ class Neighbours:
         The work is B * L * M additions and a sort of them, whatever the size of the catalogue.
 
         Args:
-            history: item rows.
+            history: item rows, the newest last.
             n_items: rows of the catalogue as it is now; None = as it was when neighbours were counted.
         """
         n_items = len(self.rows) if n_items is None else n_items
+        history = history if self.half_life is None else history[:, -REACH:]
         history = np.where((history > 0) & (history < len(self.rows)), history, 0)
         if len(history) == 1:
             return Said(*self._summed(history, n_items), n_items)
@@ -88,8 +98,13 @@ class Neighbours:
         near = np.take(self.rows, items, axis=0)  # [H, M]
         kept = near > 0
         keys = (near + (owners * n_items)[:, None])[kept]
-        flat = np.take(self.weights, items, axis=0)[kept].astype(np.float32)
-        # Sums of 16-bit numbers are exact in float64, so that both ways give the same bits.
+        weights = np.take(self.weights, items, axis=0).astype(np.float32)
+        if self.half_life is not None:
+            ages = np.arange(history.shape[1])[::-1]
+            fading = np.exp2(-ages / self.half_life).astype(np.float16).astype(np.float32)
+            weights *= fading[places, None]
+        flat = weights[kept]
+        # Sums of 16-bit numbers and of their products are exact in float64, so that both ways give the same bits.
         if len(keys) * _SPARSE >= len(history) * n_items:
             counts = np.bincount(keys)
             told = np.flatnonzero(counts)
@@ -100,3 +115,37 @@ class Neighbours:
         # In float64, so that the sum of one request does not depend on what it is batched with.
         sums = np.add.reduceat(flat.astype(np.float64), first) if len(keys) else np.zeros(0)
         return keys[first], sums.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What both tables say of B histories."""
+
+    neighbours: Said
+    followers: Said
+
+    def of(self, rows: Ints) -> Floats:
+        """[B, K, 2] the sums of neighbours and of followers for item rows [B, K]."""
+        return np.stack([self.neighbours.of(rows), self.followers.of(rows)], axis=2)
+
+
+@dataclass(frozen=True)
+class Related:
+    """What leads from items to others.
+
+    Attributes:
+        neighbours: items that the same users take.
+        followers: items that are often among the next to be taken; the newest events of a history count most.
+    """
+
+    neighbours: Neighbours
+    followers: Neighbours
+
+    @classmethod
+    def none(cls, n_items: int) -> Related:
+        """Nothing leads anywhere."""
+        return cls(Neighbours.none(n_items), Neighbours.none(n_items))
+
+    def said(self, history: Ints, n_items: int | None = None) -> Heard:
+        """What both say; see `Neighbours.said`."""
+        return Heard(self.neighbours.said(history, n_items), self.followers.said(history, n_items))

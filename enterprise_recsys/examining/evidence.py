@@ -106,7 +106,7 @@ def said_of_events(
         requests = moments.requests(slots, times, context)
         queries: Floats = engine.encoder.encode(requests.query, requests.history)
         scores = np.einsum("bd,bd->b", queries, engine.vectors[rows])
-        said_of = engine.neighbours.said(requests.history).of(rows[:, None])
+        said_of = engine.related.said(requests.history).of(rows[:, None])
         pairs = Candidates(rows[:, None], scores[:, None], said_of, np.zeros((len(part), 1), dtype=np.int64))
         columns = moments.pair_columns(requests, recommender.item_columns, pairs)
         said.append(engine.scorer.logits(columns)[output].astype(np.float64))

@@ -1,4 +1,4 @@
-"""Which items are neighbours: by how often the same users take them, or by a linear map; validation says."""
+"""What leads from items to others: neighbours by users or by a linear map, as validation says; and followers."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from enterprise_recsys.baselines.linear import EDLAE
 from enterprise_recsys.baselines.neighbours import ItemKNN
+from enterprise_recsys.baselines.rules import SequentialRules
 from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.engine.gathering import nearest_said
-from enterprise_recsys.engine.neighbours import Neighbours
+from enterprise_recsys.engine.neighbours import HALF_LIFE, Neighbours, Related
 from enterprise_recsys.learning.retrieving import Judge
 from enterprise_recsys.records import Dataset
 
@@ -51,8 +52,26 @@ def nearest(config: ModelConfig, dataset: Dataset, nearness: Nearness) -> Neighb
     return Neighbours.of(*EDLAE(dataset.events, *size, ridge=nearness.ridge, dropout=_DROPOUT).table(most))
 
 
-def chosen_nearness(config: ModelConfig, dataset: Dataset, judge: Judge) -> tuple[Nearness, Neighbours]:
-    """That whose neighbours alone make the best lists for validation, cosines unless another is clearly better."""
+def related(config: ModelConfig, dataset: Dataset, nearness: Nearness) -> Related:
+    """Each item's nearest, and what is often taken soon after it."""
+    return Related(nearest(config, dataset, nearness), _followers(config, dataset))
+
+
+def _followers(config: ModelConfig, dataset: Dataset) -> Neighbours:
+    n_items = dataset.n_items
+    if config.follower_candidates == 0 or n_items - 1 > _MOST_NEIGHBOURED:
+        return Neighbours.none(n_items)
+    rules = SequentialRules(dataset.events, dataset.n_users, n_items, half_life_events=HALF_LIFE)
+    return Neighbours.of(*rules.table(min(config.neighbours, max(n_items - 1, 1))), HALF_LIFE)
+
+
+def chosen_related(config: ModelConfig, dataset: Dataset, judge: Judge) -> tuple[Nearness, Related]:
+    """With the neighbours that alone make the best lists for validation, cosines unless another is clearly better."""
+    chosen, found = _chosen_nearness(config, dataset, judge)
+    return chosen, Related(found, _followers(config, dataset))
+
+
+def _chosen_nearness(config: ModelConfig, dataset: Dataset, judge: Judge) -> tuple[Nearness, Neighbours]:
     tried = [Nearness()]
     if _are_asked(config, dataset.n_items) and dataset.n_items - 1 <= _MOST_SOLVED:
         tried += [Nearness(ridge) for ridge in _RIDGES]

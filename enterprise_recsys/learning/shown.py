@@ -8,7 +8,7 @@ import numpy as np
 
 from enterprise_recsys.data.impressions import UNSHOWN, Shown
 from enterprise_recsys.engine.gathering import Candidates
-from enterprise_recsys.engine.neighbours import Said
+from enterprise_recsys.engine.neighbours import Heard
 from enterprise_recsys.records import Floats, Ints
 
 FURTHER = 20
@@ -29,7 +29,7 @@ class Showing:
 
 
 def with_shown(
-    found: Candidates, shown: Shown, offsets: Ints, left_out: Ints, queries: Floats, vectors: Floats, said: Said
+    found: Candidates, shown: Shown, offsets: Ints, left_out: Ints, queries: Floats, vectors: Floats, said: Heard
 ) -> Showing:
     """The candidates, with `FURTHER` places for what else was shown, less what is left out.
 
@@ -38,7 +38,7 @@ def with_shown(
         shown: to them.
         offsets, left_out: item rows that are not given, of request b at left_out[offsets[b]:offsets[b+1]].
         queries, vectors: [B, D] and [I, D], of the towers.
-        said: by the neighbours of the requests' histories.
+        said: by neighbours and followers of the requests' histories.
     """
     n_items, size = len(vectors), len(queries)
     keys = shown.owners * n_items + shown.items

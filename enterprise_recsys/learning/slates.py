@@ -12,7 +12,7 @@ from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.visits import openings
 from enterprise_recsys.engine.gathering import Asked, gather, quotas
 from enterprise_recsys.engine.indexes import exact
-from enterprise_recsys.engine.neighbours import Neighbours
+from enterprise_recsys.engine.neighbours import Related
 from enterprise_recsys.errors import DataError
 from enterprise_recsys.learning.shown import with_shown
 from enterprise_recsys.ranking.ranker import Examples
@@ -93,7 +93,7 @@ def slates(
     processor: DataProcessor,
     moments: Moments,
     retriever: Retrieval,
-    neighbours: Neighbours,
+    related: Related,
     late: Ints,
 ) -> Slates:
     """Ask all sources at the visits of each user in the later slice, and label what they find by what was taken.
@@ -108,7 +108,7 @@ def slates(
     Args:
         processor: as the retriever knows it.
         moments: over the earlier and the later log.
-        retriever, neighbours: taught by the earlier log.
+        retriever, related: taught by the earlier log.
         late: places of the later slice's events in `moments`, rising.
 
     Raises:
@@ -134,13 +134,13 @@ def slates(
         queries,
         vectors,
         exact(vectors).search,
-        neighbours,
+        related,
         quotas(config, len(vectors)),
         Asked(requests.history, requests.offsets, requests.seen, moments.trending(requests.times), own=requests.own),
     )
     showing = None
     if moments.shown is not None:
-        own, said = moments.shown.at(users, events.times[asked]), neighbours.said(requests.history, len(vectors))
+        own, said = moments.shown.at(users, events.times[asked]), related.said(requests.history, len(vectors))
         showing = with_shown(found, own, requests.offsets, requests.seen, queries, vectors, said)
         found = showing.found
     columns = moments.pair_columns(requests, moments.processor.item_columns(), found)

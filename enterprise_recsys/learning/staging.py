@@ -19,9 +19,9 @@ from enterprise_recsys.devices import on
 from enterprise_recsys.engine.blending import Served
 from enterprise_recsys.engine.calibration import Calibration
 from enterprise_recsys.engine.gathering import Candidates
-from enterprise_recsys.engine.neighbours import Neighbours
+from enterprise_recsys.engine.neighbours import Related
 from enterprise_recsys.learning.calibrating import calibrated
-from enterprise_recsys.learning.neighbouring import Nearness, chosen_nearness, nearest
+from enterprise_recsys.learning.neighbouring import Nearness, chosen_related, related
 from enterprise_recsys.learning.ranking import taught_ranker
 from enterprise_recsys.learning.retrieving import (
     Judge,
@@ -69,7 +69,7 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Learnt:
-    """Both stages and the items' neighbours, ready for export; `sample` is a few rows of the ranker's columns.
+    """Both stages and what leads from items to others, ready for export; `sample` is a few rows of the ranker's columns.
 
     `calibration` makes probabilities of the ranker's logits, and `tasks` what is told of what it says of each task.
     """
@@ -77,7 +77,7 @@ class Learnt:
     processor: DataProcessor
     retriever: Retrieval
     ranker: Ranker
-    neighbours: Neighbours
+    related: Related
     sample: Columns
     calibration: Calibration
     tasks: dict[str, Served] = field(default_factory=dict)
@@ -112,7 +112,7 @@ def choose(
         judge = judge_of(limited, early, late)
         pair = _Joint(together, ranker, Moments(limited, early))
         fit = pair.fit(plan(config, "both stages", config.epochs, folder, report), lambda: judge(together))
-        lists = slates(limited, moments, together, Neighbours.none(len(processor.items)), places)
+        lists = slates(limited, moments, together, Related.none(len(processor.items)), places)
         said = [ranker.predict(lists.examples.columns)[0]]
         calibration = calibrated([lists], said, said)
         way = Way((one_variant(config),), (fit.epoch,))
@@ -120,12 +120,12 @@ def choose(
     trained = chosen_retriever(limited, early, late, folder, report)
     retriever = trained.retriever
     assert isinstance(trained.judge, Judge)
-    nearness, neighbours = chosen_nearness(config, retriever.dataset, trained.judge)
-    later = slates(limited, moments, retriever, neighbours, places)
+    nearness, led = chosen_related(config, retriever.dataset, trained.judge)
+    later = slates(limited, moments, retriever, led, places)
     earlier = None if by_lot else _earlier(processor, early, late, moments, trained, nearness, folder, report)
     ranked = taught_ranker(processor, moments, later, earlier, folder, report)
     sample = later.examples.columns
-    learnt = Learnt(limited, retriever, ranked.ranker, neighbours, sample, ranked.calibration, ranked.tasks)
+    learnt = Learnt(limited, retriever, ranked.ranker, led, sample, ranked.calibration, ranked.tasks)
     return Chosen(trained.way, ranked.epochs, trained.score, nearness), learnt
 
 
@@ -159,7 +159,7 @@ def _earlier(
     if not moments.events.relevant[within].any() or not dataset.events.relevant.any():
         return None
     retriever = taught(limited, trained.way, dataset, "retriever, earlier data", folder, report)
-    return slates(limited, moments, retriever, nearest(config, dataset, nearness), np.flatnonzero(within))
+    return slates(limited, moments, retriever, related(config, dataset, nearness), np.flatnonzero(within))
 
 
 def relearn(
@@ -176,8 +176,8 @@ def relearn(
     dataset = processor.dataset(both)
     if config.training == "staged":
         retriever = taught(processor, chosen.way, dataset, "retriever, all data", folder, report)
-        neighbours = nearest(config, retriever.dataset, chosen.nearness)
-        return replace(before, processor=processor, retriever=retriever, neighbours=neighbours)
+        led = related(config, retriever.dataset, chosen.nearness)
+        return replace(before, processor=processor, retriever=retriever, related=led)
     ranker = Ranker(processor, config, moments.events.ratings)
     pair = _Joint(of_variant(processor, chosen.way.variants[0], dataset), ranker, moments)
     pair.fit(plan(config, "both stages, all data", chosen.way.epochs[0], folder, report), None)
@@ -224,7 +224,8 @@ class _Joint:
             own.users[index], self._asked[index], {name: column[index] for name, column in own.context.items()}
         )
         # Neighbours of these very events would know which of the two was taken: they say nothing here.
-        pairs = Candidates(rows, scores, np.zeros(rows.shape, dtype=np.float32), np.zeros(rows.shape, dtype=np.int64))
+        nothing = np.zeros((*rows.shape, 2), dtype=np.float32)
+        pairs = Candidates(rows, scores, nothing, np.zeros(rows.shape, dtype=np.int64))
         columns = self.moments.pair_columns(requests, self._items, pairs)
         ratings = np.stack([events.ratings[index], np.full(len(index), np.nan, dtype=np.float32)], axis=1).ravel()
         threshold = self.retriever.config.ctr_positive_rating
@@ -238,5 +239,5 @@ class _Joint:
         index, width = self.retriever.examples[:2], self.retriever.config.item_tower_dims[-1]
         with on(self.retriever.device):
             sample = self._examples(index, torch.zeros(len(index), width)).columns
-        nobody = Neighbours.none(self.retriever.dataset.n_items)
+        nobody = Related.none(self.retriever.dataset.n_items)
         return Learnt(self.moments.processor, self.retriever, self.ranker, nobody, sample, calibration)

@@ -26,8 +26,8 @@ from enterprise_recsys.records import ITEM_ID, Columns, Floats, Ints
 
 _STEPS = 16
 """Steps of an epoch, at least, where there are lists for it."""
-SCORES = ("retrieval_score", "neighbour_score")
-"""What the sources say of a candidate: the towers in the unit of their softmax, neighbours as log(1 + sum)."""
+SCORES = ("retrieval_score", "neighbour_score", "follower_score")
+"""What sources say of a candidate: towers in the unit of their softmax, neighbours and followers as log(1 + sum)."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class RankingNetwork(nn.Module):
     """Embeddings, the network, and linear heads: columns [R, ...] -> CTR logit [R], rating [R], and of each task [R].
 
     The CTR logit is what its head says and a multiple of what the sources say. At first the head says nothing and the
-    multiple is 1 for the towers and 0 for neighbours, so that lists begin in the order of the towers: the few weeks
+    multiple is 1 for the towers and 0 for the others, so that lists begin in the order of the towers: the few weeks
     that the ranker learns from teach it where to depart from that order, and need not teach the order. The logit of a
     task of yes or no begins in the same way; a number is told in deviations from its mean.
     """
@@ -96,7 +96,7 @@ class RankingNetwork(nn.Module):
         with torch.no_grad():
             self.heads.weight[self.chances] = 0.0
         self.places = nn.Parameter(torch.zeros(UNSHOWN + 1))
-        self.lean = nn.Parameter(torch.tensor([[1.0, 0.0]] * len(self.chances)))
+        self.lean = nn.Parameter(torch.tensor([[1.0, 0.0, 0.0]] * len(self.chances)))
         self.register_buffer("rating_scale", torch.tensor([rating_mean, rating_std]))
         self.register_buffer("score_scale", torch.tensor([[0.0, 1.0]] * len(SCORES)))
 
@@ -124,11 +124,11 @@ class RankingNetwork(nn.Module):
     def told(self, out: Tensor, scaled: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         """What heads [R, H] and sources say, as CTR logits, ratings and the tasks' outputs, [R] each."""
         mean, std = self.rating_scale.unbind()  # type: ignore[operator]
-        by_towers, by_neighbours = (scaled[name].flatten() for name in SCORES)
+        by_sources = torch.stack([scaled[name].flatten() for name in SCORES], dim=1)
         said = list(out.unbind(dim=1))
         said[1] = said[1] * std + mean
         for place, lean in zip(self.chances, self.lean, strict=True):
-            said[place] = said[place] + lean[0] * by_towers + lean[1] * by_neighbours
+            said[place] = said[place] + by_sources @ lean
         return tuple(said)
 
 

@@ -24,7 +24,9 @@ def log(world: World) -> Interactions:
 
 
 def pairs(rows: Ints) -> Candidates:
-    return Candidates(rows, np.ones(rows.shape, np.float32), np.zeros(rows.shape, np.float32), np.zeros_like(rows))
+    return Candidates(
+        rows, np.ones(rows.shape, np.float32), np.zeros((*rows.shape, 2), np.float32), np.zeros_like(rows)
+    )
 
 
 def at(log: Interactions, share: float) -> pl.DataFrame:

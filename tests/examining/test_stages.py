@@ -64,7 +64,7 @@ def test_what_is_lost_on_the_way_is_as_worked_out_by_hand() -> None:
     recommender = SimpleNamespace(
         engine=SimpleNamespace(depth=4),
         n_items=9,
-        candidates=lambda at, k: Candidates(candidates[at], nothing, nothing, np.array([[0, 1, 1, 2], [-1] * 4])[at]),
+        candidates=lambda at, k: Candidates(candidates[at], nothing, nothing, np.array([[0, 1, 1, 3], [-1] * 4])[at]),
     )
     second = 1 / np.log2(3)  # the discount of the second place
     listed = SimpleNamespace(of_users={"NDCG@2": np.array([second / (1 + second), 1 / (1 + second)])})

@@ -9,12 +9,13 @@ import pytest
 
 from enterprise_recsys import ModelConfig
 from enterprise_recsys.baselines.linear import EDLAE
+from enterprise_recsys.baselines.rules import SequentialRules
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.splits import Split
 from enterprise_recsys.engine.gathering import nearest_said
-from enterprise_recsys.engine.neighbours import Neighbours
+from enterprise_recsys.engine.neighbours import HALF_LIFE, Neighbours
 from enterprise_recsys.learning import neighbouring
-from enterprise_recsys.learning.neighbouring import Nearness, chosen_nearness, nearest
+from enterprise_recsys.learning.neighbouring import Nearness, chosen_related, nearest, related
 from enterprise_recsys.learning.retrieving import Judge, judge_of
 from enterprise_recsys.records import Ints
 
@@ -45,12 +46,12 @@ def test_validation_chooses_of_equals_the_first_and_a_map_only_where_it_is_clear
 ) -> None:
     processor = DataProcessor(ModelConfig()).fit(parts.train)
     judge = _Judge(judge_of(processor, parts.train, parts.val), scores)
-    chosen, near = chosen_nearness(processor.config, processor.dataset(parts.train), cast(Judge, judge))
+    chosen, led = chosen_related(processor.config, processor.dataset(parts.train), cast(Judge, judge))
     assert chosen == Nearness(ridge) and str(chosen).endswith("users" if ridge is None else f"{ridge:g}")
     asked = len(judge.requests.history)
     assert [lists.shape for lists in judge.seen] == [(asked, 10)] * 4
     assert not np.array_equal(judge.seen[0], judge.seen[1])
-    assert np.array_equal(near.rows, nearest(processor.config, processor.dataset(parts.train), chosen).rows)
+    assert np.array_equal(led.neighbours.rows, nearest(processor.config, processor.dataset(parts.train), chosen).rows)
 
 
 @pytest.mark.parametrize("dials", [{"neighbour_candidates": 0}, {}])
@@ -61,7 +62,7 @@ def test_a_large_catalogue_is_not_solved_and_where_nobody_asks_nothing_is_tried(
     if not dials:
         monkeypatch.setattr(neighbouring, "_MOST_SOLVED", len(processor.items) - 2)
     judge = _Judge(judge_of(processor, parts.train, parts.val), [])  # to ask it would raise
-    assert chosen_nearness(processor.config, processor.dataset(parts.train), cast(Judge, judge))[0] == Nearness(None)
+    assert chosen_related(processor.config, processor.dataset(parts.train), cast(Judge, judge))[0] == Nearness(None)
 
 
 def test_neighbours_of_a_linear_map_are_its_largest_weights(parts: Split) -> None:
@@ -75,6 +76,19 @@ def test_neighbours_of_a_linear_map_are_its_largest_weights(parts: Split) -> Non
         assert set(found.rows[row][found.rows[row] > 0]) == set(best.tolist())
         assert found.weights[row, : len(best)].astype(float) == pytest.approx(np.sort(whole[row, best])[::-1], rel=1e-3)
     assert not found.rows[0].any()
+
+
+def test_followers_are_rules_and_none_where_nobody_asks_for_them(parts: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+    processor = DataProcessor(ModelConfig(neighbours=7)).fit(parts.train)
+    dataset = processor.dataset(parts.train)
+    found = related(processor.config, dataset, Nearness()).followers
+    rows, weights = SequentialRules(dataset.events, dataset.n_users, dataset.n_items).table(7)
+    assert np.array_equal(found.rows, rows) and np.allclose(found.weights, weights, atol=1e-3)
+    assert found.rows.shape[1] == 7 and found.half_life == HALF_LIFE
+    nobody = related(ModelConfig(follower_candidates=0), dataset, Nearness()).followers
+    monkeypatch.setattr(neighbouring, "_MOST_NEIGHBOURED", dataset.n_items - 2)
+    too_many = related(processor.config, dataset, Nearness()).followers
+    assert not nobody.rows.any() and not too_many.rows.any()
 
 
 def test_lists_hold_the_largest_sums_that_are_not_left_out() -> None:

@@ -8,7 +8,7 @@ from enterprise_recsys import DataError, ModelConfig, ProductionTrainer
 from enterprise_recsys.data.impressions import UNSHOWN, Shown
 from enterprise_recsys.data.showing import make_shown_world
 from enterprise_recsys.engine.gathering import Candidates
-from enterprise_recsys.engine.neighbours import Said
+from enterprise_recsys.engine.neighbours import Heard, Said
 from enterprise_recsys.learning.shown import FURTHER, with_shown
 from enterprise_recsys.learning.slates import Slates
 from enterprise_recsys.ranking.ranker import Examples
@@ -19,16 +19,22 @@ def test_what_was_shown_and_not_found_follows_the_candidates() -> None:
     vectors = np.array([[0, 0], [1, 0], [0, 1], [0.6, 0.8], [0.8, 0.6], [-1, 0]], dtype=np.float32)
     queries = np.array([[1, 0], [0, 1]], dtype=np.float32)
     rows = np.array([[1, 2], [3, 0]])
-    found = Candidates(rows, np.array([[1.0, 0.0], [0.8, -np.inf]], dtype=np.float32), rows * 1.0, rows * 0)
+    found = Candidates(
+        rows,
+        np.array([[1.0, 0.0], [0.8, -np.inf]], dtype=np.float32),
+        np.stack([rows, 10 * rows], axis=2) * 1.0,
+        rows * 0,
+    )
     # Request 0 was shown 2 (third), 4 (second), 3 (first) and 5, which it leaves out; request 1 nothing.
     shown = Shown(np.array([0, 0, 0, 0]), np.array([2, 4, 3, 5]), np.array([3, 2, 1, 4]))
-    said = Said(np.array([4]), np.array([0.25], dtype=np.float32), 6)
+    near, soon = (Said(np.array([4]), np.array([said], dtype=np.float32), 6) for said in (0.25, 0.5))
+    said = Heard(near, soon)
     showing = with_shown(found, shown, np.array([0, 1, 1]), np.array([5]), queries, vectors, said)
     both = showing.found
     assert both.rows.shape == (2, 2 + FURTHER)
     assert both.rows[0, :5].tolist() == [1, 2, 3, 4, 0] and not both.rows[1, 1:].any()
     assert np.allclose(both.scores[0, :4], [1.0, 0.0, 0.6, 0.8]) and np.isneginf(both.scores[0, 4:]).all()
-    assert both.said[0, :5].tolist() == [1.0, 2.0, 0.0, 0.25, 0.0]
+    assert both.said[0, :5].tolist() == [[1.0, 10.0], [2.0, 20.0], [0.0, 0.0], [0.25, 0.5], [0.0, 0.0]]
     assert showing.places[0, :5].tolist() == [UNSHOWN, 3, 1, 2, UNSHOWN]
     assert not showing.places[1].any(), "nothing is known of this list"
 
@@ -36,10 +42,10 @@ def test_what_was_shown_and_not_found_follows_the_candidates() -> None:
 def test_no_more_than_there_is_room_for_is_added_and_the_first_places_come_first() -> None:
     vectors = np.ones((60, 1), dtype=np.float32)
     none = np.zeros((1, 1), dtype=np.int64)
-    found = Candidates(none, none.astype(np.float32), none.astype(np.float32), none)
+    found = Candidates(none, none.astype(np.float32), np.zeros((1, 1, 2), dtype=np.float32), none)
     shown = Shown(np.zeros(50, dtype=np.int64), np.arange(1, 51), np.arange(50, 0, -1))
     nothing = np.zeros(0, dtype=np.int64)
-    said = Said(nothing, nothing.astype(np.float32), 60)
+    said = Heard(*[Said(nothing, nothing.astype(np.float32), 60)] * 2)
     showing = with_shown(found, shown, np.zeros(2, dtype=np.int64), nothing, vectors[:1], vectors, said)
     assert showing.found.rows[0, 1:].tolist() == list(range(50, 50 - FURTHER, -1))
     assert showing.places[0, 1:].tolist() == list(range(1, FURTHER + 1))

@@ -11,7 +11,7 @@ from enterprise_recsys.data.frames import to_interactions
 from enterprise_recsys.data.joining import joined, later_places
 from enterprise_recsys.data.moments import Moments
 from enterprise_recsys.data.processor import DataProcessor
-from enterprise_recsys.engine.neighbours import Neighbours
+from enterprise_recsys.engine.neighbours import Related
 from enterprise_recsys.learning.retrieving import _next, chosen_retriever
 from enterprise_recsys.learning.slates import Slates, _labels, slates, visits
 from enterprise_recsys.ranking.ranker import Examples
@@ -199,9 +199,7 @@ def test_lists_are_asked_for_the_later_events_alone_where_the_parts_overlap_in_t
     limited = processor.limited_to(early)
     trained = chosen_retriever(limited, early, late, None, None)
     moments = Moments(processor, both)
-    found = slates(
-        limited, moments, trained.retriever, Neighbours.none(len(processor.items)), later_places(early, late)
-    )
+    found = slates(limited, moments, trained.retriever, Related.none(len(processor.items)), later_places(early, late))
     assert sorted(found.users.tolist()) == sorted(moments.users.rows([f"u{user}" for user in range(6)]).tolist())
     hits = found.examples.clicks.reshape(6, -1)
     assert (np.nansum(hits, axis=1) == 1).all()  # the one item that was set aside

@@ -33,7 +33,7 @@ def examples(moments: Moments) -> Examples:
     requests = moments.requests(moments.events.users[asked], moments.events.times[asked], context)
     rows = generator.integers(1, 51, (LISTS, DEPTH))
     scores = np.tile(np.linspace(0.9, 0.1, DEPTH, dtype=np.float32), (LISTS, 1))
-    pairs = Candidates(rows, scores, (1 - scores).astype(np.float32), np.zeros_like(rows))
+    pairs = Candidates(rows, scores, np.stack([1 - scores, scores], axis=2).astype(np.float32), np.zeros_like(rows))
     clicks = np.tile(np.arange(DEPTH) == DEPTH - 1, LISTS).astype(np.float32)
     nothing, ones = np.full(len(clicks), np.nan, dtype=np.float32), np.ones(len(clicks), dtype=np.float32)
     columns = moments.pair_columns(requests, moments.processor.item_columns(), pairs)
