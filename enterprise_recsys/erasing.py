@@ -24,8 +24,8 @@ def erase(folder: Path, user_ids: Collection[str]) -> list[str]:
     """Write a model's folder without some users, and remove every older version of its files.
 
     Gone are their events and features (`state`) and their ids (`model`). What stays is what learning made of them: the
-    weights, the item vectors, the neighbours, and a row of the user embedding to which no id leads any more. Only
-    training again takes that away.
+    weights, the item vectors, neighbours and followers, and a row of the user embedding to which no id leads any more.
+    Only training again takes that away.
 
     Args:
         folder: as `Recommender.save` wrote it; nobody else may write it meanwhile.

@@ -69,7 +69,7 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Learnt:
-    """Both stages and what leads from items to others, ready for export; `sample` is a few rows of the ranker's columns.
+    """Both stages and what leads from item to item, ready for export; `sample` is a few rows of the ranker's columns.
 
     `calibration` makes probabilities of the ranker's logits, and `tasks` what is told of what it says of each task.
     """
