@@ -185,7 +185,7 @@ class ProductionTrainer:
             k: list length, or several; the first one is that of the sentences.
             extra: name -> further lists to measure: a function of user ids and k that gives lists of item ids, or a
                 frame with `user_id`, `item_id` and `rank` or `score`.
-            baselines: measure popularity and item k-nearest-neighbours too.
+            baselines: measure popularity, item k-nearest-neighbours and sequential rules too.
             report: an .html file to write; a .json and a folder of plots go beside it (see `reporting`).
             leaks: what is done if the model has learnt from what it is asked; as in `fit`.
             slices: features of users or items, such as "user_gender", whose values are shown as groups.

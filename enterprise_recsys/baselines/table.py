@@ -28,7 +28,7 @@ BASELINES: Mapping[str, Fit] = {
 NEEDS_TIMES = ("recent_popularity",)
 """Those that mean nothing where timestamps are no moments."""
 
-QUICK = ("popularity", "item_knn")
+QUICK = ("popularity", "item_knn", "sequential_rules")
 """Those that every evaluation shows: seconds, and no further package. Where repeats count, `Repeats` as well."""
 
 SEEDED = ("ials", "bpr")
