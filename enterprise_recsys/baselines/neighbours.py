@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import scipy.sparse
@@ -16,6 +17,8 @@ Similarity = Callable[[int, Floats], Floats]
 
 BLOCK = 512
 """Items whose neighbours are looked for at a time; bounds the memory of the products."""
+_SORTED = 2_000_000
+"""Values that are sorted at a time, and those of one more item; bounds the memory of the sort."""
 
 
 class ItemKNN:
@@ -113,16 +116,20 @@ def largest(similar: scipy.sparse.csr_matrix, most: int | None = None) -> tuple[
         similar: [I, I], column 0 empty.
         most: M at most; None: as many as a row holds.
     """
-    counts = np.diff(similar.indptr)
-    owners = np.repeat(np.arange(len(counts)), counts)
-    order = np.lexsort((similar.indices, -similar.data, owners))
-    place = np.arange(len(owners)) - np.repeat(similar.indptr[:-1], counts)
+    starts, counts = similar.indptr, np.diff(similar.indptr)
     width = int(counts.max(initial=0)) if most is None else min(int(counts.max(initial=0)), most)
-    kept = place < width
     rows = np.zeros((len(counts), max(width, 1)), dtype=np.int64)
     weights = np.zeros(rows.shape, dtype=np.float32)
-    rows[owners[kept], place[kept]] = similar.indices[order[kept]]
-    weights[owners[kept], place[kept]] = similar.data[order[kept]]
+    cuts = np.unique(np.searchsorted(starts, [*range(0, int(starts[-1]), _SORTED), starts[-1]]))
+    for begin, end in pairwise([*cuts.tolist(), len(counts)]):
+        held = slice(starts[begin], starts[end])
+        columns, values = similar.indices[held], similar.data[held]
+        owners = np.repeat(np.arange(begin, end), counts[begin:end])
+        order = np.lexsort((columns, -values, owners))
+        place = starts[begin] + np.arange(len(owners)) - np.repeat(starts[begin:end], counts[begin:end])
+        kept = np.flatnonzero(place < width)
+        rows[owners[kept], place[kept]] = columns[order[kept]]
+        weights[owners[kept], place[kept]] = values[order[kept]]
     return rows, weights
 
 

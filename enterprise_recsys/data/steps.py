@@ -61,6 +61,12 @@ SOLUTIONS, SOLVED_S, SOLVED_BYTES = 5, 2.1e-11, 18
 On one core 1.5 s for 4,000 items and 4.5 s for 6,000 of them, which held 0.7 GB; 2.3 s in single precision.
 """
 
+MOST_NEIGHBOURED, MOST_FOLLOWED, RULE_EVENTS = 100_000, 1_000_000, 5_000_000
+"""Likewise, and `baselines.rules`: catalogues that have neighbours and followers; events that rules are counted in."""
+
+RULE_BYTES, LED_BYTES = 120, 6
+"""An event while rules are counted (5,000,000 of 300,000 items held 560 MB), and a place among an item's followers."""
+
 INDEX_RATE = 50_000
 """Items encoded and added to the index in a second."""
 
@@ -185,10 +191,11 @@ def _ranker(size: Size, config: ModelConfig) -> Step:
     share = is_solved * (1.0 if size.items <= DOUBLE_ITEMS else 0.5)
     solving_s = share * SOLUTIONS * SOLVED_S * size.items**3
     solving = f"; {SOLUTIONS} times {size.items:,} by as many items" if solving_s >= 1.0 else ""
+    rules = RULE_BYTES * min(size.rows, RULE_EVENTS) if size.items <= MOST_FOLLOWED else 0
     return Step(
         "ranker",
         _learning_mb(config)
-        + (most * RANKER_CELL + _EVENT_BYTES * size.rows + share * SOLVED_BYTES * size.items**2) / _MB,
+        + (most * RANKER_CELL + _EVENT_BYTES * size.rows + max(share * SOLVED_BYTES * size.items**2, rules)) / _MB,
         0.0,
         usual * (epochs + trial * tried) / RANKER_RATE + solving_s,
         most * config.ranker_epochs * (1 + trial) / RANKER_RATE + solving_s,
@@ -213,7 +220,8 @@ def _index(size: Size, config: ModelConfig) -> Step:
 
 
 def _artifact(size: Size, config: ModelConfig) -> Step:
-    tables = (size.users + size.items) * (config.embedding_dim + config.ranking_dim) * _FLOAT
+    led = LED_BYTES * config.neighbours * ((size.items <= MOST_NEIGHBOURED) + (size.items <= MOST_FOLLOWED))
+    tables = (size.users + size.items) * (config.embedding_dim + config.ranking_dim) * _FLOAT + led * size.items
     events = 24 * size.rows
     return Step(
         "artifact",
@@ -221,7 +229,8 @@ def _artifact(size: Size, config: ModelConfig) -> Step:
         (tables + events) / _MB,
         0.5 + (tables + events) / _MB / 100,
         0.5 + (tables + events) / _MB / 100,
-        f"{config.embedding_dim} + {config.ranking_dim} numbers of each id, and the events",
+        f"{config.embedding_dim} + {config.ranking_dim} numbers of each id, {led} bytes of each item's neighbours and "
+        "followers, and the events",
     )
 
 

@@ -47,11 +47,11 @@ class Said:
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Some items of each item; one that came after they were counted has none, and is nobody's.
+    """For each item those that it speaks for; one that came after they were counted has none, and is nobody's.
 
     Attributes:
-        rows: [I, M] int32 rows of the nearest items, 0 = no more.
-        weights: [I, M] float16 how alike they are, 0 to 1.
+        rows: [I, M] int32 rows of these items, most first, 0 = no more.
+        weights: [I, M] float16 how much it speaks for each, 0 to 1.
         half_life: events after which what a past item says counts half; None: each says as much.
     """
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 from enterprise_recsys.baselines import neighbours
 from enterprise_recsys.baselines.neighbours import ItemKNN, ItemKNNBM25
@@ -43,6 +44,20 @@ def test_cosine_is_that_of_a_dense_matrix_whatever_the_block(monkeypatch: pytest
     scores = similar[2] + similar[7]
     places = found.rows[0][found.rows[0] > 0]
     assert np.allclose(found.scores[0, : len(places)], scores[places], atol=2e-6)
+
+
+def test_the_largest_values_of_each_row_are_the_same_however_many_are_sorted_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    generator = np.random.default_rng(0)
+    dense = generator.integers(0, 4, (30, 20)).astype(np.float32) * (generator.random((30, 1)) < 0.7)
+    dense[:, 0] = 0.0
+    monkeypatch.setattr(neighbours, "_SORTED", 7)
+    rows, values = neighbours.largest(scipy.sparse.csr_matrix(dense), 5)
+    for own, found, told in zip(dense, rows, values, strict=True):
+        order = np.argsort(-own, kind="stable")[:5]
+        assert told.tolist() == own[order].tolist() and found[told > 0].tolist() == order[own[order] > 0].tolist()
+    assert neighbours.largest(scipy.sparse.csr_matrix((3, 3)), 5)[0].tolist() == [[0], [0], [0]]
 
 
 def test_bm25_by_hand() -> None:

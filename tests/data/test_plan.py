@@ -95,7 +95,7 @@ def test_the_history_parts_are_those_that_are_taught() -> None:
     assert list(SEQUENTIAL) == sequential
     assert dict(VARIANTS) == {name: len(found) for name, found in history.TEMPERATURES.items()}
     assert dict(CONTENDERS) == {history.AUTO: history.CONTENDERS}
-    losses, alternating, rowwise, neighbouring, slates, linear = (
+    losses, alternating, rowwise, neighbouring, slates, linear, rules = (
         pytest.importorskip(f"enterprise_recsys.{name}")
         for name in (
             "retrieval.losses",
@@ -104,12 +104,15 @@ def test_the_history_parts_are_those_that_are_taught() -> None:
             "learning.neighbouring",
             "learning.slates",
             "baselines.linear",
+            "baselines.rules",
         )
     )
     known = (paces.EXACT_ITEMS, paces.EXACT_SCORES, paces.PASSES, paces.LARGE_ROWS)
     assert known == (losses.EXACT_ITEMS, losses.EXACT_SCORES, alternating._PASSES, rowwise.LARGE_ROWS)
     lists = (steps.MOMENTS_A_USER, steps.MORE_MOMENTS, steps.RANKER_ROWS, steps.MORE_RANKER_ROWS)
     assert lists == (slates._VISITS, slates._MORE_VISITS, 2 * slates._ROWS, 2 * slates._MORE_ROWS), "of two slices"
+    led = (steps.MOST_NEIGHBOURED, steps.MOST_FOLLOWED, steps.RULE_EVENTS)
+    assert led == (neighbouring._MOST_NEIGHBOURED, neighbouring._MOST_FOLLOWED, rules.MOST_EVENTS)
     solved = (steps.MOST_SOLVED, steps.DOUBLE_ITEMS, steps.SOLUTIONS)
     assert solved == (neighbouring._MOST_SOLVED, linear.DOUBLE_ITEMS, len(neighbouring._RIDGES) + 2)
 

@@ -86,7 +86,7 @@ def test_followers_are_rules_and_none_where_nobody_asks_for_them(parts: Split, m
     assert np.array_equal(found.rows, rows) and np.allclose(found.weights, weights, atol=1e-3)
     assert found.rows.shape[1] == 7 and found.half_life == HALF_LIFE
     nobody = related(ModelConfig(follower_candidates=0), dataset, Nearness()).followers
-    monkeypatch.setattr(neighbouring, "_MOST_NEIGHBOURED", dataset.n_items - 2)
+    monkeypatch.setattr(neighbouring, "_MOST_FOLLOWED", dataset.n_items - 2)
     too_many = related(processor.config, dataset, Nearness()).followers
     assert not nobody.rows.any() and not too_many.rows.any()
 
