@@ -246,7 +246,8 @@ class ModelConfig(BaseModel):
         ge=0,
         le=100_000,
         description="Items that the ranker is handed besides: those that are most often among the next ten after what "
-        "the user took last. Up to 1,000,000 items in the catalogue.",
+        "the user took last, where validation says that this is no worse than neighbours. Up to 1,000,000 items in the "
+        "catalogue.",
     )
     trending_candidates: int = Field(
         40, ge=0, le=100_000, description="Items that the ranker is handed besides: the most taken of the last week."

@@ -46,7 +46,7 @@ class Engine:
     @cached_property
     def quotas(self) -> Quotas:
         """How many candidates each source gives."""
-        return quotas(self.processor.config, len(self.vectors))
+        return quotas(self.processor.config, len(self.vectors), follows=self.related.follows)
 
     @property
     def directions(self) -> Floats:

@@ -7,6 +7,7 @@ import shutil
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 from safetensors.numpy import load_file, save_file
 
@@ -57,8 +58,7 @@ def _write_model(engine: Engine, folder: Path) -> None:
             "item_vectors": engine.vectors,
             "neighbour_rows": engine.related.neighbours.rows,
             "neighbour_weights": engine.related.neighbours.weights,
-            "follower_rows": engine.related.followers.rows,
-            "follower_weights": engine.related.followers.weights,
+            **_followers(engine.related),
             "learnt_items": processor.learnt_items,
             "learnt_users": processor.learnt_users,
         },
@@ -73,6 +73,19 @@ def _write_model(engine: Engine, folder: Path) -> None:
     (folder / "calibration.json").write_text(json.dumps(asdict(engine.scorer.calibration)))
     if engine.scorer.tasks:
         (folder / "tasks.json").write_text(json.dumps(blending.to_json(engine.scorer.tasks)))
+
+
+def _followers(related: Related) -> dict[str, np.ndarray]:
+    if not related.follows:
+        return {}
+    return {"follower_rows": related.followers.rows, "follower_weights": related.followers.weights}
+
+
+def _related(tensors: dict[str, np.ndarray]) -> Related:
+    near = Neighbours(tensors["neighbour_rows"], tensors["neighbour_weights"])
+    if "follower_rows" not in tensors:
+        return Related(near, Neighbours.none(len(near.rows)))
+    return Related(near, Neighbours(tensors["follower_rows"], tensors["follower_weights"], HALF_LIFE))
 
 
 def load(folder: Path, *, threads: int) -> tuple[Engine, Interactions]:
@@ -106,10 +119,7 @@ def load(folder: Path, *, threads: int) -> tuple[Engine, Interactions]:
         ),
         Index.load(model / "index.faiss", width=tensors["item_vectors"].shape[1]),
         tensors["item_vectors"],
-        Related(
-            Neighbours(tensors["neighbour_rows"], tensors["neighbour_weights"]),
-            Neighbours(tensors["follower_rows"], tensors["follower_weights"], HALF_LIFE),
-        ),
+        _related(tensors),
         str(manifest.meta["model_version"]),
         ItemEncoder(model / "item_encoder.onnx", threads=threads),
     )

@@ -2,12 +2,16 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from enterprise_recsys import ArtifactError
+from enterprise_recsys.engine.neighbours import HALF_LIFE, Neighbours, Related
 from enterprise_recsys.recommender import Recommender
+from enterprise_recsys.saving import load, save
 from enterprise_recsys.trainer import ProductionTrainer
 
 
@@ -25,6 +29,18 @@ def test_a_damaged_file_is_refused_by_name(trainer: ProductionTrainer, tmp_path:
     path.write_bytes(bytes(data))
     with pytest.raises(ArtifactError, match=name):
         Recommender.load(tmp_path)
+
+
+@pytest.mark.parametrize("follows", [False, True])
+def test_followers_are_kept_where_there_are_any(trainer: ProductionTrainer, tmp_path: Path, follows: bool) -> None:
+    engine = trainer.recommender.engine
+    near, size = engine.related.neighbours, len(engine.vectors)
+    soon = Neighbours.of(near.rows[:, :3], near.weights[:, :3], HALF_LIFE) if follows else Neighbours.none(size)
+    save(tmp_path, replace(engine, related=Related(near, soon)), trainer.recommender.log)
+    found = load(tmp_path, threads=1)[0].related
+    assert found.follows == follows and np.array_equal(found.neighbours.rows, near.rows)
+    assert np.array_equal(found.followers.rows, soon.rows) and np.array_equal(found.followers.weights, soon.weights)
+    assert found.followers.half_life == soon.half_life
 
 
 def test_a_half_written_folder_is_refused(trainer: ProductionTrainer, tmp_path: Path) -> None:

@@ -42,12 +42,17 @@ class Quotas:
         return replace(self, two_tower=max(self.two_tower, k))
 
 
-def quotas(config: ModelConfig, n_items: int) -> Quotas:
-    """The quotas of a config, cut to a catalogue of `n_items` rows, row 0 included: what is first comes first."""
+def quotas(config: ModelConfig, n_items: int, *, follows: bool) -> Quotas:
+    """The quotas of a config, cut to a catalogue of `n_items` rows, row 0 included: what is first comes first.
+
+    Args:
+        config, n_items: see there.
+        follows: see `Related.follows`.
+    """
     left, parts = max(n_items - 1, 1), []
-    # Joint training lets neighbours and followers say nothing, so that they have nothing to add.
-    is_staged = config.training == "staged"
-    near, soon = is_staged * config.neighbour_candidates, is_staged * config.follower_candidates
+    # Joint training lets neighbours say nothing, so that they have nothing to add.
+    near = config.neighbour_candidates if config.training == "staged" else 0
+    soon = config.follower_candidates if follows else 0
     own = config.repeat_candidates if config.lists_past else 0
     for wanted in (config.candidates, near, soon, config.trending_candidates, own):
         parts.append(min(wanted, left))

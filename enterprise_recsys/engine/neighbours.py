@@ -141,6 +141,11 @@ class Related:
     neighbours: Neighbours
     followers: Neighbours
 
+    @property
+    def follows(self) -> bool:
+        """Whether followers are a source; there are none in a log where they say too little."""
+        return self.followers.half_life is not None
+
     @classmethod
     def none(cls, n_items: int) -> Related:
         """Nothing leads anywhere."""

@@ -115,8 +115,8 @@ def slates(
         DataError: the later log holds no relevant event.
     """
     config, events = processor.config, moments.events
-    depth = quotas(config, len(processor.items)).depth
-    most = max((_ROWS if config.aim == "later" else _MORE_ROWS) // depth, 1)
+    wanted = quotas(config, len(processor.items), follows=related.follows)
+    most = max((_ROWS if config.aim == "later" else _MORE_ROWS) // wanted.depth, 1)
     asked = visits(events, late, np.random.default_rng(config.seed), aim=config.aim, most=most)
     if len(asked) == 0:
         raise DataError(
@@ -135,7 +135,7 @@ def slates(
         vectors,
         exact(vectors).search,
         related,
-        quotas(config, len(vectors)),
+        wanted,
         Asked(requests.history, requests.offsets, requests.seen, moments.trending(requests.times), own=requests.own),
     )
     showing = None

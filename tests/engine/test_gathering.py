@@ -171,17 +171,21 @@ def test_no_item_stands_twice_and_none_is_left_out_by_chance() -> None:
     ("n_items", "expected"), [(1000, Quotas(200, 60, 60, 40)), (231, Quotas(200, 30, 0, 0)), (11, Quotas(10, 0, 0, 0))]
 )
 def test_quotas_are_cut_to_the_catalogue_from_the_end(n_items: int, expected: Quotas) -> None:
-    assert quotas(ModelConfig(), n_items) == expected
+    assert quotas(ModelConfig(), n_items, follows=True) == expected
     assert expected.depth == min(360, n_items - 1)
 
 
 def test_there_are_places_for_what_the_user_had_where_repeats_are_wanted() -> None:
-    assert quotas(ModelConfig(repeats=True), 1000) == Quotas(200, 60, 60, 40, 50)
+    assert quotas(ModelConfig(repeats=True), 1000, follows=True) == Quotas(200, 60, 60, 40, 50)
 
 
-def test_joint_training_has_neither_neighbours_nor_followers() -> None:
-    wanted = quotas(ModelConfig(training="joint"), 1000)
-    assert (wanted.neighbours, wanted.followers) == (0, 0)
+def test_where_nothing_follows_there_are_no_places_for_it() -> None:
+    assert RELATED.follows and not Related.none(7).follows
+    assert quotas(ModelConfig(), 1000, follows=False) == Quotas(200, 60, 0, 40)
+
+
+def test_joint_training_has_no_neighbours() -> None:
+    assert quotas(ModelConfig(training="joint"), 1000, follows=False).neighbours == 0
 
 
 def test_a_list_longer_than_the_quota_is_filled_by_the_towers() -> None:

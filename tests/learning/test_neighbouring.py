@@ -35,10 +35,10 @@ class _Judge:
 @pytest.mark.parametrize(
     ("scores", "ridge"),
     [
-        ([0.1, 0.2, 0.3, 0.4], 500.0),
-        ([0.1, 0.2, 0.1, 0.2], 5.0),
-        ([0.2, 0.1, 0.2, 0.1], None),
-        ([0.1, 0.104, 0.1, 0.1], None),
+        ([0.1, 0.2, 0.3, 0.4, 0.0], 500.0),
+        ([0.1, 0.2, 0.1, 0.2, 0.0], 5.0),
+        ([0.2, 0.1, 0.2, 0.1, 0.0], None),
+        ([0.1, 0.104, 0.1, 0.1, 0.0], None),
     ],
 )
 def test_validation_chooses_of_equals_the_first_and_a_map_only_where_it_is_clearly_better(
@@ -49,17 +49,36 @@ def test_validation_chooses_of_equals_the_first_and_a_map_only_where_it_is_clear
     chosen, led = chosen_related(processor.config, processor.dataset(parts.train), cast(Judge, judge))
     assert chosen == Nearness(ridge) and str(chosen).endswith("users" if ridge is None else f"{ridge:g}")
     asked = len(judge.requests.history)
-    assert [lists.shape for lists in judge.seen] == [(asked, 10)] * 4
+    assert [lists.shape for lists in judge.seen] == [(asked, 10)] * 5
     assert not np.array_equal(judge.seen[0], judge.seen[1])
     assert np.array_equal(led.neighbours.rows, nearest(processor.config, processor.dataset(parts.train), chosen).rows)
 
 
-@pytest.mark.parametrize("dials", [{"neighbour_candidates": 0}, {}])
+@pytest.mark.parametrize(
+    ("scores", "chosen"),
+    [
+        ([0.1, 0.2, 0.1, 0.1, 0.2], Nearness(5.0, follows=True)),
+        ([0.1, 0.2, 0.1, 0.1, 0.19], Nearness(5.0)),
+        ([0.1, 0.1, 0.1, 0.1, 0.1], Nearness(follows=True)),
+    ],
+)
+def test_followers_are_taken_where_their_lists_are_no_worse_than_the_neighbours(
+    parts: Split, scores: list[float], chosen: Nearness
+) -> None:
+    processor = DataProcessor(ModelConfig()).fit(parts.train)
+    judge = _Judge(judge_of(processor, parts.train, parts.val), scores)
+    found, led = chosen_related(processor.config, processor.dataset(parts.train), cast(Judge, judge))
+    assert found == chosen and led.follows == chosen.follows == str(chosen).endswith(", and followers")
+    again = related(processor.config, processor.dataset(parts.train), chosen)
+    assert np.array_equal(led.followers.rows, again.followers.rows) and led.follows == again.follows
+
+
+@pytest.mark.parametrize("dials", [{"neighbour_candidates": 0, "follower_candidates": 0}, {"follower_candidates": 0}])
 def test_a_large_catalogue_is_not_solved_and_where_nobody_asks_nothing_is_tried(
     parts: Split, monkeypatch: pytest.MonkeyPatch, dials: dict[str, int]
 ) -> None:
     processor = DataProcessor(ModelConfig(**dials)).fit(parts.train)
-    if not dials:
+    if "neighbour_candidates" not in dials:
         monkeypatch.setattr(neighbouring, "_MOST_SOLVED", len(processor.items) - 2)
     judge = _Judge(judge_of(processor, parts.train, parts.val), [])  # to ask it would raise
     assert chosen_related(processor.config, processor.dataset(parts.train), cast(Judge, judge))[0] == Nearness(None)
@@ -78,17 +97,16 @@ def test_neighbours_of_a_linear_map_are_its_largest_weights(parts: Split) -> Non
     assert not found.rows[0].any()
 
 
-def test_followers_are_rules_and_none_where_nobody_asks_for_them(parts: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_followers_are_rules_and_very_large_catalogues_have_none(parts: Split, monkeypatch: pytest.MonkeyPatch) -> None:
     processor = DataProcessor(ModelConfig(neighbours=7)).fit(parts.train)
     dataset = processor.dataset(parts.train)
-    found = related(processor.config, dataset, Nearness()).followers
+    found = related(processor.config, dataset, Nearness(follows=True)).followers
     rows, weights = SequentialRules(dataset.events, dataset.n_users, dataset.n_items).table(7)
     assert np.array_equal(found.rows, rows) and np.allclose(found.weights, weights, atol=1e-3)
     assert found.rows.shape[1] == 7 and found.half_life == HALF_LIFE
-    nobody = related(ModelConfig(follower_candidates=0), dataset, Nearness()).followers
+    judge = _Judge(judge_of(processor, parts.train, parts.val), [0.1] * 4)  # to ask it of followers would raise
     monkeypatch.setattr(neighbouring, "_MOST_FOLLOWED", dataset.n_items - 2)
-    too_many = related(processor.config, dataset, Nearness()).followers
-    assert not nobody.rows.any() and not too_many.rows.any()
+    assert not chosen_related(processor.config, dataset, cast(Judge, judge))[1].follows
 
 
 def test_lists_hold_the_largest_sums_that_are_not_left_out() -> None:
