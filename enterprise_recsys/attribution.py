@@ -85,6 +85,8 @@ def groups_of(finder: Finder, columns: Columns) -> dict[str, list[str]]:
     Where there are more of these than MOST_GROUPS, the last features go together.
     """
     processor, seen = finder.engine.processor, set(finder.engine.scorer.inputs) & set(columns)
+    if not finder.engine.related.follows:
+        seen.discard("follower_score")  # nothing of it to tell: it is 0 for all
     groups = {SOURCES[name]: [name] for name in SOURCES if name in seen}
     before = "taken before" if processor.config.repeats else "looked at before"
     own = [name for name in repeat_names(processor) if name in seen]

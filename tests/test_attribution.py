@@ -10,6 +10,8 @@ import pytest
 
 from enterprise_recsys.attribution import MOST_EXPLAINED, TOLD, _growing, _with_older, attribute, groups_of
 from enterprise_recsys.engine.calibration import Calibration
+from enterprise_recsys.engine.neighbours import HALF_LIFE, Neighbours, Related
+from enterprise_recsys.finding import Finder
 from enterprise_recsys.recommender import Recommender
 from enterprise_recsys.records import Columns
 from enterprise_recsys.trainer import ProductionTrainer
@@ -101,6 +103,17 @@ def test_many_features_of_items_go_together(trainer: ProductionTrainer) -> None:
     assert {"taste", "taken together", "popularity", "the item itself"} <= set(names)
     grouped = [name for group in names.values() for name in group]
     assert len(grouped) == len(set(grouped)) and pl.Series(grouped).is_in(list(columns)).all()
+
+
+@pytest.mark.parametrize("follows", [False, True])
+def test_what_often_comes_next_is_told_where_there_are_followers(trainer: ProductionTrainer, follows: bool) -> None:
+    recommender = trainer.recommender
+    near = recommender.engine.related.neighbours
+    soon = replace(near, half_life=HALF_LIFE) if follows else Neighbours.none(len(near.rows))
+    engine = replace(recommender.engine, related=Related(near, soon))
+    finder = Finder(engine, recommender.state, recommender.item_columns)
+    columns = {name: np.zeros(1) for name in engine.scorer.inputs}
+    assert ("often next" in groups_of(finder, columns)) == follows
 
 
 def test_nothing_to_explain_is_no_explanation(trainer: ProductionTrainer) -> None:

@@ -46,7 +46,8 @@ def quotas(config: ModelConfig, n_items: int, *, follows: bool) -> Quotas:
     """The quotas of a config, cut to a catalogue of `n_items` rows, row 0 included: what is first comes first.
 
     Args:
-        config, n_items: see there.
+        config: its dials of candidates.
+        n_items: rows of the catalogue.
         follows: see `Related.follows`.
     """
     left, parts = max(n_items - 1, 1), []
