@@ -23,6 +23,8 @@ SOURCES = {"retrieval_score": "taste", "neighbour_score": "taken together", "fol
 what comes after them."""
 MOST_EXPLAINED = 20
 """Items of a list that are explained, the first ones: each takes milliseconds in which nobody else is answered."""
+_MOST_PAST = 200
+"""Past items that shares are found of, the newest ones; those before them are there all along."""
 TOLD = 5
 """Past items that are named, those that moved the score most; the others are summed up."""
 
@@ -59,7 +61,8 @@ def attribute(finder: Finder, requests: Requests, rows: Ints) -> list[Attributio
 
     Features: exact Shapley values of groups of columns, against other candidates of the same request. Past: what each
     past item adds when it comes into the history, by the towers and the neighbours, averaged over orders; the shares
-    of an item add up to its log-odds (or log score) with the whole history less those with none, all else as it is.
+    of an item add up to its log-odds (or log score) with the whole history less those with none of the newest
+    _MOST_PAST events, all else as it is.
     """
     if not len(rows):
         return []
@@ -149,22 +152,22 @@ class _Worth:
 def _past(finder: Finder, requests: Requests, rows: Ints, columns: Columns) -> tuple[Doubles, list[str]]:
     """Shares [P, K] of the past items in what orders the items, and the past items' ids [P], oldest first."""
     engine, history = finder.engine, requests.history[0]
-    places = np.flatnonzero(history)
-    ids = list(engine.processor.items.of_rows(history[places]))
+    length = min(len(history), _MOST_PAST)
+    places = np.flatnonzero(history[-length:])
+    ids = list(engine.processor.items.of_rows(history[-length:][places]))
     if not len(places):
         return np.zeros((0, len(rows))), ids
     orders = walks(places, np.random.default_rng(0))
-    pasts = np.concatenate([_growing(history, order) for order in orders])  # [W, L]
-    ages = np.concatenate([_growing(requests.ages[0], order) for order in orders])
+    pasts, ages = (_with_older(one, length, orders) for one in (history, requests.ages[0]))  # [W, L]
     given = _with_past(finder, requests, pasts, ages, rows)
     size = len(pasts)
     many = {name: np.tile(columns[name], (size, *[1] * (columns[name].ndim - 1))) for name in engine.scorer.inputs}
-    own = _with_older(requests.own[0], len(history), orders)
-    situations: Columns = {name: _with_older(one[0], len(history), orders) for name, one in requests.situations.items()}
+    own = _with_older(requests.own[0], length, orders)
+    situations: Columns = {name: _with_older(one[0], length, orders) for name, one in requests.situations.items()}
     context = {name: np.repeat(column, size, axis=0) for name, column in requests.context.items()}
     changed = candidate_columns(engine.processor, own, situations, context, given)
     leans = engine.scorer.lean({**many, **changed}).reshape(size, -1)
-    shares = walked(orders, np.split(leans, len(orders)), len(history))
+    shares = walked(orders, np.split(leans, len(orders)), length)
     return shares[places], ids
 
 

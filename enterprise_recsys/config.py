@@ -89,7 +89,14 @@ class ModelConfig(BaseModel):
         "side by side, where that is clearly better.",
     )
     history_length: int = Field(
-        200, ge=1, le=10_000, description="Past events that the user tower sees, the newest ones."
+        1000,
+        ge=1,
+        le=10_000,
+        description="Past events that a user is known by, the newest ones; 'fold_in' and the neighbours see all of "
+        "them.",
+    )
+    sequence_length: int = Field(
+        200, ge=1, le=10_000, description="How many of these, the newest ones, 'transformer', 'gru' and 'mean' see."
     )
     history_times: bool = Field(
         True,
@@ -327,6 +334,11 @@ class ModelConfig(BaseModel):
     def lists_past(self) -> bool:
         """Whether a list may hold items of the user's own history: repeats, or what was merely looked at."""
         return bool(self.repeats) or self.positive_event_types is not None
+
+    @property
+    def ordered_length(self) -> int:
+        """Past events that the history parts other than 'fold_in' see."""
+        return min(self.sequence_length, self.history_length)
 
     @property
     def aim(self) -> str:

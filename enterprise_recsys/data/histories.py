@@ -6,6 +6,14 @@ import numpy as np
 
 from enterprise_recsys.records import Columns, Ints
 
+SHORTEST = 16
+"""Places of the shortest history that the user tower is shown; longer ones take twice as many, and so on."""
+
+
+def places_for(events: int, most: int) -> int:
+    """Places [L] that hold a history of so many events: SHORTEST, twice, four times as many ..., or `most`."""
+    return min(SHORTEST << (max(events - 1, 0) // SHORTEST).bit_length(), most)
+
 
 class Histories:
     """Events grouped by user; the history at a moment is what lies strictly before it.

@@ -13,7 +13,7 @@ import polars as pl
 from enterprise_recsys.data.aggregates import Counts, Running, Statistics, of_items, of_users
 from enterprise_recsys.data.features import encode, time_columns
 from enterprise_recsys.data.having import histories_of_had, left_out, means_having
-from enterprise_recsys.data.histories import Histories
+from enterprise_recsys.data.histories import Histories, places_for
 from enterprise_recsys.data.moving import Moving
 from enterprise_recsys.data.overlay import Overlay
 from enterprise_recsys.data.processor import DataProcessor
@@ -28,7 +28,7 @@ class Requests:
 
     Attributes:
         columns: static user columns [B, ...].
-        history: [B, L] newest item rows, oldest first, 0 = none, on the left.
+        history: [B, L] newest item rows, oldest first, 0 = none, on the left; L is what the longest of them needs.
         ages: [B, L] seconds from each of these to the request.
         own: [B, W] the history further back, where lists may hold it; of no width elsewhere.
         situations: name -> [B, W] the context that each of these was taken in, 0 = unknown.
@@ -176,19 +176,21 @@ class State:
         """The requests of users in this state (slot 0 = nobody) at some moments [B]."""
         settled = self._settled(slots)
         ends = _ends(self.histories, settled)
-        history = self.histories.last(settled, ends, self.length)
-        back = self.histories.reach(settled, ends, LONGEST) + self.overlay.most(slots)
-        back = min(back, LONGEST) if self.processor.config.lists_past else 0
         offsets, seen = left_out(*self.had_by(slots), repeats=self.processor.config.repeats)
         # A log that ends long before the request would show every item as untaken of late: time stands still with it.
         # How long the user was away is known none the less. `Moments` reads past requests by the same two clocks.
         last = self.histories.newest(settled)
         as_of, now = self.overlay.now(times, last), self.overlay.clock(times, last)
+        further = self.overlay.most(slots)
+        length = places_for(self.histories.reach(settled, ends, self.length) + further, self.length)
+        history, ages = self.histories.last(settled, ends, length), self.histories.ages(settled, ends, length, now)
+        back = self.histories.reach(settled, ends, LONGEST) + further
+        back = min(back, LONGEST) if self.processor.config.lists_past else 0
         columns = self.overlay.columns({name: column[settled] for name, column in self._columns.items()}, slots)
         return Requests(
             columns=columns,
             history=self.overlay.histories(slots, history, self._known_items),
-            ages=self._ages(slots, times, now),
+            ages=self.overlay.ages(slots, ages, times, self._known_items),
             own=self.overlay.histories(slots, self.histories.last(settled, ends, back), self._known_items),
             situations=self.overlay.situations(slots, self.histories.contexts(settled, ends, back), self._known_items),
             context={**self._context(len(slots)), **(context or {}), **time_columns(times)},
@@ -197,12 +199,6 @@ class State:
             offsets=offsets,
             seen=seen,
         ).elsewhere(self.processor)
-
-    def _ages(self, slots: Ints, times: Ints, now: Ints) -> Ints:
-        settled = self._settled(slots)
-        ends = _ends(self.histories, settled)
-        ages = self.histories.ages(settled, ends, self.length, now)
-        return self.overlay.ages(slots, ages, times, self._known_items)
 
     def past(self, slots: Ints) -> tuple[Ints, Ints]:
         """The items of all events of users [B], oldest first, as (offsets [B+1], rows)."""
@@ -276,9 +272,10 @@ class State:
                 taken = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
                 age = max(now // 1_000_000 - int(taken.timestamp()), 0)
             ages[place] = age
-        newest, told = np.zeros((2, 1, self.length), dtype=np.int64)
         past = np.flatnonzero((rows > 0) & (rows < self._known_items))[-self.length :]  # towers know no later items
-        newest[0, self.length - len(past) :], told[0, self.length - len(past) :] = rows[past], ages[past]
+        width = places_for(len(past), self.length)
+        newest, told = np.zeros((2, 1, width), dtype=np.int64)
+        newest[0, width - len(past) :], told[0, width - len(past) :] = rows[past], ages[past]
         return rows[rows > 0], newest, told
 
     def _context(self, size: int) -> Columns:

@@ -8,7 +8,7 @@ import polars as pl
 from enterprise_recsys.data.aggregates import Timeline
 from enterprise_recsys.data.features import time_columns
 from enterprise_recsys.data.having import histories_of_had, left_out
-from enterprise_recsys.data.histories import Histories
+from enterprise_recsys.data.histories import Histories, places_for
 from enterprise_recsys.data.impressions import Impressions
 from enterprise_recsys.data.live import Pairs, Requests, most_taken, ranker_columns
 from enterprise_recsys.data.processor import DataProcessor
@@ -47,7 +47,8 @@ class Moments:
         ends = self.histories.ends(slots, times)
         until = ends if self._had is self.histories else self._had.ends(slots, times)
         offsets, seen = left_out(*self._had.before(slots, until), repeats=self.processor.config.repeats)
-        length = self.processor.config.history_length
+        most = self.processor.config.history_length
+        length = places_for(self.histories.reach(slots, ends, most), most)
         back = self.histories.reach(slots, ends, LONGEST) if self.processor.config.lists_past else 0
         return Requests(
             columns={name: column[slots] for name, column in self._columns.items()},

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
+from enterprise_recsys.data.histories import places_for
 from enterprise_recsys.engine.blending import Served, log_blend
 from enterprise_recsys.engine.calibration import Calibration
 from enterprise_recsys.errors import ArtifactError
@@ -79,10 +80,6 @@ class _Network:
         return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
 
 
-SHORTEST = 16
-"""Places of the shortest history that the user tower is shown; longer ones take twice as many, until all are in."""
-
-
 class Encoder:
     """The user tower: request columns [B, ...] and history [B, L] -> unit vectors [B, D]."""
 
@@ -120,10 +117,9 @@ class Encoder:
 
 
 def _width(held: Bools) -> int:
-    """Places from the end of a history that hold all of it: SHORTEST, twice, four times as many ... or all, [L]."""
+    """Places from the end of a history that hold all of it; see `places_for`."""
     first = int(held.argmax())
-    past = len(held) - first if held[first] else 0
-    return min(SHORTEST << (max(past - 1, 0) // SHORTEST).bit_length(), len(held))
+    return places_for(len(held) - first if held[first] else 0, len(held))
 
 
 class ItemEncoder:

@@ -27,6 +27,10 @@ from enterprise_recsys.retrieval.single import SingleEvents
 from enterprise_recsys.retrieval.towers import TwoTower
 
 
+_PLACES_AT_ONCE = 1 << 17
+"""Places of histories that are encoded together: their vectors of 64 entries take 32 MB."""
+
+
 class Retriever:
     """Two towers and how they are taught.
 
@@ -89,19 +93,20 @@ class Retriever:
             vectors = self.model.lift(self._material.vectors(rows.ravel()))
             return torch.einsum("bd,bkd->bk", self.model.meet(queries), vectors.view(*rows.shape, -1))
 
-    def encode(self, columns: Columns, history: Ints, *, chunk: int = 512) -> Floats:
+    def encode(self, columns: Columns, history: Ints) -> Floats:
         """Query vectors [B, D] of requests (learning's side of the engine's encoder)."""
         table = self._table()
         out = np.zeros((len(history), self.model.width_out), dtype=np.float32)
         # Short histories go together, so that their holes, which say nothing, need not be worked through.
         known = history > 0
         lengths = np.where(known.any(axis=1), history.shape[1] - known.argmax(axis=1), 0)
-        order = np.argsort(lengths, kind="stable")
+        order, begin = np.argsort(-lengths, kind="stable"), 0
         with torch.no_grad(), on(self.device):
-            for begin in range(0, len(history), chunk):
-                index = order[begin : begin + chunk]
+            while begin < len(history):
+                width = max(int(lengths[order[begin]]), 1)
+                index = order[begin : begin + max(_PLACES_AT_ONCE // width, 1)]
+                begin += len(index)
                 part = {name: column[index] for name, column in columns.items()}
-                width = max(int(lengths[index].max()), 1)
                 past = torch.as_tensor(history[index, -width:])
                 if HISTORY_AGE in part:
                     part[HISTORY_AGE] = part[HISTORY_AGE][:, -width:]

@@ -117,7 +117,7 @@ class Sequences:
     def steps(self) -> Iterator[Step]:
         """One epoch's steps, in a random order: windows of about one length, about `batch_size` places in all."""
         generator = np.random.default_rng(int(torch.randint(2**62, (), device="cpu")))
-        cut = windows(self._starts, self.material.config.history_length, generator)
+        cut = windows(self._starts, self.material.config.ordered_length, generator)
         lengths = cut.ends - cut.begins + 1
         order = np.argsort(lengths + generator.random(len(cut)) * (2.0 + _BLUR * lengths))
         most = step_size(self.size, self.material.config.batch_size, steps=_STEPS)

@@ -74,7 +74,7 @@ class SingleEvents:
             starts, share = histories.starts[users], torch.rand(2, len(users)).numpy(force=True)
             cut = starts + np.floor(share[0] * (ends - starts + 1)).astype(np.int64)
             ends = np.where(share[1] < config.history_cut, cut, ends)
-        history = torch.as_tensor(histories.last(users, ends, config.history_length))
+        history = torch.as_tensor(histories.last(users, ends, config.ordered_length))
         rows = torch.as_tensor(users)
         columns = {name: column[rows] for name, column in self.material.users.items()}
         if model.training and config.history_dropout > 0:

@@ -85,7 +85,7 @@ class TwoTower(nn.Module):
     def __init__(self, processor: DataProcessor, config: ModelConfig) -> None:
         super().__init__()
         told, things, width = processor.of("user"), processor.of("item"), config.item_tower_dims[-1]
-        self._width = width
+        self._width, self._length = width, config.ordered_length
         build = pick(HISTORIES, config.history, what="history")
         items = {ITEM_ID: len(processor.items)}
         self.history = build(config.embedding_dim if build is Mean else width, config)
@@ -136,19 +136,22 @@ class TwoTower(nn.Module):
 
         Args:
             columns: of the users; where `is_timed` also the seconds from each past item to the request.
-            history: rows of items, the newest last, 0 = none, on the left.
+            history: rows of items, the newest last, 0 = none, on the left; all but 'fold_in' see the newest
+                `sequence_length` of them.
             table: [I, W] what stands for each item in a history; see `item_table`. None, with 'mean': that which is
                 being learnt.
         """
-        vectors = self._ids(history) if table is None else functional.embedding(history, table)
         if isinstance(self.history, FoldIn):
             assert table is not None
+            vectors = functional.embedding(history, table)
             found: Tensor = self.history(
                 self.begin(columns, history.shape[0]), vectors, history, self.history.crowd(table)
             )
             return found
+        history = history[:, -self._length :]
+        vectors = self._ids(history) if table is None else functional.embedding(history, table)
         if self.gaps is not None:
-            vectors = vectors + self.gaps.of_ages(columns[HISTORY_AGE])
+            vectors = vectors + self.gaps.of_ages(columns[HISTORY_AGE][:, -self._length :])
         past = self.history(vectors, history)
         if self.is_joined:
             return unit(self.user_tower(torch.cat([self.user_embedding(columns), past], dim=1)))

@@ -77,7 +77,7 @@ class Transformer(nn.Module):
         super().__init__()
         self.width_out = width
         self.start = nn.Parameter(torch.randn(width) * _SCALE)
-        self.places = nn.Embedding(config.history_length + 1, width)
+        self.places = nn.Embedding(config.ordered_length + 1, width)
         self.blocks = nn.ModuleList(Block(width, config.heads, config.dropout) for _ in range(config.blocks))
         self.dropout = QuickDropout(config.dropout)
         for module in self.modules():
