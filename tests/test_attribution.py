@@ -52,7 +52,11 @@ def test_base_and_features_add_up_to_the_log_odds_of_the_score(trainer: Producti
             assert len(told["past"]) <= TOLD
 
 
-def test_the_past_adds_up_to_what_the_whole_history_adds(trainer: ProductionTrainer) -> None:
+@pytest.mark.parametrize("most", [1, 200])
+def test_the_past_adds_up_to_what_the_newest_events_add(
+    trainer: ProductionTrainer, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr("enterprise_recsys.attribution._MOST_PAST", most)
     recommender = trainer.recommender
     request = recommender.state.of_one("42", 2**60)
     rows = np.arange(1, 6)
@@ -66,7 +70,10 @@ def test_the_past_adds_up_to_what_the_whole_history_adds(trainer: ProductionTrai
         scorer = recommender.engine.scorer
         return scorer.calibration.logits(scorer.logits(columns)[0])
 
-    whole = log_odds(request.history) - log_odds(np.zeros_like(request.history))
+    assert (request.history > 0).sum() > 1
+    older = request.history.copy()
+    older[:, -most:] = 0
+    whole = log_odds(request.history) - log_odds(older)
     sums = [sum(one.past.values()) + one.past_others for one in told]
     assert np.abs(whole).max() > 0.01 and np.allclose(sums, whole, atol=1e-4)
 

@@ -66,9 +66,10 @@ def test_the_same_list_as_from_a_history_that_comes_with_the_request(changes: Ch
     assert told.statistics.count.tolist() == known.statistics.count.tolist() == [4.0]
 
 
-def test_a_state_that_took_events_is_a_state_made_from_the_whole_log(parts: Split) -> None:
+@pytest.mark.parametrize("length", [7, 1000])
+def test_a_state_that_took_events_is_a_state_made_from_the_whole_log(parts: Split, length: int) -> None:
     log = parts.train
-    processor = DataProcessor(ModelConfig(history_length=7)).fit(log)
+    processor = DataProcessor(ModelConfig(history_length=length)).fit(log)
     ordered = log.events.sort("timestamp", maintain_order=True)
     cut = len(ordered) * 2 // 3
     whole, state = State(processor, log), State(processor, log.with_events(ordered[:cut]))
@@ -85,7 +86,11 @@ def test_a_state_that_took_events_is_a_state_made_from_the_whole_log(parts: Spli
     users = whole.users.ids.to_list()
     times = np.full(len(users), whole.newest + DAY)
     one, other = whole.of_users(whole.users.rows(users), times), state.of_users(state.users.rows(users), times)
-    assert (one.history == other.history).all() and (one.offsets == other.offsets).all()
+    width = one.history.shape[1]
+    assert (one.history == other.history[:, -width:]).all() and (one.ages == other.ages[:, -width:]).all()
+    assert not other.history[:, :-width].any(), "no more than empty places"
+    assert (one.history > 0).sum(axis=1).max() == min(log.events["user_id"].value_counts()["count"].max(), length)
+    assert (one.offsets == other.offsets).all()
     assert (one.seen == other.seen).all() and (one.times == other.times).all()
     for name in ("count", "mean", "std", "recent"):
         assert np.array_equal(getattr(one.statistics, name), getattr(other.statistics, name), equal_nan=True), name

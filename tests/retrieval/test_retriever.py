@@ -72,6 +72,24 @@ def test_the_exported_tower_says_what_torch_says_of_long_and_short_histories(
         assert (changed[:5] > 1e-4).all() and not changed[5:].any(), "how long somebody was away counts, if ever there"
 
 
+@pytest.mark.parametrize(("history", "sees"), [("transformer", 5), ("gru", 5), ("mean", 5), ("fold_in", 30)])
+def test_what_goes_by_order_sees_the_newest_events_and_fold_in_all(
+    parts: Split, tmp_path: Path, history: str, sees: int
+) -> None:
+    config = ModelConfig(**{**SMALL, "history": history, "history_length": 30, "sequence_length": 5})
+    processor = DataProcessor(config).fit(parts.train)
+    retriever = Retriever(processor, config, processor.dataset(parts.train))
+    retriever.export(tmp_path / "encoder.onnx")
+    rows = np.tile(np.random.default_rng(0).integers(1, retriever.dataset.n_items, 30), (31, 1))
+    for place in range(30):  # each line but the last has another item at one place
+        rows[place, place] = rows[place, place] % (retriever.dataset.n_items - 1) + 1
+    columns = {name: column[np.ones(31, dtype=int)] for name, column in retriever.dataset.users.items()}
+    columns["history_age_s"] = np.tile(np.arange(30)[::-1], (31, 1))
+    for vectors in (retriever.encode(columns, rows), Encoder(tmp_path / "encoder.onnx", threads=1).encode(columns, rows)):
+        moved = np.abs(vectors[:-1] - vectors[-1]).max(axis=1) > 1e-6
+        assert moved.tolist() == [False] * (30 - sees) + [True] * sees
+
+
 @pytest.mark.parametrize("history", ["mean", "fold_in", "transformer"])
 def test_tables_taught_by_rows_give_the_towers_that_whole_ones_give(
     parts: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, history: str
