@@ -39,6 +39,12 @@ def embedding_of(
 
 _SCALE = 0.02
 """Deviation of the first id embeddings: scores start near 0, all items alike, as in SASRec."""
+_WHISPER = 0.05
+"""What features of users say begins so much smaller, and may only add to what a history says.
+
+By validation on ml100k-global-time NDCG@10 is .330 in place of .319 with 'fold_in' and .359 in place of .346 with
+'transformer' (two seeds each). For the features of items, which new ones are found by, it was .318 and .348.
+"""
 
 
 class Sum(nn.Module):
@@ -59,6 +65,10 @@ class Sum(nn.Module):
         self.align = nn.Identity() if dims[-1] == config.embedding_dim else nn.Linear(self._id_width, dims[-1], False)
         told = self.embedding.width_out - self._id_width
         self.tower = mlp(told, dims, dropout=config.dropout, last_active=False) if features else None
+        if self.tower is not None and not ids:
+            with torch.no_grad():
+                for part in self.tower[-1].parameters():
+                    part *= _WHISPER
 
     def forward(self, columns: Mapping[str, Tensor]) -> Tensor:
         """See the class; an id, where there is one, is the first column of the embedding."""
