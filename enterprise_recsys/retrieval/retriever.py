@@ -26,7 +26,6 @@ from enterprise_recsys.retrieval.sequences import Sequences
 from enterprise_recsys.retrieval.single import SingleEvents
 from enterprise_recsys.retrieval.towers import TwoTower
 
-
 _PLACES_AT_ONCE = 1 << 17
 """Places of histories that are encoded together: their vectors of 64 entries take 32 MB."""
 

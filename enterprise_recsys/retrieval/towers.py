@@ -68,7 +68,7 @@ class Sum(nn.Module):
         if self.tower is not None and not ids:
             with torch.no_grad():
                 for part in self.tower[-1].parameters():
-                    part *= _WHISPER
+                    part.mul_(_WHISPER)
 
     def forward(self, columns: Mapping[str, Tensor]) -> Tensor:
         """See the class; an id, where there is one, is the first column of the embedding."""

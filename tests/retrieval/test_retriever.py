@@ -85,7 +85,10 @@ def test_what_goes_by_order_sees_the_newest_events_and_fold_in_all(
         rows[place, place] = rows[place, place] % (retriever.dataset.n_items - 1) + 1
     columns = {name: column[np.ones(31, dtype=int)] for name, column in retriever.dataset.users.items()}
     columns["history_age_s"] = np.tile(np.arange(30)[::-1], (31, 1))
-    for vectors in (retriever.encode(columns, rows), Encoder(tmp_path / "encoder.onnx", threads=1).encode(columns, rows)):
+    for vectors in (
+        retriever.encode(columns, rows),
+        Encoder(tmp_path / "encoder.onnx", threads=1).encode(columns, rows),
+    ):
         moved = np.abs(vectors[:-1] - vectors[-1]).max(axis=1) > 1e-6
         assert moved.tolist() == [False] * (30 - sees) + [True] * sees
 
