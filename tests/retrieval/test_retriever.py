@@ -93,6 +93,23 @@ def test_what_goes_by_order_sees_the_newest_events_and_fold_in_all(
         assert moved.tolist() == [False] * (30 - sees) + [True] * sees
 
 
+@pytest.mark.parametrize("history", ["fold_in", "transformer"])
+def test_features_of_users_begin_small_and_are_learnt(parts: Split, history: str) -> None:
+    config = ModelConfig(**{**SMALL, "history": history})
+    processor = DataProcessor(config).fit(parts.train)
+    retriever = Retriever(processor, config, processor.dataset(parts.train))
+    columns = {name: column[:64] for name, column in retriever.dataset.users.items()}
+    columns["history_age_s"] = np.zeros((64, 1), dtype=np.int64)
+    nobody = np.zeros((64, 1), dtype=np.int64)
+
+    def apart() -> float:
+        return float(retriever.encode(columns, nobody).std(axis=0).max())
+
+    before = apart()
+    retriever.fit(Plan("made", 2, 2, 1e-2, 0.0))
+    assert 0 < before < 0.05 and apart() > 0.1
+
+
 @pytest.mark.parametrize("history", ["mean", "fold_in", "transformer"])
 def test_tables_taught_by_rows_give_the_towers_that_whole_ones_give(
     parts: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, history: str
