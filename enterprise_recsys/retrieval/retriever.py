@@ -26,8 +26,9 @@ from enterprise_recsys.retrieval.sequences import Sequences
 from enterprise_recsys.retrieval.single import SingleEvents
 from enterprise_recsys.retrieval.towers import TwoTower
 
-_PLACES_AT_ONCE = 1 << 17
-"""Places of histories that are encoded together: their vectors of 64 entries take 32 MB."""
+_PLACES_AT_ONCE, _MOST_AT_ONCE = 1 << 17, 512
+"""Places of histories that are encoded together, whose vectors of 64 entries take 32 MB; and histories at most, since
+'fold_in' holds scores of each against up to 4,096 items."""
 
 
 class Retriever:
@@ -103,7 +104,7 @@ class Retriever:
         with torch.no_grad(), on(self.device):
             while begin < len(history):
                 width = max(int(lengths[order[begin]]), 1)
-                index = order[begin : begin + max(_PLACES_AT_ONCE // width, 1)]
+                index = order[begin : begin + min(max(_PLACES_AT_ONCE // width, 1), _MOST_AT_ONCE)]
                 begin += len(index)
                 part = {name: column[index] for name, column in columns.items()}
                 past = torch.as_tensor(history[index, -width:])
