@@ -15,8 +15,8 @@ from pathlib import Path
 
 from enterprise_recsys.errors import ArtifactError
 
-FORMAT_VERSION = 4
-"""Raised when a reader of the older form could not read the newer one."""
+FORMAT_VERSION = 5
+"""Raised when a reader of the older form could not read the newer one, or would read other numbers out of it."""
 
 KEPT = 2
 """Older versions that stay beside the current one: what a reader has just opened, and what one may go back to."""

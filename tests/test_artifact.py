@@ -367,11 +367,12 @@ def test_a_manifest_of_the_wrong_form_is_refused(folder: Path) -> None:
 
 def test_another_format_is_refused_before_anything_else(saved: Path) -> None:
     path = version_of(saved) / "MANIFEST.json"
-    path.write_text(json.dumps({"format_version": 5, "entries": "a form not yet thought of"}))
-    assert "written by format 5; this package reads 4: upgrade enterprise_recsys" in refusal(saved)
-    for wrong in (0, 1, None, "2", True):
+    path.write_text(json.dumps({"format_version": FORMAT_VERSION + 1, "entries": "a form not yet thought of"}))
+    own = FORMAT_VERSION
+    assert f"written by format {own + 1}; this package reads {own}: upgrade enterprise_recsys" in refusal(saved)
+    for wrong in (0, own - 1, None, "2", True):
         path.write_text(json.dumps({"format_version": wrong}))
-        assert f"written by format {wrong}; this package reads 4: train and save again" in refusal(saved)
+        assert f"written by format {wrong}; this package reads {own}: train and save again" in refusal(saved)
 
 
 def test_another_kind_is_refused(saved: Path) -> None:

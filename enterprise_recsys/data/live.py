@@ -346,7 +346,7 @@ def candidate_columns(
     return {
         **(repeat_columns(own, pairs.rows, situations, context) if processor.config.lists_past else {}),
         "retrieval_score": _logits(pairs.scores),
-        "neighbour_score": np.log1p(pairs.said[:, :, 0]).astype(np.float32).ravel(),
+        "neighbour_score": pairs.said[:, :, 0].astype(np.float32).ravel(),
         "follower_score": np.log1p(_PERCENT * pairs.said[:, :, 1]).astype(np.float32).ravel(),
     }
 

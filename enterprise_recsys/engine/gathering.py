@@ -68,7 +68,7 @@ class Candidates:
     Attributes:
         rows: [B, K] item rows, each once; 0 = this place is empty.
         scores: [B, K] cosine of user and item; -inf where the place is empty.
-        said: [B, K, 2] what neighbours and followers of the history say of the item, 0 or more.
+        said: [B, K, 2] what neighbours and followers of the history say of the item, 0 or more; see `Heard.of`.
         sources: [B, K] place in SOURCES of the first source that gave the item.
     """
 

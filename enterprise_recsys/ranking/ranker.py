@@ -27,7 +27,8 @@ from enterprise_recsys.records import ITEM_ID, Columns, Floats, Ints
 _STEPS = 16
 """Steps of an epoch, at least, where there are lists for it."""
 SCORES = ("retrieval_score", "neighbour_score", "follower_score")
-"""What sources say of a candidate: towers in the unit of their softmax, neighbours and followers as log(1 + sum)."""
+"""What sources say of a candidate: towers in the unit of their softmax, neighbours as a share of what they say most of
+any item, followers as log(1 + sum)."""
 
 
 @dataclass(frozen=True)

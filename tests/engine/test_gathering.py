@@ -56,7 +56,18 @@ def test_followers_of_what_was_taken_last_count_most() -> None:
     # An event back counts sqrt(1/2), two back a half; what the neighbours say does not fade.
     said = RELATED.said(np.array([[1, 2, 3], [0, 0, 2]])).of(np.array([[5, 6, 3], [6, 4, 0]]))
     assert said[:, :, 1] == pytest.approx(np.array([[0.125, 0.5 * 0.5**0.5, 0.0], [0.5, 0.125, 0.0]]), rel=1e-3)
-    assert said[0, :, 0].tolist() == [0.0, 0.0, 0.75]
+    assert said[0, :, 0].tolist() == [0.0, 0.0, 1.0]
+
+
+def test_what_neighbours_say_is_told_as_shares_of_what_they_say_most() -> None:
+    # Of 1, 2: .5 for 2 and .75 for 3; twice the history, of which all say the same, changes nothing.
+    rows = np.array([[2, 3, 5]])
+    for history in ([1, 2], [1, 1, 2, 2]):
+        assert NEAR.said(np.array([history])).shares(rows)[0] == pytest.approx([2 / 3, 1.0, 0.0])
+    both = NEAR.said(np.array([[0, 1], [0, 0], [1, 2]])).shares(np.repeat(rows, 3, axis=0))
+    assert both == pytest.approx(np.array([[1.0, 0.5, 0.0], [0.0, 0.0, 0.0], [2 / 3, 1.0, 0.0]]))
+    nothing = Neighbours(NEAR.rows, np.zeros_like(NEAR.weights))
+    assert nothing.said(np.array([[1, 2]])).shares(rows).tolist() == [[0.0, 0.0, 0.0]]
 
 
 def test_followers_are_asked_of_the_newest_events_alone() -> None:
@@ -72,9 +83,10 @@ def test_a_sum_does_not_depend_on_what_it_is_batched_with(
     generator = np.random.default_rng(0)
     near = Neighbours.of(generator.integers(0, 50, (50, 8)), generator.random((50, 8)).astype(np.float32), half_life)
     histories, rows = generator.integers(0, 50, (20, 12)), np.tile(np.arange(50), (20, 1))
-    together = near.said(histories).of(rows)
-    alone = np.concatenate([near.said(histories[[one]]).of(rows[[one]]) for one in range(20)])
-    assert np.array_equal(together, alone)
+    together = near.said(histories)
+    alone = [near.said(histories[[one]]) for one in range(20)]
+    assert np.array_equal(together.of(rows), np.concatenate([one.of(rows[:1]) for one in alone]))
+    assert np.array_equal(together.shares(rows), np.concatenate([one.shares(rows[:1]) for one in alone]))
 
 
 def _gathered(history: list[int], left_out: list[int], late: list[int], wanted: Quotas) -> list[list[int]]:

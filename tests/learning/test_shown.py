@@ -27,14 +27,15 @@ def test_what_was_shown_and_not_found_follows_the_candidates() -> None:
     )
     # Request 0 was shown 2 (third), 4 (second), 3 (first) and 5, which it leaves out; request 1 nothing.
     shown = Shown(np.array([0, 0, 0, 0]), np.array([2, 4, 3, 5]), np.array([3, 2, 1, 4]))
-    near, soon = (Said(np.array([4]), np.array([said], dtype=np.float32), 6) for said in (0.25, 0.5))
+    # Of item 4 neighbours say half of what they say of 5.
+    near, soon = (Said(np.array([4, 5]), np.array([said, 2 * said], dtype=np.float32), 6) for said in (0.25, 0.5))
     said = Heard(near, soon)
     showing = with_shown(found, shown, np.array([0, 1, 1]), np.array([5]), queries, vectors, said)
     both = showing.found
     assert both.rows.shape == (2, 2 + FURTHER)
     assert both.rows[0, :5].tolist() == [1, 2, 3, 4, 0] and not both.rows[1, 1:].any()
     assert np.allclose(both.scores[0, :4], [1.0, 0.0, 0.6, 0.8]) and np.isneginf(both.scores[0, 4:]).all()
-    assert both.said[0, :5].tolist() == [[1.0, 10.0], [2.0, 20.0], [0.0, 0.0], [0.25, 0.5], [0.0, 0.0]]
+    assert both.said[0, :5].tolist() == [[1.0, 10.0], [2.0, 20.0], [0.0, 0.0], [0.5, 0.5], [0.0, 0.0]]
     assert showing.places[0, :5].tolist() == [UNSHOWN, 3, 1, 2, UNSHOWN]
     assert not showing.places[1].any(), "nothing is known of this list"
 
