@@ -76,7 +76,7 @@ def test_followers_are_asked_of_the_newest_events_alone() -> None:
 
 
 @pytest.mark.parametrize("half_life", [None, 2.0])
-def test_a_sum_does_not_depend_on_what_it_is_batched_with(
+def test_sums_and_shares_do_not_depend_on_what_they_are_batched_with(
     monkeypatch: pytest.MonkeyPatch, half_life: float | None
 ) -> None:
     monkeypatch.setattr(neighbours, "_CELLS", 500)  # five histories at a time

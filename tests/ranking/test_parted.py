@@ -41,8 +41,9 @@ def ranker_and_columns(moments: Moments, **dials: object) -> tuple[Ranker, dict[
     context = {name: column[asked] for name, column in moments.events.context.items()}
     requests = moments.requests(moments.events.users[asked], moments.events.times[asked], context)
     rows = generator.integers(1, 51, (LISTS, DEPTH))
-    scores = generator.uniform(-1.0, 1.0, rows.shape).astype(np.float32)
-    pairs = Candidates(rows, scores, np.abs(np.stack([scores, -scores], axis=2)), np.zeros_like(rows))
+    scores = generator.normal(size=rows.shape).astype(np.float32)
+    said = np.abs(scores)
+    pairs = Candidates(rows, scores, np.stack([said / said.max(), said], axis=2), np.zeros_like(rows))
     return ranker, moments.pair_columns(requests, moments.processor.item_columns(), pairs)
 
 
