@@ -59,7 +59,8 @@ def taught(history: str, log: Interactions, command: str) -> list[ResultLine]:
     config = ModelConfig(history=history, threads=1)
     torch.set_num_threads(config.threads)
     processor = DataProcessor(config).fit(log)
-    retriever = of_variant(processor, variants(config, len(processor.items))[0], processor.dataset(log))
+    variant = variants(config, len(processor.items), len(log.events))[0]
+    retriever = of_variant(processor, variant, processor.dataset(log))
     owners = {"histories": retriever._material.histories, "lessons": retriever.lessons}
     loading, masking = Clock(), Clock()
     for clock, watched in ((loading, LOADING), (masking, MASKING)):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from enterprise_recsys.errors import ArtifactError
 
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 """Raised when a reader of the older form could not read the newer one, or would read other numbers out of it."""
 
 KEPT = 2

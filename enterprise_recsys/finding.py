@@ -32,6 +32,7 @@ class Engine:
         related: neighbours and followers of each item.
         version: of the artifact.
         item_encoder: gives an item that came after training its vector.
+        compared: entries of a vector, the first ones, that items are compared with one another by.
     """
 
     processor: DataProcessor
@@ -42,6 +43,7 @@ class Engine:
     related: Related
     version: str
     item_encoder: ItemEncoder
+    compared: int
 
     @cached_property
     def quotas(self) -> Quotas:
@@ -50,11 +52,8 @@ class Engine:
 
     @property
     def directions(self) -> Floats:
-        """[I, W] what items are compared with one another by, of any length: without the entry that lifts them to 1.
-
-        See `TwoTower.lift`; where nothing was lifted these are the vectors themselves.
-        """
-        return self.vectors[:, : self.processor.config.item_tower_dims[-1]]
+        """[I, W] what items are compared with one another by, of any length; see `Retrieval.compared`."""
+        return self.vectors[:, : self.compared]
 
     def alike(self, row: int, k: int, allowed: Allowed | None) -> Ranked:
         """The k items [1, K] of the nearest direction to an item's, by cosine.

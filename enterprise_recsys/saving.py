@@ -36,6 +36,7 @@ def save(folder: Path, engine: Engine, log: Interactions) -> None:
         meta={
             "model_version": engine.version,
             "items": len(engine.processor.items) - 1,
+            "compared": engine.compared,
             **({"tasks": list(engine.scorer.tasks)} if engine.scorer.tasks else {}),
         },
     )
@@ -122,6 +123,7 @@ def load(folder: Path, *, threads: int) -> tuple[Engine, Interactions]:
         _related(tensors),
         str(manifest.meta["model_version"]),
         ItemEncoder(model / "item_encoder.onnx", threads=threads),
+        int(str(manifest.meta["compared"])),
     )
     users = pl.read_parquet(state / "users.parquet") if (state / "users.parquet").exists() else None
     return engine, Interactions(pl.read_parquet(state / "events.parquet"), users)

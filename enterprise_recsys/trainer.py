@@ -162,6 +162,7 @@ class ProductionTrainer:
                 learnt.related,
                 f"{self.config.training}-{_version()}",
                 ItemEncoder(items, threads=self.config.threads),
+                learnt.retriever.compared,
             )
 
     def evaluate(

@@ -47,7 +47,8 @@ def ours(data: Data, epochs: Epochs) -> None:
     ids = {"user_id": data["users"].astype(str), "item_id": data["items"].astype(str)}
     log = Interactions(pl.DataFrame({**ids, "timestamp": times}), name="ml1m-loo")
     processor = DataProcessor(config).fit(log)
-    retriever = of_variant(processor, variants(config, len(processor.items))[0], processor.dataset(log))
+    variant = variants(config, len(processor.items), len(log.events))[0]
+    retriever = of_variant(processor, variant, processor.dataset(log))
     state = State(processor, log)
     everyone = state.users.rows(pl.Series(np.unique(data["users"]).astype(str)))
     asked = state.of_users(everyone, np.full(len(everyone), state.newest + 1))

@@ -71,6 +71,7 @@ INDEX_RATE = 50_000
 """Items encoded and added to the index in a second."""
 
 _WIDTH = 64  # of the vectors by which the rates were measured
+_TRAIN = 0.8  # share of the events that is learnt from while validation chooses
 _COPIES = 5  # of every weight: itself, Adam's two moments, the running mean, and the best of that
 _EVENT_BYTES = 100  # of an encoded event, and of its place in the user's history
 _FLOAT = 4
@@ -132,19 +133,22 @@ def _prepare(size: Size, config: ModelConfig) -> Step:
 
 def _retriever(size: Size, config: ModelConfig) -> Step:
     parts = parts_taught(config)
-    slower = max(config.embedding_dim / _WIDTH, 1.0)
-    rates = {part: 1.0 / (event_s(part, size.rows, size.users, size.items) * slower) for part in parts}
+    widths = {part: config.embedding_dim * _factor(part, size, config) for part in parts}
+    rates = {
+        part: 1.0 / (event_s(part, size.rows, size.users, size.items) * max(width / _WIDTH, 1.0))
+        for part, width in widths.items()
+    }
     times = {part: VARIANTS[part] if config.temperature is None else 1 for part in parts}
 
     def seconds(epochs: int, tried: int) -> float:
         """Each part is tried for some epochs, and taught again: all of them, as they may stay side by side."""
-        first = sum(0.8 * size.rows * tried * times[part] / rate for part, rate in rates.items())
+        first = sum(_TRAIN * size.rows * tried * times[part] / rate for part, rate in rates.items())
         again = (0.9 if config.refit else 0.0) + (0.7 if config.training == "staged" else 0.0)
         return first + again * size.rows * epochs * sum(1.0 / rate for rate in rates.values())
 
     ids = size.items + (size.users if "mean" in parts else 0)  # the others learn no user by heart
     several = sum(times.values()) > 1  # the best so far is kept beside what is tried next
-    weights = ids * config.embedding_dim * _FLOAT * (_COPIES + several)
+    weights = ids * max(widths.values()) * _FLOAT * (_COPIES + several)
     scores = config.batch_size * (config.batch_size + config.negatives) * _FLOAT * 4
     usual = min(USUAL_EPOCHS, config.epochs)
     told = " and ".join(
@@ -158,7 +162,7 @@ def _retriever(size: Size, config: ModelConfig) -> Step:
         0.0,
         seconds(usual, min(usual + config.patience, config.epochs)),
         seconds(config.epochs, config.epochs),
-        f"{told}: {usual} of {config.epochs} epochs of {0.8 * size.rows:,.0f} events{again}",
+        f"{told}: {usual} of {config.epochs} epochs of {_TRAIN * size.rows:,.0f} events{again}",
     )
 
 
@@ -174,6 +178,11 @@ def parts_taught(config: ModelConfig) -> tuple[str, ...]:
     if config.training == "joint" and config.history in CONTENDERS:
         return ("mean",)
     return CONTENDERS.get(config.history, (config.history,))
+
+
+def _factor(part: str, size: Size, config: ModelConfig) -> int:
+    """How many times as wide as the dials say a history part is."""
+    return config.factor_of(part, round(_TRAIN * size.rows))
 
 
 def _ranker(size: Size, config: ModelConfig) -> Step:
@@ -205,7 +214,7 @@ def _ranker(size: Size, config: ModelConfig) -> Step:
 
 
 def _index(size: Size, config: ModelConfig) -> Step:
-    width = config.item_tower_dims[-1] * len(parts_taught(config))
+    width = config.item_tower_dims[-1] * sum(_factor(part, size, config) for part in parts_taught(config))
     links = 64 * 8 if config.index == "hnsw" else 0
     held = size.items * (width * _FLOAT + links)
     build_s = 0.1 + size.items / INDEX_RATE * (10 if config.index == "hnsw" else 1)

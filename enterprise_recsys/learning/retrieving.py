@@ -95,7 +95,7 @@ def chosen_retriever(
         judge: what is as high as a retriever is good; None: see `judge_of`.
     """
     config, dataset = processor.config, processor.dataset(early)
-    tried = variants(config, len(processor.items))
+    tried = variants(config, len(processor.items), len(early.events))
     alone: dict[str, tuple[Trained, Retriever]] = {}  # the best of each history part
     best: Trained | None = None
     for variant in tried:
@@ -143,7 +143,7 @@ def taught(
 def of_variant(processor: DataProcessor, variant: Variant, dataset: Dataset) -> Retriever:
     """An untaught retriever."""
     dials = {"history": variant.history, "temperature": variant.temperature}
-    return Retriever(processor, processor.config.model_copy(update=dials), dataset)
+    return Retriever(processor, processor.config.widened(variant.factor).model_copy(update=dials), dataset)
 
 
 def plan(config: ModelConfig, stage: str, epochs: int, folder: Path | None, report: Report | None) -> Plan:

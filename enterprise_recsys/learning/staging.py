@@ -108,15 +108,15 @@ def choose(
     places = later_places(early, late)
     if config.training == "joint":
         ranker = Ranker(processor, config, moments.events.ratings)
-        together = of_variant(limited, one_variant(config), limited.dataset(early))
+        variant = one_variant(config, len(early.events))
+        together = of_variant(limited, variant, limited.dataset(early))
         judge = judge_of(limited, early, late)
         pair = _Joint(together, ranker, Moments(limited, early))
         fit = pair.fit(plan(config, "both stages", config.epochs, folder, report), lambda: judge(together))
         lists = slates(limited, moments, together, Related.none(len(processor.items)), places)
         said = [ranker.predict(lists.examples.columns)[0]]
         calibration = calibrated([lists], said, said)
-        way = Way((one_variant(config),), (fit.epoch,))
-        return Chosen(way, fit.epoch, max(fit.scores), Nearness()), pair.learnt(calibration)
+        return Chosen(Way((variant,), (fit.epoch,)), fit.epoch, max(fit.scores), Nearness()), pair.learnt(calibration)
     trained = chosen_retriever(limited, early, late, folder, report)
     retriever = trained.retriever
     assert isinstance(trained.judge, Judge)

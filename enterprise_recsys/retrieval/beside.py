@@ -18,6 +18,14 @@ class Retrieval(Protocol):
 
     dataset: Dataset
 
+    @property
+    def compared(self) -> int:
+        """Entries of an item's vector, the first ones, that items are compared with one another by.
+
+        What lifts short vectors to length 1 is not among them (see `TwoTower.lift`), and of several parts the first one
+        counts.
+        """
+
     def encode(self, columns: Columns, history: Ints) -> Floats:
         """Unit query vectors [B, D] of requests."""
 
@@ -43,6 +51,11 @@ class Beside:
 
     def __init__(self, parts: Sequence[Retriever]) -> None:
         self.parts, self.dataset = tuple(parts), parts[0].dataset
+
+    @property
+    def compared(self) -> int:
+        """See `Retrieval.compared`."""
+        return self.parts[0].compared
 
     def encode(self, columns: Columns, history: Ints) -> Floats:
         """Unit query vectors [B, D] of requests; D is the sum of the parts' widths."""

@@ -73,29 +73,35 @@ products.
 
 @dataclass(frozen=True)
 class Variant:
-    """A way to teach the towers: the history part, and what scores are divided by."""
+    """A way to teach the towers: the history part, what scores are divided by, and how many times as wide they are."""
 
     history: str
     temperature: float
+    factor: int = 1
 
     def __str__(self) -> str:
         return f"{self.history} at temperature {self.temperature:g}" if self.history == "fold_in" else self.history
 
 
-def variants(config: ModelConfig, items: int) -> list[Variant]:
+def variants(config: ModelConfig, items: int, events: int) -> list[Variant]:
     """All that the dials leave to validation for so many items; the quicker ones first, as later ones may be given up.
 
     An epoch of 'fold_in' goes over the catalogue three times as often as one of what is `Sequential`.
+
+    Args:
+        config: the dials.
+        items: of the catalogue.
+        events: that are learnt from.
     """
     contenders = CONTENDERS if items <= CROWD else CONTENDERS[::-1]
-    return _of(config, contenders if config.history == AUTO else (config.history,))
+    return _of(config, contenders if config.history == AUTO else (config.history,), events)
 
 
-def _of(config: ModelConfig, names: Sequence[str]) -> list[Variant]:
-    told = () if config.temperature is None else (config.temperature,)
-    return [Variant(name, one) for name in names for one in told or TEMPERATURES[name]]
-
-
-def one_variant(config: ModelConfig) -> Variant:
+def one_variant(config: ModelConfig, events: int) -> Variant:
     """The way of joint training, which compares none: the quick part, unless another is named."""
-    return _of(config, ["mean" if config.history == AUTO else config.history])[0]
+    return _of(config, ["mean" if config.history == AUTO else config.history], events)[0]
+
+
+def _of(config: ModelConfig, names: Sequence[str], events: int) -> list[Variant]:
+    told = () if config.temperature is None else (config.temperature,)
+    return [Variant(name, one, config.factor_of(name, events)) for name in names for one in told or TEMPERATURES[name]]

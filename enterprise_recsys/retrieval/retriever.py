@@ -93,6 +93,11 @@ class Retriever:
             vectors = self.model.lift(self._material.vectors(rows.ravel()))
             return torch.einsum("bd,bkd->bk", self.model.meet(queries), vectors.view(*rows.shape, -1))
 
+    @property
+    def compared(self) -> int:
+        """See `Retrieval.compared`."""
+        return self.config.item_tower_dims[-1]
+
     def encode(self, columns: Columns, history: Ints) -> Floats:
         """Query vectors [B, D] of requests (learning's side of the engine's encoder)."""
         table = self._table()

@@ -51,7 +51,7 @@ def steps_of(size: Size, **dials: object) -> dict[str, Step]:
 
 
 def test_the_dials_are_obeyed() -> None:
-    usual = steps_of(LARGE)
+    usual = steps_of(LARGE, fold_in_factor=1)
     short = steps_of(LARGE, epochs=1, refit=False, candidates=20, history="mean")
     once = 200_000 * (0.8 + 0.7) * EVENT_S["mean"]  # one pass over train and one over its older part
     assert short["retriever"].seconds == short["retriever"].most_s == pytest.approx(once)
@@ -60,29 +60,35 @@ def test_the_dials_are_obeyed() -> None:
     grown = (2_000 + 4_000) * (512 - 64) * 5 * 4 / 2**20  # weights, two moments, mean and best mean, of 32 bits
     assert wide["retriever"].memory_mb - plain["retriever"].memory_mb == pytest.approx(grown)
     assert wide["retriever"].seconds == pytest.approx(8 * plain["retriever"].seconds)
-    alone, folded = (steps_of(LARGE, history=name)["retriever"].memory_mb for name in ("gru", "fold_in"))
+    alone = steps_of(LARGE, history="gru")["retriever"].memory_mb
+    folded, twice = (steps_of(LARGE, history="fold_in", fold_in_factor=one)["retriever"].memory_mb for one in (1, 2))
     of_users, of_items = 2_000 * 64 * 5 * 4 / 2**20, 4_000 * 64 * 4 / 2**20
     assert alone == pytest.approx(plain["retriever"].memory_mb - of_users + SEQUENCES_MB)
     assert usual["retriever"].memory_mb - alone == pytest.approx(of_items), "the best so far, beside the next"
     assert usual["retriever"].memory_mb - folded == pytest.approx(SEQUENCES_MB)
+    assert twice - folded == pytest.approx(4_000 * 64 * 6 * 4 / 2**20)
 
 
 RATES = {part: 1 / event_s(part, LARGE.rows, LARGE.users, LARGE.items) for part in EVENT_S}
 
 
 def test_each_history_part_is_counted_at_its_own_rate_and_auto_teaches_two() -> None:
-    once = {name: steps_of(LARGE, epochs=1, refit=False, history=name)["retriever"] for name in (*RATES, "auto")}
+    dials = {"epochs": 1, "refit": False, "fold_in_factor": 1}
+    once = {name: steps_of(LARGE, **dials, history=name)["retriever"] for name in (*RATES, "auto")}
     for name, rate in RATES.items():
         # Once more on an earlier part, for the lists that teach the ranker.
         assert once[name].seconds == pytest.approx((160_000 * VARIANTS[name] + 140_000) / rate)
         assert f"{name} ({round(rate, -2):,.0f}/s{', twice' * (VARIANTS[name] == 2)})" in once[name].because
-    told = steps_of(LARGE, epochs=1, refit=False, history="fold_in", temperature=0.2)["retriever"]
+    told = steps_of(LARGE, **dials, history="fold_in", temperature=0.2)["retriever"]
     assert told.seconds == pytest.approx(300_000 / RATES["fold_in"]), "a dial that is given leaves nothing to try"
+    wide = steps_of(LARGE, **{**dials, "fold_in_factor": None}, history="fold_in", temperature=0.2)["retriever"]
+    assert wide.seconds == 2 * told.seconds, "a small log's is twice as wide"
     assert once["auto"].seconds == pytest.approx(once["fold_in"].seconds + once["transformer"].seconds)
-    again = steps_of(LARGE, epochs=1, history="auto")["retriever"]
+    again = steps_of(LARGE, epochs=1, history="auto", fold_in_factor=1)["retriever"]
     both = 1 / RATES["fold_in"] + 1 / RATES["transformer"]
     assert again.seconds - once["auto"].seconds == pytest.approx(180_000 * both)
-    assert steps_of(LARGE)["index"].disk_mb == 2 * steps_of(LARGE, history="gru")["index"].disk_mb
+    index = {name: steps_of(LARGE, history=name)["index"].disk_mb for name in ("auto", "fold_in", "gru")}
+    assert index["auto"] == 3 * index["gru"] and index["fold_in"] == 2 * index["gru"]
     joint = ModelConfig(training="joint")
     assert parts_taught(joint) == ("mean",)
 

@@ -12,7 +12,7 @@ from enterprise_recsys.data.frames import to_interactions
 from enterprise_recsys.data.joining import joined
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.errors import ConfigError
-from enterprise_recsys.learning.retrieving import Trained, Way, chosen_retriever, taught
+from enterprise_recsys.learning.retrieving import Trained, Way, chosen_retriever, of_variant, taught
 from enterprise_recsys.retrieval.beside import Beside, Retrieval
 from enterprise_recsys.retrieval.history import Variant, one_variant, variants
 from enterprise_recsys.retrieval.retriever import Retriever
@@ -23,7 +23,16 @@ from tests.retrieval.test_sequences import DIALS, markov
 def chosen(history: str, judge: Callable[[Retrieval], float] | None = None, **dials: object) -> Trained:
     frame = markov(users=50, length=10)
     early, late = (to_interactions(frame.filter(part)) for part in (pl.col("timestamp") < 9, pl.col("timestamp") == 9))
-    told = {**DIALS, "history_length": 10, "epochs": 4, "patience": 4, "batch_size": 64, "learning_rate": 1e-2, **dials}
+    told = {
+        **DIALS,
+        "fold_in_factor": 1,
+        "history_length": 10,
+        "epochs": 4,
+        "patience": 4,
+        "batch_size": 64,
+        "learning_rate": 1e-2,
+        **dials,
+    }
     processor = DataProcessor(ModelConfig(**told, history=history)).fit(joined(early, late))
     return chosen_retriever(processor.limited_to(early), early, late, None, None, judge=judge)
 
@@ -49,6 +58,31 @@ def test_two_parts_stay_side_by_side_where_that_is_clearly_better(both: float, k
     assert best.score == (both if kept == 2 else 0.4) and best.way.epochs == (1,) * kept
     told = "fold_in at temperature 0.12 beside transformer" if kept == 2 else "fold_in at temperature 0.12"
     assert str(best.way) == told
+
+
+@pytest.mark.parametrize(
+    ("history", "told", "events", "factor"),
+    [
+        ("fold_in", None, 250_000, 2),
+        ("fold_in", None, 250_001, 1),
+        ("fold_in", 1, 10, 1),
+        ("fold_in", 3, 10**6, 3),
+        ("transformer", 3, 10, 1),
+        ("mean", None, 10, 1),
+    ],
+)
+def test_fold_in_is_wider_where_the_log_is_small_or_the_dial_says_so(
+    history: str, told: int | None, events: int, factor: int
+) -> None:
+    config = ModelConfig(**{**DIALS, "history": history, "fold_in_factor": told})
+    variant = variants(config, 5, events)[0]
+    assert variant.factor == factor
+    log = to_interactions(markov(users=50, length=10))
+    processor = DataProcessor(config).fit(log)
+    retriever = of_variant(processor, variant, processor.dataset(log))
+    width = factor * config.item_tower_dims[-1]
+    assert retriever.item_vectors().shape == (len(processor.items), width + (history == "transformer"))
+    assert retriever.compared == width
 
 
 def test_what_was_chosen_is_taught_again_part_by_part() -> None:
@@ -82,10 +116,10 @@ def test_where_the_next_event_is_wanted_a_retriever_is_asked_for_it_at_any_momen
 
 def test_what_the_dials_leave_open_is_left_to_validation_and_what_they_say_is_not() -> None:
     folds = ["fold_in at temperature 0.12", "fold_in at temperature 0.17"]
-    assert [str(one) for one in variants(ModelConfig(), items=1_000)] == [*folds, "transformer"]
-    assert [str(one) for one in variants(ModelConfig(), items=10_000)] == ["transformer", *folds]
-    assert variants(ModelConfig(history="fold_in", temperature=0.3), 10) == [Variant("fold_in", 0.3)]
-    assert one_variant(ModelConfig()) == Variant("mean", 0.1)
+    assert [str(one) for one in variants(ModelConfig(), 1_000, 10)] == [*folds, "transformer"]
+    assert [str(one) for one in variants(ModelConfig(), 10_000, 10)] == ["transformer", *folds]
+    assert variants(ModelConfig(history="fold_in", temperature=0.3), 10, 10) == [Variant("fold_in", 0.3, 2)]
+    assert one_variant(ModelConfig(), 10) == Variant("mean", 0.1)
     assert chosen("fold_in").way.variants[0].temperature in (0.12, 0.17)
 
 

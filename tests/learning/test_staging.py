@@ -86,7 +86,7 @@ def test_joint_training_asks_before_the_views_that_lead_to_a_buy(types, horizon:
     config = ModelConfig(training="joint", history="mean", positive_event_types=types, horizon=horizon, **dials)
     log = to_interactions(frame)
     processor = DataProcessor(config).fit(log)
-    retriever = of_variant(processor, one_variant(config), processor.dataset(log))
+    retriever = of_variant(processor, one_variant(config, 4), processor.dataset(log))
     moments = Moments(processor, log)
     pair = staging._Joint(retriever, Ranker(processor, config, moments.events.ratings), moments)
     assert (pair._asked // 1_000_000).tolist() == [start, start + asked_at, *seconds[2:]]
