@@ -15,10 +15,10 @@ from enterprise_recsys.tasks import Task
 _FEW_EVENTS = 250_000
 """Events up to which 'fold_in' is twice as wide where the dial does not say.
 
-NDCG@10 on parts of the training data is .272 for .267 on ml100k-random75 (45,000 events, four cuts), .169 for .168 on
-lastfm-random80 (four times as wide .273 and .169), and .242 for .241 on movielens1m_m1 (430,000) in 1.6 times the time.
-Cut by time it is neither better nor worse: validation .330 for .330 on ml-100k (three seeds), .480 for .480 on
-frappe-context, .306 for .306 on ml-1m.
+By ids alone NDCG@10 on parts of the training data is .272 for .267 on ml100k-random75 (45,000 events, four cuts), .169
+for .168 on lastfm-random80 (four times as wide .273 and .169), and .242 for .241 on movielens1m_m1 (430,000) in 1.6
+times the time. With features it is neither better nor worse: .272 for .272 on ml100k-random75, and cut by time, on
+validation, .330 for .330 on ml-100k (three seeds), .480 for .480 on frappe-context, .306 for .306 on ml-1m.
 """
 
 
@@ -102,8 +102,8 @@ class ModelConfig(BaseModel):
         ge=1,
         le=16,
         description="With 'fold_in' the shared space and the ids' embeddings are so many times as wide as the tower "
-        "dims and `embedding_dim` say. None: 2 for up to 250,000 training events, where it pays and costs little, else "
-        "1.",
+        "dims and `embedding_dim` say. None: 2 for up to 250,000 training events, where it pays (by ids alone) and "
+        "costs little, else 1.",
     )
     history_length: int = Field(
         1000,
