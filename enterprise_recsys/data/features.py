@@ -25,6 +25,13 @@ _TEXT_WIDTH, _TEXT_BUCKETS = 16, 4096
 MOST_VALUES, RARE_BUCKETS = 50_000, 1024
 """A category has a row for each of its most frequent values; all others share hashed rows, and so do unseen ones."""
 
+LEAST_USERS, LEAST_SHARE = 5, 0.01
+"""A value that so few of the users have, and less than this share of them, counts as missing.
+
+It would stand for these few by name, and what they took be learnt by heart. On parts of the training data of
+ml100k-random75, where 943 users have 795 postal codes, NDCG@10 of retrieval is .272 in place of .269 (four cuts).
+"""
+
 _FEW = 16  # values that are looked up one by one
 
 
@@ -134,8 +141,15 @@ def _rows_of(feature: Feature, values: pl.Series) -> Ints:
     return found.fill_null(0).to_numpy().astype(np.int64)
 
 
+def _counted(owner: Owner, values: pl.Series, rows: int) -> pl.DataFrame:
+    """Each `value` of a column of so many rows with its `count`, but for what too few users have."""
+    counts = values.value_counts().rename({values.name: "value"})
+    least = min(LEAST_USERS, int(LEAST_SHARE * rows)) if owner == "user" else 1
+    return counts.filter(pl.col("count") >= least)
+
+
 def _fit_category(name: str, owner: Owner, column: pl.Series) -> Feature:
-    counts = _tokens(column).drop_nulls().value_counts().rename({column.name: "value"})
+    counts = _counted(owner, _tokens(column).drop_nulls(), len(column))
     kept = counts.sort("count", "value", descending=[True, False]).head(MOST_VALUES)["value"].sort()
     return Feature(
         name, owner, "category", tuple(kept.to_list()), buckets=RARE_BUCKETS if len(counts) > MOST_VALUES else 0
@@ -223,7 +237,7 @@ def _lists(column: pl.Series) -> pl.Series:
 
 def _fit_multi_value(name: str, owner: Owner, column: pl.Series) -> Feature:
     lists = _lists(column)
-    values = lists.explode(empty_as_null=True).drop_nulls().unique().sort().to_list()
+    values = _counted(owner, lists.explode(empty_as_null=True).drop_nulls(), len(column))["value"].sort().to_list()
     longest = lists.list.len().max()
     width = min(int(longest) if isinstance(longest, int) else 1, _MULTI_VALUE_WIDTH)
     return Feature(name, owner, "multi_value", tuple(values), width=max(width, 1))

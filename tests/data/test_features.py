@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from enterprise_recsys.data import features
-from enterprise_recsys.data.features import FEATURES, Feature, fit_number
+from enterprise_recsys.data.features import FEATURES, Feature, Owner, fit_number
 from enterprise_recsys.data.words import buckets_of, hashed_words
 
 COLUMNS = {
@@ -84,6 +84,24 @@ def test_the_most_frequent_values_keep_a_row_and_the_others_share(monkeypatch: p
     assert rows[:2].tolist() == [1, 2] and rows[4] == 0
     assert (rows[2:4] > 2).all() and (rows[2:4] < feature.size).all()
     assert rows[2] == feature.encode_one("a")[0]
+
+
+@pytest.mark.parametrize(
+    ("owner", "rows", "kept"),
+    [
+        ("user", 1000, ["five"]),
+        ("user", 300, ["five", "three"]),
+        ("user", 100, ["five", "one", "three"]),
+        ("item", 1000, ["five", "one", "three"]),
+        ("context", 1000, ["five", "one", "three"]),
+    ],
+)
+@pytest.mark.parametrize("kind", ["category", "multi_value"])
+def test_what_would_name_a_few_users_counts_as_missing(kind: str, owner: Owner, rows: int, kept: list[str]) -> None:
+    values = ["five"] * 5 + ["three"] * 3 + ["one"]
+    feature = FEATURES[kind].fit("one", owner, pl.Series("one", [*values, *[None] * (rows - len(values))]))
+    assert list(feature.values) == kept
+    assert (feature.encode(pl.Series("one", ["three"])) > 0).any() == ("three" in kept)
 
 
 def test_heavy_tails_are_taken_as_logarithms_or_quantiles_and_others_as_they_are() -> None:
