@@ -29,7 +29,7 @@ LEAST_USERS, LEAST_SHARE = 5, 0.01
 """A value that so few of the users have, and less than this share of them, counts as missing.
 
 It would stand for these few by name, and what they took be learnt by heart. On parts of the training data of
-ml100k-random75, where 943 users have 795 postal codes, NDCG@10 of retrieval is .272 in place of .269 (four cuts).
+ml100k-random75, where 943 users live in 382 postal areas, NDCG@10 of retrieval is .272 in place of .269 (four cuts).
 """
 
 _FEW = 16  # values that are looked up one by one
