@@ -47,7 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--artifact", type=Path, help="a folder that was saved before; made and kept where it is not there"
     )
     parser.add_argument(
-        "--history", choices=("fold_in", "transformer", "gru", "mean"), default="fold_in", help="of the user tower"
+        "--history",
+        choices=("fold_in", "transformer", "gru", "mean", "attention"),
+        default="fold_in",
+        help="of the user tower",
     )
     parser.add_argument("--candidates", type=int, default=300, help="that are ranked for an answer, 101 or more")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])

@@ -27,12 +27,13 @@ from enterprise_recsys.retrieval.retriever import Retriever  # noqa: E402
 
 LOADING = {
     "mean": ("histories.last",),
+    "attention": ("histories.last",),
     "fold_in": ("lessons.events_of",),
     "transformer": ("lessons.places",),
     "gru": ("lessons.places",),
 }
 """History part -> what a step does to get its batch, beside what `steps` does: looking events up in the log."""
-MASKING = {"mean": ("lessons.hits",), "fold_in": (), "transformer": (), "gru": ()}
+MASKING = {"mean": ("lessons.hits",), "attention": ("lessons.hits",), "fold_in": (), "transformer": (), "gru": ()}
 """History part -> what tells the negatives that their user took, which the loss leaves out."""
 
 

@@ -92,10 +92,11 @@ class ModelConfig(BaseModel):
     )
     history: str = Field(
         "auto",
-        description="How a user's past items become a vector: 'mean', one tower over it and all else that is known of "
-        "the user; 'fold_in', where the items taken are likeliest, in no order; 'transformer' and 'gru' (a recurrent "
-        "network), which go by order; 'auto', whichever of 'fold_in' and 'transformer' validation prefers, or both "
-        "side by side, where that is clearly better.",
+        description="How a user's past items become a vector: 'mean' and 'attention' (a mean in which each item counts "
+        "by what it is), one tower over it and all else that is known of the user; 'fold_in', where the items taken "
+        "are likeliest, in no order; 'transformer' and 'gru' (a recurrent network), which go by order; 'auto', "
+        "whichever of 'fold_in' and 'transformer' validation prefers, or both side by side, where that is clearly "
+        "better.",
     )
     fold_in_factor: int | None = Field(
         None,
@@ -113,7 +114,7 @@ class ModelConfig(BaseModel):
         "them.",
     )
     sequence_length: int = Field(
-        200, ge=1, le=10_000, description="How many of these, the newest ones, 'transformer', 'gru' and 'mean' see."
+        200, ge=1, le=10_000, description="How many of these, the newest ones, all parts but 'fold_in' see."
     )
     history_times: bool = Field(
         True,
@@ -156,8 +157,8 @@ class ModelConfig(BaseModel):
         None,
         gt=0.0,
         le=10.0,
-        description="Cosine scores are divided by it in learning; smaller is sharper. None: 0.1 with history 'mean', "
-        "and with 'fold_in' whichever of 0.12 and 0.17 validation prefers.",
+        description="Cosine scores are divided by it in learning; smaller is sharper. None: 0.1 with history 'mean' "
+        "and 'attention', with 'fold_in' whichever of 0.12 and 0.17 validation prefers.",
     )
 
     # Ranker -----------------------------------------------------------------------------------------------------

@@ -169,7 +169,7 @@ def _known(trial: Trial, users: Interactions) -> Interactions:
     return Interactions(events, users.users, trial.log.items, trial.log.name)
 
 
-HISTORIES = ("mean", "fold_in", "transformer", "gru")
+HISTORIES = ("mean", "attention", "fold_in", "transformer", "gru")
 """As the retriever's table of this name, which only who has PyTorch can import."""
 
 SYSTEMS: Mapping[str, Lister] = {

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.data import kernels, needs
-from enterprise_recsys.data.paces import event_s
+from enterprise_recsys.data.paces import JOINED, event_s
 
 # What was measured, on 2 cores of a server processor; each is meant to be right within a factor of 2.
 PROGRAM_MB, LEARNING_MB = needs.PROGRAM_MB, 600
@@ -31,14 +31,14 @@ PREPARE_S, PREPARE_LOOPS_S, PREPARE_DISK = 2.3e-6, 1.5e-6, 46
 CONTENDERS: Mapping[str, tuple[str, ...]] = {"auto": ("fold_in", "transformer")}
 """What `history` names -> the parts that are taught one after the other, of which one is kept, or both."""
 
-VARIANTS: Mapping[str, int] = {"mean": 1, "fold_in": 2, "transformer": 1, "gru": 1}
+VARIANTS: Mapping[str, int] = {"mean": 1, "attention": 1, "fold_in": 2, "transformer": 1, "gru": 1}
 """History part -> how many temperatures are tried of it, where the dial `temperature` does not say."""
 
 RANKER_RATE = 65_000
 """Candidates that the ranker learns in a second of one core; ml-100k with the dials as they are gave 66,000."""
 
-USUAL_EPOCHS, USUAL_RANKER_EPOCHS = 6, 3
-"""Passes after which validation is best, as a rule: 2 to 9 and 2 to 8 on MovieLens 100K and 1M and the made world."""
+USUAL_EPOCHS, USUAL_RANKER_EPOCHS = 8, 3
+"""Passes after which validation is best, as a rule: 2 to 14 and 2 to 8 on MovieLens 100K and 1M and the made world."""
 
 RANKER_ROWS, MOMENTS_A_USER, USUAL_MOMENTS = 2_000_000, 4, 0.6
 """Candidates that the ranker learns from, moments of one user at which it asks for them, at most; and as a rule.
@@ -146,7 +146,7 @@ def _retriever(size: Size, config: ModelConfig) -> Step:
         again = (0.9 if config.refit else 0.0) + (0.7 if config.training == "staged" else 0.0)
         return first + again * size.rows * epochs * sum(1.0 / rate for rate in rates.values())
 
-    ids = size.items + (size.users if "mean" in parts else 0)  # the others learn no user by heart
+    ids = size.items + (size.users if set(JOINED) & set(parts) else 0)  # the others learn no user by heart
     several = sum(times.values()) > 1  # the best so far is kept beside what is tried next
     weights = ids * max(widths.values()) * _FLOAT * (_COPIES + several)
     scores = config.batch_size * (config.batch_size + config.negatives) * _FLOAT * 4

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from enterprise_recsys.config import ModelConfig
-from enterprise_recsys.layers import masked_mean
 from enterprise_recsys.retrieval.fold_in import CROWD, FoldIn
+from enterprise_recsys.retrieval.pooling import Attention, Mean
 from enterprise_recsys.retrieval.recurrent import Recurrent
 from enterprise_recsys.retrieval.transformer import Transformer
 
@@ -32,20 +32,9 @@ class Sequential(Protocol):
         """The newest state [B, D] of histories [B, L, D], newest item last; rows [B, L] tell holes (0), anywhere."""
 
 
-class Mean(nn.Module):
-    """The mean of the past items' embeddings [B, L, D] -> [B, D]; 0 for a user without a past."""
-
-    def __init__(self, width: int, config: ModelConfig) -> None:
-        super().__init__()
-        self.width_out = width
-
-    def forward(self, vectors: Tensor, rows: Tensor) -> Tensor:
-        """See the class."""
-        return masked_mean(vectors, rows)
-
-
 HISTORIES: dict[str, Callable[[int, ModelConfig], Mean | FoldIn | Transformer | Recurrent]] = {
     "mean": Mean,
+    "attention": Attention,
     "fold_in": FoldIn,
     "transformer": Transformer,
     "gru": Recurrent,
@@ -59,6 +48,7 @@ CONTENDERS = ("fold_in", "transformer")
 
 TEMPERATURES: dict[str, tuple[float, ...]] = {
     "mean": (0.1,),
+    "attention": (0.1,),
     "fold_in": (0.12, 0.17),
     "transformer": (1.0,),
     "gru": (1.0,),

@@ -154,6 +154,7 @@ class Retriever:
 
 LESSONS: dict[str, Callable[[Material], Lessons]] = {
     "mean": SingleEvents,
+    "attention": SingleEvents,
     "fold_in": Alternating,
     "transformer": Sequences,
     "gru": Sequences,

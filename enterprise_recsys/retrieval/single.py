@@ -74,7 +74,8 @@ class SingleEvents:
             starts, share = histories.starts[users], torch.rand(2, len(users)).numpy(force=True)
             cut = starts + np.floor(share[0] * (ends - starts + 1)).astype(np.int64)
             ends = np.where(share[1] < config.history_cut, cut, ends)
-        history = torch.as_tensor(histories.last(users, ends, config.ordered_length))
+        length = max(histories.reach(users, ends, config.ordered_length), 1)
+        history = torch.as_tensor(histories.last(users, ends, length))
         rows = torch.as_tensor(users)
         columns = {name: column[rows] for name, column in self.material.users.items()}
         if model.training and config.history_dropout > 0:

@@ -16,7 +16,8 @@ from enterprise_recsys.layers import FeatureEmbedding, mlp
 from enterprise_recsys.records import HISTORY_AGE, ITEM_ID, USER_ID
 from enterprise_recsys.retrieval.fold_in import FoldIn
 from enterprise_recsys.retrieval.gaps import Gaps
-from enterprise_recsys.retrieval.history import HISTORIES, Mean, Sequential
+from enterprise_recsys.retrieval.history import HISTORIES, Sequential
+from enterprise_recsys.retrieval.pooling import Mean
 from enterprise_recsys.rowwise import Table
 
 
@@ -82,8 +83,9 @@ class Sum(nn.Module):
 class TwoTower(nn.Module):
     """A user side and an item side, which meet only in a dot product.
 
-    With the history part 'mean' each side is one tower over all its columns: the user's id, features and the mean of
-    the past items' id embeddings; the item's id and features. Both give unit vectors: a score is a cosine.
+    With the history parts 'mean' and 'attention' each side is one tower over all its columns: the user's id, features
+    and a mean of the past items' id embeddings; the item's id and features. Both give unit vectors: a score is a
+    cosine.
 
     With any other an item is its id's embedding plus what a tower makes of its features; what a history says is made of
     these very vectors, and there is no user id to learn by heart.
@@ -98,8 +100,9 @@ class TwoTower(nn.Module):
         self._width, self._length = width, config.ordered_length
         build = pick(HISTORIES, config.history, what="history")
         items = {ITEM_ID: len(processor.items)}
-        self.history = build(config.embedding_dim if build is Mean else width, config)
-        self.is_joined, self.is_lifted = isinstance(self.history, Mean), isinstance(self.history, Sequential)
+        is_joined = isinstance(build, type) and issubclass(build, Mean)
+        self.history = build(config.embedding_dim if is_joined else width, config)
+        self.is_joined, self.is_lifted = is_joined, isinstance(self.history, Sequential)
         self.gaps: Gaps | None = None
         if self.is_joined:
             users = {USER_ID: len(processor.users)}
@@ -148,7 +151,7 @@ class TwoTower(nn.Module):
             columns: of the users; where `is_timed` also the seconds from each past item to the request.
             history: rows of items, the newest last, 0 = none, on the left; all but 'fold_in' see the newest
                 `sequence_length` of them.
-            table: [I, W] what stands for each item in a history; see `item_table`. None, with 'mean': that which is
+            table: [I, W] what stands for each item in a history; see `item_table`. None, with a mean: that which is
                 being learnt.
         """
         if isinstance(self.history, FoldIn):
@@ -215,7 +218,7 @@ class TwoTower(nn.Module):
 
     @property
     def _ids(self) -> Table:
-        """The items' id embedding, with 'mean'."""
+        """The items' id embedding, with a mean."""
         table = self.item_embedding.tables[ITEM_ID]
         assert isinstance(table, Table)
         return table
