@@ -99,6 +99,8 @@ def test_the_history_parts_are_those_that_are_taught() -> None:
     config = ModelConfig(temperature=1.0)
     sequential = [name for name, build in history.HISTORIES.items() if isinstance(build(8, config), history.Sequential)]
     assert list(SEQUENTIAL) == sequential
+    joined = [name for name, build in history.HISTORIES.items() if isinstance(build(8, config), history.Mean)]
+    assert list(paces.JOINED) == joined
     assert dict(VARIANTS) == {name: len(found) for name, found in history.TEMPERATURES.items()}
     assert dict(CONTENDERS) == {history.AUTO: history.CONTENDERS}
     losses, alternating, rowwise, neighbouring, slates, linear, rules = (
