@@ -32,6 +32,7 @@ import polars as pl  # noqa: E402
 from load import Load, closed, opened  # noqa: E402
 
 from enterprise_recsys.evaluation.results import ResultLine, append, commit, machine  # noqa: E402
+from enterprise_recsys.systems import HISTORIES  # noqa: E402
 
 TICK = os.sysconf("SC_CLK_TCK")
 USERS = 2_000
@@ -46,12 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--artifact", type=Path, help="a folder that was saved before; made and kept where it is not there"
     )
-    parser.add_argument(
-        "--history",
-        choices=("fold_in", "transformer", "gru", "mean", "attention"),
-        default="fold_in",
-        help="of the user tower",
-    )
+    parser.add_argument("--history", choices=HISTORIES, default="fold_in", help="of the user tower")
     parser.add_argument("--candidates", type=int, default=300, help="that are ranked for an answer, 101 or more")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--seconds", type=float, default=10.0, help="of each load")

@@ -230,7 +230,8 @@ def _index(size: Size, config: ModelConfig) -> Step:
 
 def _artifact(size: Size, config: ModelConfig) -> Step:
     led = LED_BYTES * config.neighbours * ((size.items <= MOST_NEIGHBOURED) + (size.items <= MOST_FOLLOWED))
-    tables = (size.users + size.items) * (config.embedding_dim + config.ranking_dim) * _FLOAT + led * size.items
+    wide = config.embedding_dim * max(_factor(part, size, config) for part in parts_taught(config))
+    tables = (size.users + size.items) * (wide + config.ranking_dim) * _FLOAT + led * size.items
     events = 24 * size.rows
     return Step(
         "artifact",
@@ -238,7 +239,7 @@ def _artifact(size: Size, config: ModelConfig) -> Step:
         (tables + events) / _MB,
         0.5 + (tables + events) / _MB / 100,
         0.5 + (tables + events) / _MB / 100,
-        f"{config.embedding_dim} + {config.ranking_dim} numbers of each id, {led} bytes of each item's neighbours and "
+        f"{wide} + {config.ranking_dim} numbers of each id, {led} bytes of each item's neighbours and "
         "followers, and the events",
     )
 
