@@ -163,8 +163,9 @@ class ModelConfig(BaseModel):
 
     # Ranker -----------------------------------------------------------------------------------------------------
     ranking_network: str = Field(
-        "dcn_v2",
-        description="A name in NETWORKS: 'dcn_v2', 'dcn_v2_low_rank' (scored in half the time) or 'mlp'.",
+        "dcn_v2_low_rank",
+        description="A name in NETWORKS: 'dcn_v2_low_rank' (cross layers of `cross_rank`), 'dcn_v2' (of square "
+        "matrices) or 'mlp'.",
     )
     ranking_dims: tuple[int, ...] = Field((128, 64), min_length=1, description="Layer widths of the ranker's MLP.")
     cross_layers: int = Field(2, ge=1, le=16, description="Cross layers of the DCN.")
@@ -193,6 +194,9 @@ class ModelConfig(BaseModel):
         "to what the features tell.",
     )
     ranking_dim: int = Field(16, ge=1, le=1024, description="Embedding width of each feature in the ranker.")
+    ranking_number_dim: int = Field(
+        8, ge=0, le=256, description="Embedding width of each number in the ranker, behind the number itself; 0: none."
+    )
     ctr_weight: float = Field(1.0, ge=0.0, description="β in L = L_retrieval + α·L_rating + β·L_ctr.")
     list_weight: float = Field(
         1.0,

@@ -42,6 +42,9 @@ from enterprise_recsys.retrieval.history import one_variant
 from enterprise_recsys.retrieval.lessons import Learnt as Lesson
 from enterprise_recsys.retrieval.retriever import Retriever
 
+_RANGED = 4_096
+"""Events that tell, in joint training, between which values the ranker's numbers lie."""
+
 
 @dataclass(frozen=True)
 class Chosen:
@@ -197,6 +200,11 @@ class _Joint:
 
     def fit(self, plan: Plan, validate: Callable[[], float] | None) -> Fit:
         torch.manual_seed(self.retriever.config.seed + 1)
+        some = np.random.default_rng(self.retriever.config.seed).permutation(self.retriever.examples)[:_RANGED]
+        embedding = self.ranker.model.embedding
+        sample = self._sample(some)
+        with on(self.retriever.device):
+            embedding.learn_ranges({name: torch.as_tensor(sample[name]) for name in embedding.numbers})
         return run(self.model, self._steps, self.retriever.lessons.size, plan, validate=validate)
 
     def _steps(self) -> Iterator[tuple[int, Callable[[], Tensor]]]:
@@ -234,10 +242,13 @@ class _Joint:
         weights = np.repeat(events.weights[index], 2)
         return Examples(columns, clicks.astype(np.float32), ratings.astype(np.float32), weights, 2)
 
+    def _sample(self, index: Ints) -> Columns:
+        """The ranker's columns of some events, as long as the towers say nothing."""
+        with on(self.retriever.device):
+            return self._examples(index, torch.zeros(len(index), self.retriever.config.item_tower_dims[-1])).columns
+
     def learnt(self, calibration: Calibration) -> Learnt:
         """Both stages, without neighbours, of which the ranker has learnt nothing."""
-        index, width = self.retriever.examples[:2], self.retriever.config.item_tower_dims[-1]
-        with on(self.retriever.device):
-            sample = self._examples(index, torch.zeros(len(index), width)).columns
+        sample = self._sample(self.retriever.examples[:2])
         nobody = Related.none(self.retriever.dataset.n_items)
         return Learnt(self.moments.processor, self.retriever, self.ranker, nobody, sample, calibration)

@@ -8,7 +8,7 @@ from typing import TypeGuard
 import torch
 from torch import Tensor, nn
 
-from enterprise_recsys.layers import FeatureEmbedding, ListMean
+from enterprise_recsys.layers import BlockedCurves, FeatureEmbedding, ListMean
 from enterprise_recsys.ranking.networks import Cross, LowRank, Matrix, Parallel
 
 
@@ -35,6 +35,7 @@ class Parted(nn.Module):
         self.of_user = [name for name in embedding.names if name not in items]
         self.of_item = [name for name in embedding.names if name in items]
         self.means = nn.ModuleDict(embedding.quick_means())
+        self.user_curves, self.item_curves = (_curves(embedding, names) for names in (self.of_user, self.of_item))
         widths = {name: embedding.width_of(name) for name in embedding.names}
         starts = dict(zip(widths, torch.tensor([0, *widths.values()]).cumsum(0).tolist(), strict=False))
         order = [starts[name] + place for name in self.of_user + self.of_item for place in range(widths[name])]
@@ -47,12 +48,17 @@ class Parted(nn.Module):
     def forward(self, columns: Mapping[str, Tensor]) -> Tensor:
         """See the class."""
         means = {name: mean for name, mean in self.means.items() if isinstance(mean, ListMean)}
-        user = self.embedding.embedded(columns, self.of_user, means)  # [B, U]
-        item = self.embedding.embedded(columns, self.of_item, means)  # [B, K, V]
+        user = self.embedding.embedded(columns, self.of_user, means, self.user_curves)  # [B, U]
+        item = self.embedding.embedded(columns, self.of_item, means, self.item_curves)  # [B, K, V]
         if self.dcn is not None:
             return torch.as_tensor(self.dcn(user, item).flatten(0, 1))
         rows = _joined(user, item)[:, :, self.back].flatten(0, 1)
         return torch.as_tensor(self.heads(self.network(rows)))
+
+
+def _curves(embedding: FeatureEmbedding, names: Sequence[str]) -> BlockedCurves | None:
+    which = [embedding.numbers.index(name) for name in names if name in embedding.numbers]
+    return BlockedCurves(embedding.curves, which) if embedding.curves is not None and which else None
 
 
 def _can_be_parted(network: nn.Module) -> TypeGuard[Parallel]:

@@ -85,6 +85,7 @@ class RankingNetwork(nn.Module):
             [*numbers, *SCORES, *repeat_names(processor)],
             config.ranking_dim,
             vectors={one.name: one.width for one in declared if one.kind in ("vector", "time")},
+            number_width=config.ranking_number_dim,
             dropped=list(ids),
             id_dropout=config.ranker_id_dropout,
             id_scale=0.0,
@@ -102,11 +103,13 @@ class RankingNetwork(nn.Module):
         self.register_buffer("score_scale", torch.tensor([[0.0, 1.0]] * len(SCORES)))
 
     def centre(self, columns: Columns) -> None:
-        """Take over mean and deviation of the sources' scores that will be learnt from."""
+        """Take over mean and deviation of the sources' scores that will be learnt from, and all numbers' ranges."""
         scale: Tensor = self.score_scale  # type: ignore[assignment]
         for place, name in enumerate(SCORES):
             scores = np.asarray(columns[name], dtype=np.float64)
             scale[place] = torch.tensor([scores.mean(), max(scores.std(), 1e-3)])
+        numbers = {name: torch.as_tensor(columns[name], device=scale.device) for name in self.embedding.numbers}
+        self.embedding.learn_ranges(self.scaled(numbers))
 
     def forward(self, columns: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         """See the class."""
@@ -297,7 +300,7 @@ def fit_together(
     places = lists if lists is not None else [np.arange(len(part) // part.depth) for part in examples]
     for ranker, part, own in zip(rankers, examples, places, strict=True):
         rows = (own[:, None] * part.depth + np.arange(part.depth)).ravel()
-        ranker.model.centre({name: part.columns[name][rows] for name in SCORES})
+        ranker.model.centre({name: part.columns[name][rows] for name in ranker.model.embedding.numbers})
 
     def steps() -> Iterator[tuple[int, Callable[[], Tensor]]]:
         for ranker, part, own in zip(rankers, examples, places, strict=True):

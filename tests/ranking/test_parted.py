@@ -44,7 +44,9 @@ def ranker_and_columns(moments: Moments, **dials: object) -> tuple[Ranker, dict[
     scores = generator.normal(size=rows.shape).astype(np.float32)
     said = np.abs(scores)
     pairs = Candidates(rows, scores, np.stack([said / said.max(), said], axis=2), np.zeros_like(rows))
-    return ranker, moments.pair_columns(requests, moments.processor.item_columns(), pairs)
+    columns = moments.pair_columns(requests, moments.processor.item_columns(), pairs)
+    ranker.model.centre(columns)
+    return ranker, columns
 
 
 def test_the_mean_of_a_list_is_added_place_by_place_to_the_same_bits() -> None:
@@ -57,6 +59,7 @@ def test_the_mean_of_a_list_is_added_place_by_place_to_the_same_bits() -> None:
     "dials",
     [{"tasks": TASKS}, {"cross_layers": 1}, {"cross_layers": 2}, {"cross_layers": 3}, {"ranking_batch_norm": True}]
     + [{"ranking_network": name} for name in NETWORKS if name != "dcn_v2"]
+    + [{"ranking_number_dim": 0}]
     + [{"ranking_network": "dcn_v2_low_rank", "cross_rank": 3, "cross_layers": layers} for layers in (1, 3)],
 )
 def test_the_parted_network_is_the_same_function(moments: Moments, dials: dict[str, object]) -> None:
@@ -71,7 +74,8 @@ def test_the_parted_network_is_the_same_function(moments: Moments, dials: dict[s
     once = Parted(model.embedding, model.network, model.heads, ranker.items)
     with torch.no_grad():
         for got, wanted in zip(model.told(once(model.scaled(parted)), model.scaled(parted)), model(table), strict=True):
-            assert wanted.std() > 0.05 and torch.allclose(got, wanted, atol=2e-5)
+            spread = max(float(wanted.std()), 1.0)
+            assert wanted.std() > 0.02 and torch.allclose(got, wanted, atol=2e-5 * spread)
 
 
 def test_the_exported_scorer_takes_whole_tables_and_users_told_once(moments: Moments, tmp_path: Path) -> None:
@@ -83,7 +87,8 @@ def test_the_exported_scorer_takes_whole_tables_and_users_told_once(moments: Mom
     once = {name: column if name in ranker.items else column[::DEPTH] for name, column in columns.items()}
     one = {name: column[:DEPTH] if name in ranker.items else column[:1] for name, column in columns.items()}
     for got in (scorer.logits(columns), scorer.logits(once)):
-        assert all(np.allclose(*pair, atol=1e-5) for pair in zip(got, wanted, strict=True))
-    assert np.allclose(scorer.logits(one)[0], wanted[0][:DEPTH], atol=1e-5)
+        for said, told in zip(got, wanted, strict=True):
+            assert np.allclose(said, told, atol=1e-5 * max(float(told.std()), 1.0))
+    assert np.allclose(scorer.logits(one)[0], wanted[0][:DEPTH], atol=1e-5 * max(float(wanted[0].std()), 1.0))
     nothing = {name: column[:0] for name, column in columns.items()}
     assert [len(part) for part in scorer.logits(nothing)] == [0] * len(wanted)

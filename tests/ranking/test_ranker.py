@@ -118,7 +118,7 @@ def test_tasks_add_their_losses_by_weight_and_what_has_no_label_adds_nothing(mom
 
 def test_a_task_learns_another_order_than_the_click(moments: Moments) -> None:
     ranker, given = _with_tasks(moments)
-    ranker.fit(given, Plan("ranker", 10, 10, 2e-2, 0.0))
+    ranker.fit(given, Plan("ranker", 30, 30, 5e-3, 0.0))
     clicks, _, bought, watched, _ = (one.reshape(LISTS, DEPTH) for one in ranker.predict(given.columns))
     assert (clicks.argmax(axis=1) == DEPTH - 1).all() and (bought.argmax(axis=1) == DEPTH - 2).all()
     assert np.abs(watched[:, DEPTH - 1]).mean() < 0.3
