@@ -55,9 +55,9 @@ def ours(data: Data, epochs: Epochs, *, start: float | None = None) -> None:
         def columns(self, places: np.ndarray) -> dict[str, np.ndarray]:
             return {name: column[places] for name, column in self.items()}
 
-    same = {"ranking_dim": WIDTH, "ranking_dims": DIMS, "cross_layers": CROSS, "batch_size": BATCH, "threads": 1}
-    rest = {"learning_rate": RATE, "ranking_l2": 0.0, "ranker_average": 0.0, "epochs": ENDLESS, "patience": ENDLESS}
-    config = ModelConfig(**{**FIXED, **same, **rest})
+    same = {"ranking_network": "dcn_v2", "ranking_dim": WIDTH, "ranking_dims": DIMS, "cross_layers": CROSS}
+    rest = {"batch_size": BATCH, "threads": 1, "learning_rate": RATE, "ranking_l2": 0.0, "ranker_average": 0.0}
+    config = ModelConfig(**{**FIXED, **same, **rest, "epochs": ENDLESS, "patience": ENDLESS})
     torch.set_num_threads(config.threads)
     train, test = Table(columns(data, "train")), Table(columns(data, "test"))
     flat = {name: size for name, size in sizes(data).items() if train[name].ndim == 1}

@@ -34,10 +34,10 @@ CONTENDERS: Mapping[str, tuple[str, ...]] = {"auto": ("fold_in", "transformer")}
 VARIANTS: Mapping[str, int] = {"mean": 1, "attention": 1, "fold_in": 2, "transformer": 1, "gru": 1}
 """History part -> how many temperatures are tried of it, where the dial `temperature` does not say."""
 
-RANKER_RATE = 65_000
-"""Candidates that the ranker learns in a second of one core; ml-100k with the dials as they are gave 66,000."""
+RANKER_RATE = 50_000
+"""Candidates that the ranker learns in a second of one core; MovieLens and the made world gave 49,000 to 56,000."""
 
-USUAL_EPOCHS, USUAL_RANKER_EPOCHS = 8, 3
+USUAL_EPOCHS, USUAL_RANKER_EPOCHS = 5, 3
 """Passes after which validation is best, as a rule: 2 to 14 and 2 to 8 on MovieLens 100K and 1M and the made world."""
 
 RANKER_ROWS, MOMENTS_A_USER, USUAL_MOMENTS = 2_000_000, 4, 0.6

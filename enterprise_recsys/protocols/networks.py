@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from enterprise_recsys.ranking.rows import Inputs
 
 FIXED: Mapping[str, object] = {
+    "ranking_network": "dcn_v2",
     "ranking_dim": 16,
     "ranking_dims": (256, 128),
     "cross_layers": 3,

@@ -24,6 +24,8 @@ from enterprise_recsys.ranking.networks import NETWORKS, Shape
 from enterprise_recsys.ranking.parted import Parted
 from enterprise_recsys.records import ITEM_ID, Columns, Floats, Ints
 
+_RANGED = 100_000
+"""Rows, about, that tell between which values each number lies."""
 _STEPS = 16
 """Steps of an epoch, at least, where there are lists for it."""
 SCORES = ("retrieval_score", "neighbour_score", "follower_score")
@@ -108,7 +110,10 @@ class RankingNetwork(nn.Module):
         for place, name in enumerate(SCORES):
             scores = np.asarray(columns[name], dtype=np.float64)
             scale[place] = torch.tensor([scores.mean(), max(scores.std(), 1e-3)])
-        numbers = {name: torch.as_tensor(columns[name], device=scale.device) for name in self.embedding.numbers}
+        every = max(len(columns[SCORES[0]]) // _RANGED, 1)
+        numbers = {
+            name: torch.as_tensor(columns[name][::every], device=scale.device) for name in self.embedding.numbers
+        }
         self.embedding.learn_ranges(self.scaled(numbers))
 
     def forward(self, columns: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
@@ -247,7 +252,7 @@ class Ranker:
         order = LOSSES["list"](*(one.view(-1, depth) for one in (logits, labels, weights)))
         return each + self.config.list_weight * order
 
-    def predict(self, columns: Columns, *, chunk: int = 65_536) -> tuple[Floats, ...]:
+    def predict(self, columns: Columns, *, chunk: int = 16_384) -> tuple[Floats, ...]:
         """CTR logits, ratings and the tasks' outputs, [R] each (learning's side of the engine's scorer)."""
         self.model.eval()
         rows = len(columns["retrieval_score"])
