@@ -162,7 +162,7 @@ class PiecewiseLinear(nn.Module):
 class BlockedCurves(nn.Module):
     """The same as a `PiecewiseLinear` as it is now, over some of its numbers, as one product with a matrix of blocks.
 
-    Most of the matrix is zeros, and yet ONNX Runtime needs a fifth of the time that it takes over an einsum.
+    Most of the matrix is zeros, and yet a scorer of 350 candidates takes 1.4 ms with it and 1.6 with an einsum.
 
     Args:
         curves: later changes of its weights are not seen.
