@@ -107,20 +107,16 @@ def groups_of(finder: Finder, columns: Columns) -> dict[str, list[str]]:
 
 
 def _columns(finder: Finder, requests: Requests, rows: Ints) -> tuple[Columns, Columns]:
-    """The ranker's columns of the items [K] and of the background [N]."""
+    """The ranker's columns of the items [K] and of the background [N], and those of the request [1] in both."""
     pool = finder.gather(requests, len(rows))
     held = pool.rows[0][pool.rows[0] > 0]
     given = finder.given(requests, np.concatenate([rows, held])[None, :])
-    told = finder.state.pair_columns(requests, finder.item_columns, given)
-    width = given.rows.shape[1]
-    columns = {
-        name: column if len(column) == width else np.repeat(column, width, axis=0) for name, column in told.items()
-    }
-    own = {name: column[: len(rows)] for name, column in columns.items()}
-    others = {name: column[len(rows) :] for name, column in columns.items()}
+    told, each = finder.state.pair_columns(requests, finder.item_columns, given), finder.engine.scorer.of_candidates
+    own = {name: column[: len(rows)] if name in each else column for name, column in told.items()}
+    others = {name: column[len(rows) :] if name in each else column for name, column in told.items()}
     order = np.argsort(-finder.engine.scorer.lean(others), kind="stable")
     places = order[np.linspace(0, len(order) - 1, min(BACKGROUND, len(order))).round().astype(np.int64)]
-    return own, {name: column[places] for name, column in others.items()}
+    return own, {name: column[places] if name in each else column for name, column in others.items()}
 
 
 class _Worth:
@@ -144,7 +140,7 @@ class _Worth:
                 is_own = held[owner, self._group[name]].reshape(-1, *[1] * (own.ndim - 1))
                 columns[name] = np.where(is_own, own[item], background[other])
             else:
-                columns[name] = own[item]
+                columns[name] = own[item] if name in self._scorer.of_candidates else own
         scores: Doubles = self._scorer.lean(columns).reshape(sets, items, others).mean(axis=2)
         return scores
 
@@ -161,7 +157,12 @@ def _past(finder: Finder, requests: Requests, rows: Ints, columns: Columns) -> t
     pasts, ages = (_with_older(one, length, orders) for one in (history, requests.ages[0]))  # [W, L]
     given = _with_past(finder, requests, pasts, ages, rows)
     size = len(pasts)
-    many = {name: np.tile(columns[name], (size, *[1] * (columns[name].ndim - 1))) for name in engine.scorer.inputs}
+    many = {
+        name: np.tile(columns[name], (size, *[1] * (columns[name].ndim - 1)))
+        if name in engine.scorer.of_candidates
+        else np.repeat(columns[name], size, axis=0)
+        for name in engine.scorer.inputs
+    }
     own = _with_older(requests.own[0], length, orders)
     situations: Columns = {name: _with_older(one[0], length, orders) for name, one in requests.situations.items()}
     context = {name: np.repeat(column, size, axis=0) for name, column in requests.context.items()}

@@ -11,6 +11,7 @@ import pytest
 from enterprise_recsys.attribution import MOST_EXPLAINED, TOLD, _growing, _with_older, attribute, groups_of
 from enterprise_recsys.engine.calibration import Calibration
 from enterprise_recsys.engine.neighbours import HALF_LIFE, Neighbours, Related
+from enterprise_recsys.engine.runtime import Scorer
 from enterprise_recsys.finding import Finder
 from enterprise_recsys.recommender import Recommender
 from enterprise_recsys.records import Columns
@@ -22,8 +23,9 @@ class Plain:
 
     data = b""
 
-    def __init__(self, score, inputs: list[str], calibration: Calibration) -> None:
-        self._score, self.inputs, self.calibration = score, inputs, calibration
+    def __init__(self, score, first: Scorer, calibration: Calibration) -> None:
+        self._score, self.calibration = score, calibration
+        self.inputs, self.of_candidates = first.inputs, first.of_candidates
 
     def logits(self, columns: Columns) -> tuple[np.ndarray, np.ndarray]:
         logits = self._score(columns).astype(np.float32)
@@ -39,7 +41,7 @@ class Plain:
 
 def with_ranker(trainer: ProductionTrainer, score, calibration: Calibration | None = None) -> Recommender:
     engine = trainer.recommender.engine
-    plain = Plain(score, engine.scorer.inputs, calibration or Calibration())
+    plain = Plain(score, engine.scorer, calibration or Calibration())
     return Recommender(replace(engine, scorer=plain), trainer.recommender.log)
 
 

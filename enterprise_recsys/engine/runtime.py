@@ -33,6 +33,8 @@ def _mapped(path: Path) -> bytes | mmap.mmap:
 PLACES_AT_ONCE = 1 << 16
 """Places of histories that the user tower sees together: attention holds the square of a history's length for each
 user, so that 4,096 users of 200 past events took 7 GB."""
+REQUESTS_AT_ONCE = 512
+"""Requests that the ranker sees together: it makes matrices of each, of 40 kB at the default sizes."""
 
 
 class _Network:
@@ -53,7 +55,7 @@ class _Network:
             ) from None
         self.shapes = {one.name: one.shape for one in self._session.get_inputs()}
         self.inputs = list(self.shapes)
-        self._second = {name for name, shape in self.shapes.items() if shape[1:2] == ["places"]}
+        self.of_places = {name for name, shape in self.shapes.items() if shape[1:2] == ["places"]}
 
     def run(self, columns: Columns, *, chunk: int) -> list[Floats]:
         """The outputs for rows of columns, at most about `chunk` rows at a time.
@@ -67,17 +69,19 @@ class _Network:
         if rows == 0:
             return [np.zeros(0, dtype=np.float32) for _ in self._session.get_outputs()]
         feed = {name: columns[name] for name in self.inputs}
-        if self._second:
-            places = max(sizes.values()) // rows
-            for name in self._second:
-                feed[name] = feed[name].reshape(rows, places, *feed[name].shape[1:])
-            chunk = max(chunk // max(places, 1), 1)
-        if rows <= chunk:
-            return list(self._session.run(None, feed))
+        places = max(sizes.values()) // rows if self.of_places else 1
+        for name in self.of_places:
+            feed[name] = feed[name].reshape(rows, places, *feed[name].shape[1:])
+        most = max(chunk // places, 1)
+        if self.of_places:
+            most = min(most, REQUESTS_AT_ONCE)
         parts = []
-        for begin in range(0, rows, chunk):
-            parts.append(self._session.run(None, {name: one[begin : begin + chunk] for name, one in feed.items()}))
-        return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
+        for begin in range(0, rows, most):
+            some = {name: one[begin : begin + most] for name, one in feed.items()}
+            for first in range(0, places, chunk):
+                own = {name: some[name][:, first : first + chunk] for name in self.of_places}
+                parts.append(self._session.run(None, {**some, **own}))
+        return list(parts[0]) if len(parts) == 1 else [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
 
 
 class Encoder:
@@ -140,7 +144,7 @@ class ItemEncoder:
 
 
 class Scorer:
-    """The ranker: its columns [R, ...] -> the score that orders a list [R], and rating [R].
+    """The ranker: columns of B requests [B, ...] and of their candidates [B*K, ...] -> scores and ratings [B*K].
 
     Args:
         path: of the exported network.
@@ -160,6 +164,11 @@ class Scorer:
     def inputs(self) -> list[str]:
         """The columns that the network sees."""
         return self._network.inputs
+
+    @property
+    def of_candidates(self) -> set[str]:
+        """Those of them that differ between the candidates of one request."""
+        return self._network.of_places
 
     def logits(self, columns: Columns) -> tuple[Floats, ...]:
         """What the network says [R]: of a click, not calibrated; ratings in the log's unit; and of each task."""

@@ -38,7 +38,7 @@ class Shape:
 class Network(Protocol):
     """Makes a network for rows of a width; it maps [R, width] -> [R, width_out] and tells its `width_out`."""
 
-    def __call__(self, width: int, shape: Shape) -> nn.Module:
+    def __call__(self, width: int, shape: Shape) -> Parallel | PlainMLP:
         """The network."""
 
 
@@ -80,7 +80,7 @@ class Cross(nn.Module):
 class Parallel(nn.Module):
     """Cross layers and an MLP side by side, joined: [R, W] -> [R, W + dims[-1]]."""
 
-    def __init__(self, cross: nn.Module, width: int, shape: Shape) -> None:
+    def __init__(self, cross: Cross, width: int, shape: Shape) -> None:
         super().__init__()
         self.cross, self.deep = cross, shape.mlp(width)
         self.width_out = width + shape.dims[-1]

@@ -94,7 +94,7 @@ class RankingNetwork(nn.Module):
         )
         network = pick(NETWORKS, config.ranking_network, what="ranking_network")
         self.network = network(self.embedding.width_out, shape_of(config))
-        width = int(self.network.width_out)  # type: ignore[arg-type]
+        width = int(self.network.width_out)
         self.chances = [0, *(place for place, one in enumerate(config.tasks.values(), start=2) if one.is_chance)]
         self.heads = nn.Linear(width, 2 + len(config.tasks))
         with torch.no_grad():
@@ -133,11 +133,12 @@ class RankingNetwork(nn.Module):
     def told(self, out: Tensor, scaled: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         """What heads [R, H] and sources say, as CTR logits, ratings and the tasks' outputs, [R] each."""
         mean, std = self.rating_scale.unbind()  # type: ignore[operator]
-        by_sources = torch.stack([scaled[name].flatten() for name in SCORES], dim=1)
+        by_sources = [scaled[name].flatten() for name in SCORES]
         said = list(out.unbind(dim=1))
         said[1] = said[1] * std + mean
         for place, lean in zip(self.chances, self.lean, strict=True):
-            said[place] = said[place] + by_sources @ lean
+            # Not as a product with a matrix: that of three columns takes ONNX Runtime 70 microseconds.
+            said[place] = sum((one * share for one, share in zip(by_sources, lean, strict=True)), said[place])
         return tuple(said)
 
 

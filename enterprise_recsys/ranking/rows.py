@@ -62,7 +62,7 @@ class RowNetwork(nn.Module):
         )
         network = pick(NETWORKS, config.ranking_network, what="ranking_network")
         self.network = network(self.embedding.width_out, shape_of(config))
-        self.heads = nn.Linear(int(self.network.width_out), n_goals)  # type: ignore[arg-type]
+        self.heads = nn.Linear(int(self.network.width_out), n_goals)
         self.is_half = bfloat16_pays(device_of(config.device))
 
     def forward(self, columns: Mapping[str, Tensor]) -> Tensor:
