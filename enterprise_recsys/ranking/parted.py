@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
@@ -32,10 +33,8 @@ class Parted(nn.Module):
         self.of_item = [name for name in embedding.names if name in items]
         self.means = nn.ModuleDict(embedding.quick_means())
         self.user_curves, self.item_curves = (_curves(embedding, names) for names in (self.of_user, self.of_item))
-        widths = {name: embedding.width_of(name) for name in embedding.names}
-        starts = dict(zip(widths, torch.tensor([0, *widths.values()]).cumsum(0).tolist(), strict=False))
-        order = [starts[name] + place for name in self.of_user + self.of_item for place in range(widths[name])]
-        self.network = _parted(network, heads, torch.tensor(order), sum(widths[name] for name in self.of_user))
+        of_user, of_item = (_places(embedding, names) for names in (self.of_user, self.of_item))
+        self.network = _parted(network, heads, torch.tensor(of_user + of_item), len(of_user))
 
     def forward(self, columns: Mapping[str, Tensor]) -> Tensor:
         """See the class."""
@@ -48,6 +47,20 @@ class Parted(nn.Module):
 def _curves(embedding: FeatureEmbedding, names: Sequence[str]) -> BlockedCurves | None:
     which = [embedding.numbers.index(name) for name in names if name in embedding.numbers]
     return BlockedCurves(embedding.curves, which) if embedding.curves is not None and which else None
+
+
+def _places(embedding: FeatureEmbedding, names: Sequence[str]) -> list[int]:
+    """Where in the whole row the columns of these stand that `embedded` gives with `BlockedCurves`."""
+    widths = [embedding.width_of(name) for name in embedding.names]
+    starts = dict(zip(embedding.names, [0, *accumulate(widths)], strict=False))
+    numbers = [starts[name] for name in names if name in embedding.numbers]
+    behind = 0 if embedding.curves is None else embedding.curves.width
+    whole = [name for name in names if name not in embedding.numbers]
+    return [
+        *(starts[name] + place for name in whole for place in range(embedding.width_of(name))),
+        *numbers,
+        *(start + 1 + place for start in numbers for place in range(behind)),
+    ]
 
 
 def _parted(network: Parallel | PlainMLP, heads: nn.Linear, order: Tensor, user_width: int) -> nn.Module:
