@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from enterprise_recsys.data.live import Requests, candidate_columns
+from enterprise_recsys.data.pairs import Requests, candidate_columns
 from enterprise_recsys.data.repeats import repeat_names
 from enterprise_recsys.engine.gathering import Candidates
 from enterprise_recsys.engine.shapley import shapley, walked, walks

@@ -8,7 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
-from enterprise_recsys.data.live import Requests, State
+from enterprise_recsys.data.live import State
+from enterprise_recsys.data.pairs import Requests
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.engine.gathering import Asked, Candidates, Quotas, gather, quotas
 from enterprise_recsys.engine.indexes import Allowed, Index

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from enterprise_recsys.data.live import Requests
+from enterprise_recsys.data.pairs import Requests
 from enterprise_recsys.engine.trace import Trace
 from enterprise_recsys.finding import Finder, at_least
 from enterprise_recsys.wishes import Find, Wish

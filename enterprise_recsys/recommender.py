@@ -16,7 +16,8 @@ from enterprise_recsys.answers import TASKS, Recommendations, check_k, field_nam
 from enterprise_recsys.asking import Asked, taken
 from enterprise_recsys.attribution import MOST_EXPLAINED, attribute
 from enterprise_recsys.data.aggregates import Counts
-from enterprise_recsys.data.live import Requests, State
+from enterprise_recsys.data.live import State
+from enterprise_recsys.data.pairs import Requests
 from enterprise_recsys.engine.gathering import Candidates
 from enterprise_recsys.engine.trace import Trace
 from enterprise_recsys.errors import ConfigError, MissingExtraError, UnknownItemError

@@ -11,7 +11,8 @@ import polars as pl
 
 from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.data.joining import joined
-from enterprise_recsys.data.live import Requests, State
+from enterprise_recsys.data.live import State
+from enterprise_recsys.data.pairs import Requests
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.vocabulary import Vocabulary
 from enterprise_recsys.engine.indexes import exact

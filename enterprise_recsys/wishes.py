@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from enterprise_recsys.choice import known
-from enterprise_recsys.data.live import Requests
+from enterprise_recsys.data.pairs import Requests
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.engine.filters import Filters
 from enterprise_recsys.engine.indexes import Allowed

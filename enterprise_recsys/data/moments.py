@@ -10,7 +10,8 @@ from enterprise_recsys.data.features import time_columns
 from enterprise_recsys.data.having import histories_of_had, left_out
 from enterprise_recsys.data.histories import Histories, places_for
 from enterprise_recsys.data.impressions import Impressions
-from enterprise_recsys.data.live import Pairs, Requests, most_taken, ranker_columns
+from enterprise_recsys.data.live import most_taken
+from enterprise_recsys.data.pairs import Pairs, Requests, ranker_columns
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.repeats import LONGEST, situations
 from enterprise_recsys.data.vocabulary import Vocabulary

@@ -9,7 +9,8 @@ import polars as pl
 
 from enterprise_recsys.baselines.sources import Source
 from enterprise_recsys.data.having import left_out
-from enterprise_recsys.data.live import Requests, State
+from enterprise_recsys.data.live import State
+from enterprise_recsys.data.pairs import Requests
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.errors import DataError
 from enterprise_recsys.evaluation.metrics import Catalogue

@@ -11,8 +11,9 @@ import numpy as np
 
 from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.data.joining import joined, later_places
-from enterprise_recsys.data.live import Requests, State
+from enterprise_recsys.data.live import State
 from enterprise_recsys.data.moments import Moments
+from enterprise_recsys.data.pairs import Requests
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.engine.indexes import exact
 from enterprise_recsys.errors import DataError

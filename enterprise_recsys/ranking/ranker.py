@@ -38,7 +38,7 @@ class Examples:
     """What the ranker learns from, one row a candidate; the rows of a list stand together.
 
     Attributes:
-        columns: the ranker's columns [R, ...]; see `data.live.ranker_columns`.
+        columns: the ranker's columns [R, ...]; see `data.pairs.ranker_columns`.
         clicks: [R] 1, 0 or NaN (no label).
         ratings: [R] in the log's unit, NaN where none.
         weights: [R].
