@@ -68,10 +68,10 @@ class RowNetwork(nn.Module):
     def forward(self, columns: Mapping[str, Tensor]) -> Tensor:
         """See the class."""
         row = self.embedding(columns)
-        with torch.autocast(row.device.type, torch.bfloat16, enabled=self.is_half and self.training):
-            row = self.network(row)
-        out: Tensor = self.heads(row.float())
-        return out
+        is_half = self.is_half and self.training
+        with torch.autocast(row.device.type, torch.bfloat16, enabled=is_half):
+            out: Tensor = self.heads(self.network(row.bfloat16() if is_half else row))
+        return out.float()
 
 
 class RowRanker:
