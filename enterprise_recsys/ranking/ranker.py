@@ -16,7 +16,7 @@ from enterprise_recsys.data.features import TIME_SIZES, Feature
 from enterprise_recsys.data.impressions import UNSHOWN
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.repeats import repeat_names
-from enterprise_recsys.devices import device_of, on, on_cpu
+from enterprise_recsys.devices import bfloat16_pays, device_of, on, on_cpu
 from enterprise_recsys.layers import FeatureEmbedding, export_onnx
 from enterprise_recsys.loop import Fit, Plan, run
 from enterprise_recsys.ranking.losses import LOSSES, Goal
@@ -99,6 +99,7 @@ class RankingNetwork(nn.Module):
         self.heads = nn.Linear(width, 2 + len(config.tasks))
         with torch.no_grad():
             self.heads.weight[self.chances] = 0.0
+        self.is_half = bfloat16_pays(device_of(config.device))
         self.places = nn.Parameter(torch.zeros(UNSHOWN + 1))
         self.lean = nn.Parameter(torch.tensor([[1.0, 0.0, 0.0]] * len(self.chances)))
         self.register_buffer("rating_scale", torch.tensor([rating_mean, rating_std]))
@@ -119,7 +120,10 @@ class RankingNetwork(nn.Module):
     def forward(self, columns: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         """See the class."""
         scaled = self.scaled(columns)
-        return self.told(self.heads(self.network(self.embedding(scaled))), scaled)
+        row, is_half = self.embedding(scaled), self.is_half and self.training
+        with torch.autocast(row.device.type, torch.bfloat16, enabled=is_half):
+            out = self.heads(self.network(row.bfloat16() if is_half else row))
+        return self.told(out.float(), scaled)
 
     def scaled(self, columns: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The columns with the sources' scores centred and scaled."""

@@ -55,9 +55,11 @@ def test_an_untaught_ranker_keeps_the_order_of_the_towers(moments: Moments) -> N
     assert logits.std() == pytest.approx(1.0, rel=1e-3) and logits.mean() == pytest.approx(bias, abs=1e-3)
 
 
-def test_what_was_taken_turns_the_order_round(moments: Moments) -> None:
+@pytest.mark.parametrize("is_half", [False, True])
+def test_what_was_taken_turns_the_order_round(is_half: bool, moments: Moments) -> None:
     given = examples(moments)
     ranker = Ranker(moments.processor, moments.processor.config, moments.events.ratings)
+    ranker.model.is_half = is_half
     fit = ranker.fit(given, Plan("ranker", 25, 25, 1e-2, 0.0))
     assert fit.losses[-1] < fit.losses[0] and all(line[0] == DEPTH - 1 for line in order(ranker, given))
 
