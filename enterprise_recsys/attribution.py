@@ -157,12 +157,7 @@ def _past(finder: Finder, requests: Requests, rows: Ints, columns: Columns) -> t
     pasts, ages = (_with_older(one, length, orders) for one in (history, requests.ages[0]))  # [W, L]
     given = _with_past(finder, requests, pasts, ages, rows)
     size = len(pasts)
-    many = {
-        name: np.tile(columns[name], (size, *[1] * (columns[name].ndim - 1)))
-        if name in engine.scorer.of_candidates
-        else np.repeat(columns[name], size, axis=0)
-        for name in engine.scorer.inputs
-    }
+    many = {name: np.tile(columns[name], (size, *[1] * (columns[name].ndim - 1))) for name in engine.scorer.inputs}
     own = _with_older(requests.own[0], length, orders)
     situations: Columns = {name: _with_older(one[0], length, orders) for name, one in requests.situations.items()}
     context = {name: np.repeat(column, size, axis=0) for name, column in requests.context.items()}

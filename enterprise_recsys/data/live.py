@@ -18,13 +18,7 @@ from enterprise_recsys.data.pairs import Pairs, Requests, halves
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.repeats import LONGEST, situations, taken_here, told_situations
 from enterprise_recsys.data.vocabulary import Vocabulary
-from enterprise_recsys.records import (
-    Columns,
-    Floats,
-    Interactions,
-    Ints,
-    PastItem,
-)
+from enterprise_recsys.records import Columns, Floats, Interactions, Ints, PastItem
 
 
 class State:

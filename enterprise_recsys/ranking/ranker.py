@@ -20,7 +20,7 @@ from enterprise_recsys.devices import bfloat16_pays, device_of, on, on_cpu
 from enterprise_recsys.layers import FeatureEmbedding, export_onnx
 from enterprise_recsys.loop import Fit, Plan, run
 from enterprise_recsys.ranking.losses import LOSSES, Goal
-from enterprise_recsys.ranking.networks import NETWORKS, Shape
+from enterprise_recsys.ranking.networks import NETWORKS, Shape, headed
 from enterprise_recsys.ranking.parted import Parted
 from enterprise_recsys.records import ITEM_ID, Columns, Floats, Ints
 
@@ -121,9 +121,7 @@ class RankingNetwork(nn.Module):
         """See the class."""
         scaled = self.scaled(columns)
         row, is_half = self.embedding(scaled), self.is_half and self.training
-        with torch.autocast(row.device.type, torch.bfloat16, enabled=is_half):
-            out = self.heads(self.network(row.bfloat16() if is_half else row))
-        return self.told(out.float(), scaled)
+        return self.told(headed(self.network, self.heads, row, is_half=is_half), scaled)
 
     def scaled(self, columns: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The columns with the sources' scores centred and scaled."""

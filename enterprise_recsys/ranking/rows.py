@@ -16,7 +16,7 @@ from enterprise_recsys.devices import bfloat16_pays, device_of, on
 from enterprise_recsys.layers import FeatureEmbedding
 from enterprise_recsys.loop import Fit, Plan, run
 from enterprise_recsys.ranking.losses import LOSSES, Goal
-from enterprise_recsys.ranking.networks import NETWORKS
+from enterprise_recsys.ranking.networks import NETWORKS, headed
 from enterprise_recsys.ranking.ranker import shape_of
 from enterprise_recsys.records import Columns, Doubles, Ints
 
@@ -68,10 +68,7 @@ class RowNetwork(nn.Module):
     def forward(self, columns: Mapping[str, Tensor]) -> Tensor:
         """See the class."""
         row = self.embedding(columns)
-        is_half = self.is_half and self.training
-        with torch.autocast(row.device.type, torch.bfloat16, enabled=is_half):
-            out: Tensor = self.heads(self.network(row.bfloat16() if is_half else row))
-        return out.float()
+        return headed(self.network, self.heads, row, is_half=self.is_half and self.training)
 
 
 class RowRanker:
