@@ -21,7 +21,7 @@ from enterprise_recsys.protocols.contests import differences
 from enterprise_recsys.protocols.measuring import WEIGHTED, Run, over_runs, run_lists, run_rows
 from enterprise_recsys.protocols.predictors import PREDICTORS
 from enterprise_recsys.protocols.table import PROTOCOLS
-from enterprise_recsys.protocols.tasks import Dials, ListTask, Predictor, Protocol, RowTask
+from enterprise_recsys.protocols.tasks import Dials, Lister, ListTask, Predictor, Protocol, RowTask
 from enterprise_recsys.systems import SYSTEMS
 
 TRIALS = 12
@@ -39,6 +39,7 @@ class Order:
         trials: settings that the search tries, chosen on validation; 0 or 1: the defaults as they are.
         dials: fixed settings instead of a search.
         data: path of the data; None: where it is looked for.
+        lister: answers lists in the place of a system in SYSTEMS, for one that is not part of the package.
     """
 
     protocol: str
@@ -47,6 +48,7 @@ class Order:
     trials: int = TRIALS
     dials: Dials | None = None
     data: Path | None = None
+    lister: Lister | None = None
 
     @property
     def command(self) -> str:
@@ -156,7 +158,7 @@ def _together(lines: Sequence[ResultLine], runs: Sequence[Run]) -> list[ResultLi
 def _run(task: ListTask | RowTask, order: Order, metrics: Sequence[str], seed: int) -> Run:
     dials = order.dials or {}
     if isinstance(task, ListTask):
-        lister = pick(SYSTEMS, order.system, what="system")
+        lister = order.lister or pick(SYSTEMS, order.system, what="system")
         return run_lists(task, lister, metrics, seed=seed, trials=order.trials, dials=dials)
     predictor: Predictor = pick(PREDICTORS, order.system, what="system")
     return run_rows(task, predictor, metrics, seed=seed, trials=order.trials, dials=dials)

@@ -4,7 +4,8 @@ Two blocks of one head, 64 numbers wide, dropout 0.2, Adam with 1e-3; else each 
 RePlay take 128 histories a step, each the last 201 events of a user, filled up to that length; ours takes windows of
 about one length, 2,048 events a step, and learns the older events of long histories too.
 
-An answer holds the 10 best items of each user, of all items without those that the user had: [U, 10].
+An answer holds the 10 best items of each user, of all items without those that the user had: [U, 10]. RePlay can also
+be asked about other pasts than those it learns (`asked_users`, `asked_items`), by any seed and on a GPU: `sasrec.py`.
 """
 
 from __future__ import annotations
@@ -123,10 +124,10 @@ def replay(data: Data, epochs: Epochs) -> None:
     from replay.nn.sequential import SasRec
     from replay.nn.transform.template import make_default_sasrec_transforms
 
-    lightning.seed_everything(0)
-    size = int(data["items"].max())
-    bounds = np.flatnonzero(np.diff(data["users"])) + 1
-    histories = [history - 1 for history in np.split(data["items"], bounds)]  # rows from 0; `size` fills up
+    lightning.seed_everything(int(data.get("seed", 0)))
+    size = int(data.get("n_items", data["items"].max()))
+    histories = _each(data["users"], data["items"])  # rows from 0; `size` fills up
+    asked = _each(data["asked_users"], data["asked_items"]) if "asked_users" in data else histories
     item = TensorFeatureInfo(
         "item_id",
         FeatureType.CATEGORICAL,
@@ -145,12 +146,13 @@ def replay(data: Data, epochs: Epochs) -> None:
         found = []
         made.eval()
         with torch.no_grad():
-            for begin in range(0, len(histories), 256):
-                part = histories[begin : begin + 256]
+            for begin in range(0, len(asked), 256):
+                part = asked[begin : begin + 256]
                 rows = torch.full((len(part), LENGTH), size)
                 for place, history in enumerate(part):
                     rows[place, -len(history) :] = torch.from_numpy(history[-LENGTH:])
-                scores = made({"item_id": rows}, rows != size)["logits"][:, :size]
+                rows = rows.to(module.device)
+                scores = made({"item_id": rows}, rows != size)["logits"][:, :size].cpu()
                 for place, history in enumerate(part):
                     scores[place, history] = -torch.inf
                 found.append(scores.topk(K).indices.numpy() + 1)
@@ -165,7 +167,8 @@ def replay(data: Data, epochs: Epochs) -> None:
             epochs.end(lists)
 
     silent = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
-    usual = {"max_epochs": ENDLESS, "accelerator": "cpu", "devices": 1, "limit_val_batches": 0}
+    device = str(data.get("device", "cpu"))
+    usual = {"max_epochs": ENDLESS, "accelerator": device, "devices": 1, "limit_val_batches": 0}
     trainer = lightning.Trainer(callbacks=[Watch()], **usual, **silent)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "train.parquet"
@@ -173,6 +176,11 @@ def replay(data: Data, epochs: Epochs) -> None:
         shape = {"train": {"item_id": {"shape": LENGTH + 1, "padding": size}}}
         transforms = {"train": make_default_sasrec_transforms(schema)["train"]}
         trainer.fit(module, ParquetModule(BATCH, shape, transforms, train_path=str(path)))
+
+
+def _each(users: np.ndarray, items: np.ndarray) -> list[np.ndarray]:
+    """The items of each user as rows from 0; those of a user lie together."""
+    return [history - 1 for history in np.split(items, np.flatnonzero(np.diff(users)) + 1)]
 
 
 SYSTEMS = {"ours": ours, "rectools-torch": rectools, "replay": replay}
