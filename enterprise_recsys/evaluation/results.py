@@ -104,12 +104,35 @@ def read(folder: Path | str) -> list[ResultLine]:
     Raises:
         DataError: a line is no JSON object with the fields of `ResultLine`.
     """
-    lines = []
-    for path in sorted(Path(folder).glob("*.jsonl")):
-        for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-            if text.strip():
-                lines.append(_from_json(text, f"{path.name} line {number}"))
-    return lines
+    return [line for lines in _files(folder).values() for line in lines]
+
+
+def _files(folder: Path | str) -> dict[Path, list[ResultLine]]:
+    """See `read`; by file."""
+    return {
+        path: [
+            _from_json(text, f"{path.name} line {number}")
+            for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+            if text.strip()
+        ]
+        for path in sorted(Path(folder).glob("*.jsonl"))
+    }
+
+
+def prune(folder: Path | str) -> int:
+    """Drop the lines of the `.jsonl` files in a folder that newer ones replace (see `newest`); gives how many.
+
+    Raises:
+        DataError: as `read`; then nothing is dropped.
+    """
+    files = _files(folder)
+    kept = {id(line) for line in newest(line for lines in files.values() for line in lines)}
+    for path, lines in files.items():
+        text = "".join(_as_json(line) + "\n" for line in lines if id(line) in kept)
+        staged = path.with_suffix(".tmp")
+        staged.write_text(text, encoding="utf-8")
+        staged.replace(path)
+    return sum(map(len, files.values())) - len(kept)
 
 
 def _from_json(text: str, where: str) -> ResultLine:

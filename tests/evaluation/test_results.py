@@ -21,6 +21,7 @@ from enterprise_recsys.evaluation.results import (
     commit,
     machine,
     newest,
+    prune,
     peak_mb,
     read,
     summarise,
@@ -92,6 +93,16 @@ def test_damaged_lines_are_refused(tmp_path: Path, text: str, message: str) -> N
     (tmp_path / "a.jsonl").write_text("\n" + text + "\n")
     with pytest.raises(DataError, match=message):
         read(tmp_path)
+
+
+def test_lines_that_newer_ones_replace_are_dropped_from_all_files(tmp_path: Path) -> None:
+    old, other = replace(LINE, date="2000-01-01", value=0.25), replace(LINE, seed=2)
+    append(tmp_path / "a.jsonl", [old, other])
+    append(tmp_path / "b.jsonl", [LINE])
+    assert prune(tmp_path) == 1
+    assert read(tmp_path) == [other, LINE]
+    assert prune(tmp_path) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "b.jsonl"]
 
 
 def test_the_newest_line_of_a_seed_counts() -> None:
