@@ -233,9 +233,14 @@ class ModelConfig(BaseModel):
     ranker_slice: float = Field(
         0.2, gt=0.0, lt=1.0, description="Share of the training events, the newest, that teaches the ranker (staged)."
     )
-    epochs: int = Field(20, ge=1, le=10_000, description="Passes over the data, at most.")
+    epochs: int = Field(40, ge=1, le=10_000, description="Passes over the data, at most.")
     ranker_epochs: int = Field(10, ge=1, le=10_000, description="Passes over the ranker's examples, at most (staged).")
-    patience: int = Field(2, ge=1, description="Epochs without a better validation before training stops.")
+    patience: int | None = Field(
+        None,
+        ge=1,
+        description="Epochs without a better validation before training stops. None: 2, and 6 for the history parts "
+        "that go by order where the log is small or `horizon` is 'next': their validation wavers more.",
+    )
     batch_size: int = Field(1024, ge=1, description="Events per step.")
     ranker_batch_size: int = Field(
         4096,

@@ -15,6 +15,7 @@ from enterprise_recsys.data.live import State
 from enterprise_recsys.data.moments import Moments
 from enterprise_recsys.data.pairs import Requests
 from enterprise_recsys.data.processor import DataProcessor
+from enterprise_recsys.data.steps import patience_of
 from enterprise_recsys.engine.indexes import exact
 from enterprise_recsys.errors import DataError
 from enterprise_recsys.evaluation.protocol import measure
@@ -105,7 +106,8 @@ def chosen_retriever(
         stage = "retriever" if len(tried) == 1 else f"retriever, {variant}"
         shares = (one.score * (1.0 if name == variant.history else _NEAR) for name, (one, _) in alone.items())
         leader = max(shares, default=None)
-        made = replace(plan(config, stage, config.epochs, folder, report), leader=leader)
+        patience = patience_of(config, variant.history, len(early.events))
+        made = replace(plan(config, stage, config.epochs, folder, report), leader=leader, patience=patience)
         fit = retriever.fit(made, validate=partial(judge, retriever))
         own = Trained(Way((variant,), (fit.epoch,)), retriever, max(fit.scores), judge)
         found = [own]
@@ -150,7 +152,7 @@ def of_variant(processor: DataProcessor, variant: Variant, dataset: Dataset) -> 
 def plan(config: ModelConfig, stage: str, epochs: int, folder: Path | None, report: Report | None) -> Plan:
     """How a stage is taught, and where its checkpoint lies."""
     path = folder / f"{stage.replace(', ', '-').replace(' ', '-')}.safetensors" if folder is not None else None
-    made = Plan(stage, epochs, config.patience, config.learning_rate, config.weight_decay, path, report)
+    made = Plan(stage, epochs, patience_of(config), config.learning_rate, config.weight_decay, path, report)
     if stage.startswith("ranker"):
         return replace(made, embedding_l2=config.ranking_l2, averaging=config.ranker_average)
     return replace(made, averaging=config.averaging) if stage.startswith("retriever") else made

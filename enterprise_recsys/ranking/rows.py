@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from enterprise_recsys.choice import pick
 from enterprise_recsys.config import ModelConfig
+from enterprise_recsys.data.steps import patience_of
 from enterprise_recsys.devices import bfloat16_pays, device_of, on
 from enterprise_recsys.layers import FeatureEmbedding
 from enterprise_recsys.loop import Fit, Plan, run
@@ -101,7 +102,7 @@ class RowRanker:
         plan = Plan(
             "rows",
             epochs,
-            config.patience,
+            patience_of(config),
             config.learning_rate,
             config.weight_decay,
             embedding_l2=config.ranking_l2,
