@@ -93,6 +93,26 @@ def test_each_history_part_is_counted_at_its_own_rate_and_auto_teaches_two() -> 
     assert parts_taught(joint) == ("mean",)
 
 
+@pytest.mark.parametrize(
+    ("dials", "part", "events", "epochs"),
+    [
+        ({}, None, 10, 2),
+        ({}, "fold_in", 10, 2),
+        ({}, "transformer", 250_000, 6),
+        ({}, "gru", 10, 6),
+        ({}, "transformer", 250_001, 2),
+        ({"horizon": "next"}, "transformer", 250_001, 6),
+        ({"horizon": "next"}, "fold_in", 10, 2),
+        ({"patience": 3}, "transformer", 10, 3),
+        ({"patience": 3}, None, 10, 3),
+    ],
+)
+def test_what_goes_by_order_has_more_patience_where_that_is_cheap_or_the_next_item_is_asked_for(
+    dials: dict[str, object], part: str | None, events: int, epochs: int
+) -> None:
+    assert steps.patience_of(ModelConfig(**dials), part, events) == epochs  # type: ignore[arg-type]
+
+
 def test_the_history_parts_are_those_that_are_taught() -> None:
     history = pytest.importorskip("enterprise_recsys.retrieval.history", reason="PyTorch is not installed")
     assert set(RATES) == set(history.HISTORIES)
@@ -104,7 +124,7 @@ def test_the_history_parts_are_those_that_are_taught() -> None:
     assert dict(VARIANTS) == {name: len(found) for name, found in history.TEMPERATURES.items()}
     assert dict(CONTENDERS) == {history.AUTO: history.CONTENDERS}
     losses, alternating, rowwise, neighbouring, slates, linear, rules = (
-        pytest.importorskip(f"enterprise_recsys.{name}")
+        pytest.importorskip(f"enterprise_recsys.{name}", reason="PyTorch is not installed")
         for name in (
             "retrieval.losses",
             "retrieval.alternating",

@@ -60,6 +60,13 @@ def test_two_parts_stay_side_by_side_where_that_is_clearly_better(both: float, k
     assert str(best.way) == told
 
 
+@pytest.mark.parametrize(("history", "asked"), [("fold_in", 3), ("transformer", 7)])
+def test_each_part_is_judged_until_its_own_patience_is_over(history: str, asked: int) -> None:
+    scores = iter([0.4, *[0.3] * 9])
+    best = chosen(history, lambda _: next(scores), temperature=0.12, epochs=10, patience=None)
+    assert 10 - len(list(scores)) == asked and best.way.epochs == (1,)
+
+
 @pytest.mark.parametrize(
     ("history", "told", "events", "factor"),
     [

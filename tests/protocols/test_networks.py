@@ -13,7 +13,9 @@ from enterprise_recsys.evaluation.predictions import (
     calibration_error,
     root_mean_squared_error,
 )
+from enterprise_recsys.loop import Fit
 from enterprise_recsys.protocols.predictors import PREDICTORS
+from enterprise_recsys.ranking.rows import RowRanker
 from tests.protocols.worlds import stars_task
 
 QUICK = {"ranking_dims": (16,), "cross_layers": 1, "batch_size": 256, "learning_rate": 0.02, "epochs": 6, "past": 8}
@@ -48,6 +50,22 @@ def test_one_network_predicts_clicks_and_ratings() -> None:
     assert area_under_curve(task.labels(task.test), found.values) > 0.9
     assert root_mean_squared_error(stars, found.ratings) < 0.6 * stars.std()
     assert found.values.max() <= 1.0 and {"validation", "validation_rating"} <= set(found.dials)
+
+
+@pytest.mark.parametrize(("is_rated", "dials", "patience"), [(True, {}, 6), (False, {}, 3), (True, {"patience": 2}, 2)])
+def test_a_click_and_a_rating_together_are_given_more_patience(
+    monkeypatch: pytest.MonkeyPatch, is_rated: bool, dials: dict[str, object], patience: int
+) -> None:
+    told, fit = [], RowRanker.fit
+
+    def watched(self: RowRanker, *rows: object, **further: object) -> Fit:
+        told.append(self.config.patience)
+        return fit(self, *rows, **further)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(RowRanker, "fit", watched)
+    task = replace(stars_task(3.0, users=20, items=20), is_rated=is_rated)
+    PREDICTORS["dcn_v2"](task, metric="AUC", seed=0, trials=0, dials={**QUICK, "epochs": 1, **dials})
+    assert told == [patience]
 
 
 def test_the_same_seed_predicts_the_same() -> None:
