@@ -78,7 +78,8 @@ def test_each_history_part_is_counted_at_its_own_rate_and_auto_teaches_two() -> 
     for name, rate in RATES.items():
         # Once more on an earlier part, for the lists that teach the ranker.
         assert once[name].seconds == pytest.approx((160_000 * VARIANTS[name] + 140_000) / rate)
-        assert f"{name} ({round(rate, -2):,.0f}/s{', twice' * (VARIANTS[name] == 2)})" in once[name].because
+        often = ", twice" * (VARIANTS[name] == 2)
+        assert f"{name} (1 of 1 epochs{often}, {round(rate, -2):,.0f}/s)" in once[name].because
     told = steps_of(LARGE, **dials, history="fold_in", temperature=0.2)["retriever"]
     assert told.seconds == pytest.approx(300_000 / RATES["fold_in"]), "a dial that is given leaves nothing to try"
     wide = steps_of(LARGE, **{**dials, "fold_in_factor": None}, history="fold_in", temperature=0.2)["retriever"]
@@ -161,7 +162,16 @@ def test_an_event_of_fold_in_is_dear_where_the_catalogue_is_large_and_users_have
     assert 1 / busy == pytest.approx(57_000, rel=0.1) and short > 1.8 * busy
     large = Size(500_000, 100_000, 24_000)
     told = steps_of(large, history="fold_in")["retriever"].because
-    assert "fold_in (12,900/s, twice)" in told
+    assert "fold_in (5 of 40 epochs, twice, 12,900/s)" in told
+
+
+def test_what_has_more_patience_learns_longer_as_a_rule() -> None:
+    small, large = (steps_of(Size(rows, 2_000, 4_000), history="transformer") for rows in (312_000, 313_000))
+    rate = 1 / event_s("transformer", 312_000, 2_000, 4_000)
+    assert "transformer (15 of 40 epochs, " in small["retriever"].because
+    assert small["retriever"].seconds == pytest.approx(312_000 * (0.8 * (15 + 6) + 1.6 * 15) / rate)
+    assert "transformer (5 of 40 epochs, " in large["retriever"].because
+    assert large["retriever"].seconds == pytest.approx(313_000 * (0.8 * (5 + 2) + 1.6 * 5) / rate, rel=0.01)
 
 
 def test_learning_stops_early_as_a_rule() -> None:
