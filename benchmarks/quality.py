@@ -33,6 +33,7 @@ BASELINES: dict[str, Sequence[str]] = {
     "ml1m-ctr-temporal": ("logistic", "lightgbm"),
     "ml1m-ctr-random": ("logistic", "lightgbm"),
     "video-loo": ("popularity", "item_knn", "item_knn_bm25", "ials"),
+    "video-random80": ("popularity", "item_knn", "item_knn_bm25", "ials", "ease"),
 }
 """Protocol -> the systems that are run on it."""
 
@@ -44,6 +45,7 @@ TRIALS: dict[str, int] = {
     "strong-generalisation": 6,
     "lastfm-random80": 6,
     "video-loo": 3,
+    "video-random80": 3,
 }
 """Settings that each search of a protocol tries where the usual 12 take too long on two cores; 0: the defaults."""
 

@@ -13,7 +13,7 @@ from enterprise_recsys.data.sources import read
 from enterprise_recsys.data.splits import checksum, global_time
 from enterprise_recsys.errors import DataError
 from enterprise_recsys.protocols.tasks import ListTask, Protocol, Published, Trial
-from enterprise_recsys.records import ITEM_ID, RATING, USER_ID, Interactions
+from enterprise_recsys.records import ITEM_ID, RATING, TIMESTAMP, USER_ID, Interactions
 
 
 def lightgcn(data: Path | None, seed: int) -> ListTask:
@@ -70,11 +70,18 @@ def lastfm_random80(data: Path | None, seed: int) -> ListTask:
     """
     folder = protocol_files.located("hetrec-lastfm-2k", ["user_artists.dat"], data)
     log = protocol_files.last_fm(folder / "user_artists.dat")
-    log = log.with_events(log.events.drop("weight"))
-    generator = np.random.default_rng(seed)
-    train, test = _cut(log.events, 0.8, generator)
-    early, val = _cut(train, 0.9, generator)
-    return _without_times(log, early, val, train, test, has_times=False)
+    return _random80(log.with_events(log.events.drop("weight")), seed)
+
+
+def video_random80(data: Path | None, seed: int) -> ListTask:
+    """Amazon Video Games, sparse and in no order: a random 80 % of each user's items is train (SASRec's own file).
+
+    As `lastfm-random80`; the order of the file is not told.
+    """
+    folder = protocol_files.located("sasrec", ["Video.txt"], data)
+    log = protocol_files.sequences(folder / "Video.txt")
+    timeless = pl.lit(0, pl.Int64).cast(log.events.schema[TIMESTAMP]).alias(TIMESTAMP)
+    return _random80(log.with_events(log.events.with_columns(timeless)), seed)
 
 
 def strong_generalisation(data: Path | None, seed: int) -> ListTask:
@@ -134,6 +141,13 @@ def _files(name: str, data: Path | None, seed: int, *, rows: tuple[int, int] | N
         raise DataError(f"{folder} is not {name}: train and test have {got} rows, the published files have {rows}.")
     early, val = _cut(log.events, 0.9, np.random.default_rng(seed))
     return _without_times(log, early, val, log.events, test.events, has_times=False)
+
+
+def _random80(log: Interactions, seed: int) -> ListTask:
+    generator = np.random.default_rng(seed)
+    train, test = _cut(log.events, 0.8, generator)
+    early, val = _cut(train, 0.9, generator)
+    return _without_times(log, early, val, train, test, has_times=False)
 
 
 def _cut(events: pl.DataFrame, share: float, generator: np.random.Generator) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -196,6 +210,7 @@ def _ten(name: str, ndcg: float, precision: float, recall: float, source: str) -
 
 
 _FILE_METRICS = ("NDCG@20", "Recall@20", "Precision@20", "HR@20")
+_RANDOM_METRICS = ("NDCG@20", "Recall@20", "Precision@20", "Coverage@20")
 _TIME_METRICS = ("NDCG@10", "Recall@10", "HR@10", "MRR@10", "Coverage@10")
 
 COLLABORATIVE = {
@@ -247,7 +262,8 @@ COLLABORATIVE = {
         ),
         seeds=3,
     ),
-    "lastfm-random80": Protocol(lastfm_random80, ("NDCG@20", "Recall@20", "Precision@20", "Coverage@20")),
+    "lastfm-random80": Protocol(lastfm_random80, _RANDOM_METRICS),
+    "video-random80": Protocol(video_random80, _RANDOM_METRICS),
     "strong-generalisation": Protocol(strong_generalisation, ("NDCG@100", "Recall_min@20", "Recall_min@50")),
     "ml1m-global-time": Protocol(ml1m_global_time, _TIME_METRICS),
     "ml100k-global-time": Protocol(ml100k_global_time, _TIME_METRICS),

@@ -26,6 +26,7 @@ LISTS = {
     "movielens1m_m1": ((796_244, 6_022, 99_455), (716_511, 6_022, 79_733), 3_043),
     "ml100k-random75": ((74_992, 943, 25_008), (56_246, 943, 18_746), 1_682),
     "lastfm-random80": ((74_266, 1_883, 18_568), (66_842, 1_876, 7_424), 17_632),
+    "video-random80": ((230_700, 30_901, 56_407), (206_167, 20_410, 24_533), 23_715),
     "strong-generalisation": ((459_640, 603, 11_935), (459_640, 603, 10_681), 3_504),
     "ml1m-global-time": ((900_188, 1_209, 100_021), (800_168, 1_134, 100_020), 3_883),
     "ml100k-global-time": ((90_000, 166, 10_000), (80_003, 197, 9_997), 1_682),
@@ -98,7 +99,7 @@ def test_a_row_protocol_has_its_counts_and_its_labels(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["ml100k-random75", "lastfm-random80", "ml1m-rating-random90"])
+@pytest.mark.parametrize("name", ["ml100k-random75", "lastfm-random80", "video-random80", "ml1m-rating-random90"])
 def test_another_seed_is_another_split_and_the_same_seed_the_same(name: str) -> None:
     first, again, other = (loaded(name, seed).checksum for seed in (0, 0, 1))
     assert first == again != other
