@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from enterprise_recsys import tasks as naming
 from enterprise_recsys.choice import known
 from enterprise_recsys.errors import ConfigError
+from enterprise_recsys.records import IMPRESSION
 from enterprise_recsys.rules import Rule
 from enterprise_recsys.tasks import Task
 
@@ -50,11 +51,11 @@ class ModelConfig(BaseModel):
         "every type.",
     )
     impression_event_types: tuple[str, ...] | None = Field(
-        None,
+        (IMPRESSION,),
         min_length=1,
-        description="Events of these types (['impression']) tell what users were shown: no history, statistic, list or "
-        "figure counts them. The ranker learns which of the shown were taken, and from a column `position` (1 = first) "
-        "how much of that was the place. None: the log has no impressions.",
+        description="Events of these types tell what users were shown: no history, statistic, list or figure counts "
+        "them. The ranker learns which of the shown were taken, and from a column `position` (1 = first) how much of "
+        "that was the place. None: what is called an impression is an event like others.",
     )
     unshown: Literal["negative", "unlabelled"] = Field(
         "negative",

@@ -23,6 +23,8 @@ EVENT_ID = "event_id"
 SESSION_ID = "session_id"
 RECOMMENDATION_ID = "recommendation_id"
 POSITION = "position"
+IMPRESSION = "impression"
+"""The type of events that tell what was shown."""
 
 REQUIRED = (USER_ID, ITEM_ID, TIMESTAMP)
 OPTIONAL = (RATING, WEIGHT, EVENT_TYPE, EVENT_ID, SESSION_ID, RECOMMENDATION_ID, POSITION)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, overload
 import polars as pl
 import polars.selectors as cs
 
+from enterprise_recsys.data import clicks
 from enterprise_recsys.data.aliases import ALIASES, ROW_ORDER, meant, renames
 from enterprise_recsys.data.faults import exact_up_to, example, where
 from enterprise_recsys.data.times import to_utc
@@ -60,7 +61,8 @@ def to_interactions(
     microseconds: a time without a zone is taken as UTC; a number below 1e11 is in seconds since 1970, below 1e14 in
     milliseconds, below 1e17 in microseconds, above in nanoseconds; a string is ISO 8601 or such a number. NaN is a
     missing value everywhere. Columns in `records.DERIVED` are dropped; columns `user_*` and `item_*` are static and
-    move to the tables (the last value in time that is not missing); all others stay with the events as context.
+    move to the tables (the last value in time that is not missing); all others stay with the events as context. In a
+    log without event types a column such as `click` or `label` of ones and zeros gives them, see `clicks`.
 
     Args:
         frame: [R] events with user_id, item_id, timestamp, under these names or an alias in `ALIASES`; not changed.
@@ -96,6 +98,7 @@ def to_interactions(
         )
     log = with_order(tables[name], columns or {}, name) if row_order_as_time else tables[name]
     log = _rename(log, REQUIRED, columns or {}, name).drop(DERIVED, strict=False)
+    log = _with_event_types(log, columns or {}, name)
     events = log.with_columns(_events(log, name))
     if event_weights:
         events = events.with_columns(weighed(events, event_weights, name))
@@ -214,6 +217,15 @@ def _pandas_needs(error: ImportError) -> str:
 def _rename(frame: pl.DataFrame, needed: tuple[str, ...], columns: Mapping[str, str], name: str) -> pl.DataFrame:
     """Apply the caller's names, then the aliases, and hold the frame to the columns that it needs."""
     return frame.rename(renames(frame.columns, needed, columns, name))
+
+
+def _with_event_types(log: pl.DataFrame, columns: Mapping[str, str], name: str) -> pl.DataFrame:
+    typed, told = clicks.with_event_types(log, columns, name)
+    for one in told:
+        logger.info("%s", one)
+    if EVENT_TYPE not in log.columns and EVENT_TYPE in typed.columns and (bad := typed[EVENT_TYPE].is_null()).any():
+        raise DataError(f"what says whether an item was taken is missing in {where(bad, name)}; right is 1 or 0.")
+    return typed
 
 
 def _events(log: pl.DataFrame, name: str) -> list[pl.Series]:

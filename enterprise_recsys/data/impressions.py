@@ -13,7 +13,7 @@ from enterprise_recsys.data.having import absent_type, are_impressions
 from enterprise_recsys.data.visits import VISIT_GAP_S
 from enterprise_recsys.data.vocabulary import Vocabulary
 from enterprise_recsys.errors import DataError
-from enterprise_recsys.records import EVENT_TYPE, ITEM_ID, POSITION, TIMESTAMP, USER_ID, Interactions, Ints
+from enterprise_recsys.records import EVENT_TYPE, IMPRESSION, ITEM_ID, POSITION, TIMESTAMP, USER_ID, Interactions, Ints
 
 PLACES = 50
 """Places of a list that are told apart; those further down count as the last of these."""
@@ -23,7 +23,7 @@ _AROUND = VISIT_GAP_S * 1_000_000
 
 
 def without_impressions(config: ModelConfig, log: Interactions) -> tuple[Interactions, pl.DataFrame | None]:
-    """A log's other events, and its impressions; None: the config names no type of them, or the log has no types.
+    """A log's other events, and its impressions; None: the config names no type of them, or the log holds none.
 
     Raises:
         DataError: the log has nothing but impressions, or a place below 1.
@@ -31,6 +31,8 @@ def without_impressions(config: ModelConfig, log: Interactions) -> tuple[Interac
     if config.impression_event_types is None or EVENT_TYPE not in log.events.columns:
         return log, None
     is_shown = are_impressions(config, log.events[EVENT_TYPE])
+    if not is_shown.any():
+        return log, None
     shown = log.events.filter(is_shown)
     if len(shown) == len(log.events) > 0:
         raise DataError(
@@ -52,8 +54,8 @@ def check_impressions(config: ModelConfig, log: Interactions) -> None:
     Raises:
         DataError: it does, or has no event types; the message names those that it has.
     """
-    if config.impression_event_types is None:
-        return
+    if config.impression_event_types in (None, (IMPRESSION,)):
+        return  # the default, of which a log may hold none
     if EVENT_TYPE not in log.events.columns:
         raise DataError(
             f"impression_event_types is {list(config.impression_event_types)} and the log has no column "

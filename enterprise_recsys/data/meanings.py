@@ -9,7 +9,7 @@ import polars as pl
 
 from enterprise_recsys.data.faults import counted
 from enterprise_recsys.data.findings import Evidence, Finding
-from enterprise_recsys.records import EVENT_TYPE, ITEM_ID, TIMESTAMP, USER_ID
+from enterprise_recsys.records import EVENT_TYPE, IMPRESSION, ITEM_ID, TIMESTAMP, USER_ID
 
 CROWD = 20
 """More different types than this are none; and shares of one user or item say something only among so many."""
@@ -32,8 +32,10 @@ def event_types(evidence: Evidence) -> Iterator[Finding]:
     kinds = [kind for kind in counts[EVENT_TYPE].cast(pl.String).to_list() if kind not in shown]
     advice = []
     if shown and kinds:
-        said = shlex.quote(f"impression_event_types={','.join(shown)}")
-        advice.append(f"what was shown is nothing that a user did: train with --set {said}")
+        advice.append("what was shown is nothing that a user did, and teaches the ranker alone")
+        if shown != [IMPRESSION]:
+            said = shlex.quote(f"impression_event_types={','.join(shown)}")
+            advice[0] = f"what was shown is nothing that a user did: train with --set {said}"
     if len(kinds) > 1:
         said = shlex.quote(f"positive_event_types={(_likely(evidence, _BOUGHT) or kinds[-1:])[0]}")
         advice.append(

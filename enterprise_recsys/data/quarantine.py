@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import polars.selectors as cs
 
-from enterprise_recsys.data import coding, files
+from enterprise_recsys.data import clicks, coding, files
 from enterprise_recsys.data.aliases import renames
 from enterprise_recsys.data.delimited import Loaded
 from enterprise_recsys.data.faults import cut
@@ -203,7 +203,8 @@ def sift(loaded: Loaded, name: str, reading: Reading, *, now: datetime | None = 
     if reading.row_order_as_time:
         frame = with_order(frame, reading.columns, name)
     naming = renames(frame.columns, REQUIRED, reading.columns, name)
-    frame = frame.rename(naming)
+    written = frame.rename(naming)
+    frame, typed = clicks.with_event_types(written, reading.columns, name)
     latest = now or datetime.now(UTC) + CLOCKS_DIFFER
     reasons = pl.Series("reason", [None], dtype=pl.Categorical).new_from_index(0, len(frame))  # 4 bytes a row, not 16
     for fault in ROW_FAULTS.values():
@@ -214,12 +215,13 @@ def sift(loaded: Loaded, name: str, reading: Reading, *, now: datetime | None = 
     used = reasons.is_null()
     aside = pl.DataFrame({"line": loaded.lines.filter(~used), "reason": reasons.filter(~used).cast(pl.String)})
     spelt = {naming.get(column, column): spelling for column, spelling in loaded.spelt.items()}
-    aside = aside.with_columns(_texts(texts_of(frame.filter(~used), spelt)))
+    aside = aside.with_columns(_texts(texts_of(written.filter(~used), spelt)))
     left, lines = (frame, loaded.lines) if used.all() else (frame.filter(used), loaded.lines.filter(used))
     names = tuple(loaded.frame.columns)
-    told = (*loaded.told, *(f"{name}: {old!r} is read as {new!r}" for old, new in naming.items()))
+    told = (*loaded.told, *(f"{name}: {old!r} is read as {new!r}" for old, new in naming.items()), *typed)
     whole = pl.concat([aside, loaded.broken]).sort("line", maintain_order=True)
     assert len(left) + len(whole) == loaded.rows_in, "a row was lost"
+    spelt = {column: spelling for column, spelling in spelt.items() if column in left.columns}
     return Sifted(files.typed(without_empty(left, spelt), {}), lines, whole, loaded.rows_in, names, told)
 
 

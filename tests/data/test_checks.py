@@ -302,6 +302,8 @@ def test_event_types_are_told_with_what_says_which_of_them_is_a_success() -> Non
     shown = [("Impression", "Impression", "click", "ad shown")[n % 4] for n in range(ROWS)]
     (told,) = CHECKS["event types"](evidence(good(event_type=shown)))
     assert told.advice.endswith("--set 'impression_event_types=Impression,ad shown'"), "one type of success is left"
+    (usual,) = CHECKS["event types"](evidence(good(event_type=["impression", "click"] * (ROWS // 2))))
+    assert usual.advice == "what was shown is nothing that a user did, and teaches the ranker alone"
     assert list(CHECKS["repeats"](evidence(good(item_id=["a"] * ROWS, event_type=["shown"] * ROWS)))) == []
     spaced = good(event_type=["view"] * (ROWS - 9) + ["order placed"] * 9)
     assert "--set 'positive_event_types=order placed'," in next(CHECKS["event types"](evidence(spaced))).advice

@@ -30,9 +30,16 @@ def test_impressions_are_taken_out_of_a_log() -> None:
     check_impressions(CONFIG, log)
 
 
+def test_a_log_need_not_hold_what_is_called_an_impression_by_default() -> None:
+    log = _log(user_id=["1"], event_type=["click"])
+    assert without_impressions(ModelConfig(), log) == (log, None)
+    check_impressions(ModelConfig(), log)
+    check_impressions(ModelConfig(), _log(user_id=["1"]))
+
+
 def test_without_the_dial_nothing_is_taken_out() -> None:
     log = _log(user_id=["1"], event_type=["impression"])
-    assert without_impressions(ModelConfig(), log) == (log, None)
+    assert without_impressions(ModelConfig(impression_event_types=None), log) == (log, None)
     assert without_impressions(CONFIG, bare := _log(user_id=["1"])) == (bare, None)
 
 
@@ -40,12 +47,12 @@ def test_without_the_dial_nothing_is_taken_out() -> None:
     ("columns", "words"),
     [
         ({"user_id": ["1"]}, r"has no column 'event_type'; add it, or leave impression_event_types out"),
-        ({"user_id": ["1"], "event_type": ["click"]}, r"names 'impression', which no event .* they are of: click"),
+        ({"user_id": ["1"], "event_type": ["click"]}, r"names 'shown', which no event .* they are of: click"),
     ],
 )
 def test_a_log_that_cannot_hold_impressions_is_refused(columns: dict[str, list[object]], words: str) -> None:
     with pytest.raises(DataError, match=words):
-        check_impressions(CONFIG, _log(**columns))
+        check_impressions(ModelConfig(impression_event_types=["shown"]), _log(**columns))
 
 
 def test_a_log_of_impressions_alone_and_a_place_before_the_first_are_refused() -> None:
