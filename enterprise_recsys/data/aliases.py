@@ -121,6 +121,10 @@ def renames(
     return result
 
 
+_HINTS: Mapping[str, tuple[str, ...]] = {USER_ID: ("session",), TIMESTAMP: ("time", "date")}
+"""In the name of a column that may be meant, and is named to the caller but not taken: sessions may stand for users."""
+
+
 def _likely(found: Iterable[str], canonical: str, *, is_table: bool) -> list[str]:
     likely = [column for column in found if meant(column) == canonical]
     likely.sort(key=lambda column: _ORDER.index(plain(column)))  # the likeliest is named first
@@ -130,6 +134,7 @@ def _likely(found: Iterable[str], canonical: str, *, is_table: bool) -> list[str
 
 
 def _missing(canonical: str, found: list[str], likely: list[str], name: str) -> str:
+    likely = likely or [one for one in found if any(word in plain(one) for word in _HINTS.get(canonical, ()))]
     several = f"; it could be {' or '.join(map(repr, likely))}" if likely else ""
     shown = ", ".join(found) if len(found) <= 30 else f"{', '.join(found[:30])} and {len(found) - 30:,} more"
     without = (

@@ -72,6 +72,22 @@ def test_a_log_without_times_is_told_what_would_be_right() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (["sessionId", "item", "time"], "found: sessionId, item, time; it could be 'sessionId'. Rename it"),
+        (
+            ["user", "item", "purchase_date"],
+            "purchase_date; it could be 'purchase_date'. Rename it .*=timestamp'\\)\\.$",
+        ),
+        (["user_age", "item", "time"], "found: user_age, item, time. Rename it"),
+    ],
+)
+def test_a_name_that_may_be_meant_is_told_and_not_taken(found: list[str], words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        renames(found, REQUIRED, {}, "log")
+
+
 def test_ambiguous_optional_columns_are_told_and_not_taken(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger="enterprise_recsys"):
         assert renames([*LOG, "stars", "score"], REQUIRED, {}, "log") == {}
