@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from enterprise_recsys.data.aliases import plain
+from enterprise_recsys.data.aliases import meant, plain
 from enterprise_recsys.data.faults import example, where
 from enterprise_recsys.errors import DataError
 from enterprise_recsys.records import EVENT_TYPE, IMPRESSION, RATING
@@ -58,6 +58,21 @@ def with_event_types(log: pl.DataFrame, columns: Mapping[str, str], name: str) -
     return log.drop(column).with_columns(types.to_series()), [
         f"{name}: {column!r} is read as what was taken: {n_taken:,} clicks, {n_shown:,} shown and not taken"
     ]
+
+
+def impressions(log: pl.LazyFrame, name: str) -> int:
+    """How many rows of a log, under its own names, tell what was shown; only the column that says so is read."""
+    meanings = {one: meant(one) for one in log.collect_schema().names()}
+    typed = [one for one, meaning in meanings.items() if meaning == EVENT_TYPE]
+    if typed:
+        return int(
+            log.select((pl.col(typed[0]).cast(pl.String) == IMPRESSION).sum()).collect(engine="streaming").item()
+        )
+    said = [one for one in meanings if plain(one) in _PLAIN]
+    if not said or RATING in meanings.values():
+        return 0
+    types, _ = with_event_types(log.select(said).collect(engine="streaming"), {}, name)
+    return int((types[EVENT_TYPE] == IMPRESSION).sum()) if EVENT_TYPE in types.columns else 0
 
 
 def _named(column: pl.Series, name: str) -> pl.Series:

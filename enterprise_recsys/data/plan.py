@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from enterprise_recsys.config import ModelConfig
-from enterprise_recsys.data import delimited, files, needs
+from enterprise_recsys.data import clicks, delimited, files, needs
 from enterprise_recsys.data.aliases import renames
 from enterprise_recsys.data.quarantine import Reading
 from enterprise_recsys.data.sources import SOURCES, place_of
@@ -69,8 +69,9 @@ class Plan:
         ]
         total = (max(step.memory_mb for step in self.steps), sum(step.disk_mb for step in self.steps))
         seconds, most_s = sum(step.seconds for step in self.steps), sum(step.most_s for step in self.steps)
+        shown = f" and {size.impressions:,} impressions" if size.impressions else ""
         parts = [
-            f"{size.rows:,} events, {size.users:,} users and {size.items:,} items",
+            f"{size.events:,} events{shown}, {size.users:,} users and {size.items:,} items",
             "",
             *lines,
             "",
@@ -106,7 +107,8 @@ def measure(data: str, reading: Reading | None = None, *, download: bool = False
     name, path = place_of(data)
     if name is not None:
         events = SOURCES[name](path if ":" in data else None, download=download).events
-        return Size(len(events), events[USER_ID].n_unique(), events[ITEM_ID].n_unique())
+        shown = clicks.impressions(events.lazy(), name)
+        return Size(len(events), events[USER_ID].n_unique(), events[ITEM_ID].n_unique(), impressions=shown)
     try:
         return _measured(_scanned(path, reading), path, reading)
     except (OSError, pl.exceptions.PolarsError) as error:
@@ -126,7 +128,8 @@ def _measured(frame: pl.LazyFrame, path: Path, reading: Reading) -> Size:
     if not counts["rows"][0]:
         raise DataError(f"{path} holds no rows; give at least one.")
     n_rows, n_users, n_items = counts.row(0)
-    return Size(n_rows, n_users, n_items, needs.of_prepare(path, reading), manner_of(path))
+    shown = clicks.impressions(frame, path.name)
+    return Size(n_rows, n_users, n_items, needs.of_prepare(path, reading), manner_of(path), shown)
 
 
 def manner_of(path: Path) -> str:

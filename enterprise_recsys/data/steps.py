@@ -96,10 +96,11 @@ class Size:
     """The size of a log.
 
     Attributes:
-        rows: events.
+        rows: of the log.
         users, items: different ids.
         prepare_mb: what preparing its file holds, by its columns; None: by its rows alone.
         manner: how its file is read, where that is not in pieces.
+        impressions: rows that tell what was shown, and are no events of users.
     """
 
     rows: int
@@ -107,6 +108,12 @@ class Size:
     items: int
     prepare_mb: float | None = field(default=None, compare=False)
     manner: str = field(default="", compare=False)
+    impressions: int = 0
+
+    @property
+    def events(self) -> int:
+        """Rows that are learnt from as what users did."""
+        return self.rows - self.impressions
 
 
 @dataclass(frozen=True)
@@ -148,12 +155,12 @@ def _retriever(size: Size, config: ModelConfig) -> Step:
     parts = parts_taught(config)
     widths = {part: config.embedding_dim * _factor(part, size, config) for part in parts}
     rates = {
-        part: 1.0 / (event_s(part, size.rows, size.users, size.items) * max(width / _WIDTH, 1.0))
+        part: 1.0 / (event_s(part, size.events, size.users, size.items) * max(width / _WIDTH, 1.0))
         for part, width in widths.items()
     }
     times = {part: VARIANTS[part] if config.temperature is None else 1 for part in parts}
 
-    patience = {part: patience_of(config, part, round(_TRAIN * size.rows)) for part in parts}
+    patience = {part: patience_of(config, part, round(_TRAIN * size.events)) for part in parts}
 
     def seconds(epochs: Mapping[str, int]) -> float:
         """Each part is tried for some epochs more, and taught again: all of them, as they may stay side by side."""
@@ -161,7 +168,7 @@ def _retriever(size: Size, config: ModelConfig) -> Step:
         total = 0.0
         for part, rate in rates.items():
             tried = min(epochs[part] + patience[part], config.epochs)
-            total += size.rows * (_TRAIN * tried * times[part] + again * epochs[part]) / rate
+            total += size.events * (_TRAIN * tried * times[part] + again * epochs[part]) / rate
         return total
 
     ids = size.items + (size.users if set(JOINED) & set(parts) else 0)  # the others learn no user by heart
@@ -176,15 +183,15 @@ def _retriever(size: Size, config: ModelConfig) -> Step:
         f"{part} ({usual[part]} of {config.epochs} epochs{', twice' * (times[part] > 1)}, {round(rate, -2):,.0f}/s)"
         for part, rate in rates.items()
     )
-    again = f", again of {0.9 * size.rows:,.0f}" if config.refit else ""
-    again += f" and of {0.7 * size.rows:,.0f}" if config.training == "staged" else ""
+    again = f", again of {0.9 * size.events:,.0f}" if config.refit else ""
+    again += f" and of {0.7 * size.events:,.0f}" if config.training == "staged" else ""
     return Step(
         "retriever",
         _learning_mb(config) + (weights + scores + _EVENT_BYTES * size.rows) / _MB,
         0.0,
         seconds(usual),
         seconds(dict.fromkeys(parts, config.epochs)),
-        f"{told} of {_TRAIN * size.rows:,.0f} events{again}",
+        f"{told} of {_TRAIN * size.events:,.0f} events{again}",
     )
 
 
@@ -217,7 +224,7 @@ def parts_taught(config: ModelConfig) -> tuple[str, ...]:
 
 def _factor(part: str, size: Size, config: ModelConfig) -> int:
     """How many times as wide as the dials say a history part is."""
-    return config.factor_of(part, round(_TRAIN * size.rows))
+    return config.factor_of(part, round(_TRAIN * size.events))
 
 
 def _ranker(size: Size, config: ModelConfig) -> Step:
@@ -227,7 +234,7 @@ def _ranker(size: Size, config: ModelConfig) -> Step:
     if config.aim != "later":
         rows, moments, usual = MORE_RANKER_ROWS, MORE_MOMENTS, MORE_USUAL_MOMENTS
     # Two slices of time, and as many rows as may be: what one of them teaches is judged on the other.
-    most = min(2 * min(moments * size.users, config.ranker_slice * 0.9 * size.rows) * depth, rows)
+    most = min(2 * min(moments * size.users, config.ranker_slice * 0.9 * size.events) * depth, rows)
     usual, trial = min(2 * usual * size.users * depth, most), 0.5
     epochs = min(USUAL_RANKER_EPOCHS, config.ranker_epochs)
     tried = min(epochs + patience_of(config), config.ranker_epochs)
@@ -235,7 +242,7 @@ def _ranker(size: Size, config: ModelConfig) -> Step:
     share = is_solved * (1.0 if size.items <= DOUBLE_ITEMS else 0.5)
     solving_s = share * SOLUTIONS * SOLVED_S * size.items**3
     solving = f"; {SOLUTIONS} times {size.items:,} by as many items" if solving_s >= 1.0 else ""
-    rules = RULE_BYTES * min(size.rows, RULE_EVENTS) if size.items <= MOST_FOLLOWED else 0
+    rules = RULE_BYTES * min(size.events, RULE_EVENTS) if size.items <= MOST_FOLLOWED else 0
     return Step(
         "ranker",
         _learning_mb(config)
@@ -267,7 +274,7 @@ def _artifact(size: Size, config: ModelConfig) -> Step:
     led = LED_BYTES * config.neighbours * ((size.items <= MOST_NEIGHBOURED) + (size.items <= MOST_FOLLOWED))
     wide = config.embedding_dim * max(_factor(part, size, config) for part in parts_taught(config))
     tables = (size.users + size.items) * (wide + config.ranking_dim) * _FLOAT + led * size.items
-    events = 24 * size.rows
+    events = 24 * size.events
     return Step(
         "artifact",
         PROGRAM_MB + (2 * tables + 2 * events) / _MB,

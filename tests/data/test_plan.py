@@ -228,6 +228,19 @@ def test_a_log_is_measured_by_its_own_names(tmp_path: Path, ending: str) -> None
     assert measure(str(path), Reading(columns={"movieId": "user_id", "uid": "item_id"})) == Size(4, 2, 3)
 
 
+@pytest.mark.parametrize("told", [{"label": [1, 0, 0, 0]}, {"event": ["click", *["impression"] * 3]}])
+def test_what_was_only_shown_is_told_apart_and_teaches_less(tmp_path: Path, told: dict[str, list[object]]) -> None:
+    frame = pl.DataFrame({"user": range(4), "item": range(4), "ts": range(4), **told})
+    frame.write_csv(tmp_path / "log.csv")
+    assert measure(str(tmp_path / "log.csv")) == Size(4, 4, 4, impressions=3)
+    frame.with_columns(stars=3.0).drop("event", strict=False).write_csv(tmp_path / "rated.csv")
+    assert measure(str(tmp_path / "rated.csv")) == Size(4, 4, 4)
+    shown, alone = Size(1_000_000, 1_000, 2_000, impressions=900_000), Size(100_000, 1_000, 2_000)
+    assert str(plan(shown, ModelConfig())).startswith("100,000 events and 900,000 impressions, 1,000 users and")
+    for one, other in zip(plan(shown, ModelConfig()).steps, plan(alone, ModelConfig()).steps, strict=True):
+        assert (one.seconds > other.seconds) == (one.name == "prepare")
+
+
 @pytest.mark.parametrize(
     ("ending", "said"),
     [
