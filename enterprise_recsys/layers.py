@@ -14,7 +14,7 @@ from enterprise_recsys.errors import MissingExtraError
 from enterprise_recsys.rowwise import Table
 
 _PIECES = 16
-"""Ranges of a number that are told apart; 32 were no better, see "Which ranking network" in docs/reference.md."""
+"""Ranges of a number that are told apart; 32 were no better, see "Which ranking network" in docs/choices.md."""
 _TOGETHER = 2
 """Numbers of one product in an export; of 1 to 5 the quickest."""
 

@@ -50,7 +50,7 @@ def taught_ranker(
     by what its own head says, by their shares in the blend. With two slices of time the later one judges what was
     learnt from the earlier one, as the future will judge both: users set aside from one slice share its fashions with
     those who are learnt from, and are flattered by them (in the made world by .02 where .003 was left of it later). Two
-    slices teach better than one as well; see "What teaches the ranker" in docs/reference.md.
+    slices teach better than one as well; see "What teaches the ranker" in docs/choices.md.
 
     Args:
         processor, moments: over all data.
