@@ -40,8 +40,8 @@ class ModelConfig(BaseModel):
     positive_rating: float | None = Field(
         None,
         description="An event is relevant if its rating is at least this; what was rated lower was had none the less, "
-        "and lists leave it out. None: every event of the log is relevant, as in implicit logs; ratings then teach the "
-        "rating head only.",
+        "and lists leave it out. None: every event of the log is relevant, as in implicit logs, and ratings teach the "
+        "rating head only; but where all ratings are 1 and 0, or 1 and -1, only 1 is relevant.",
     )
     positive_event_types: tuple[str, ...] | None = Field(
         None,

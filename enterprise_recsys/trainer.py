@@ -16,6 +16,7 @@ from enterprise_recsys.baselines.table import BASELINES, QUICK
 from enterprise_recsys.choice import pick
 from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.data.frames import to_interactions
+from enterprise_recsys.data.having import with_positive_rating
 from enterprise_recsys.data.impressions import check_impressions, without_impressions
 from enterprise_recsys.data.joining import is_mixed, joined, moved_after
 from enterprise_recsys.data.moments import Moments
@@ -123,9 +124,10 @@ class ProductionTrainer:
             late, more = without_impressions(self.config, _log(val, users, items))
             frames = [one for one in (shown, more) if one is not None]
             shown = pl.concat(frames, how="diagonal_relaxed") if frames else None
-        watch({"train": early, "val": late}, leaks=leaks, positive_rating=self.config.positive_rating)
         both = joined(early, late)
-        processor = DataProcessor(self.config).fit(both)
+        config = with_positive_rating(self.config, both.events)
+        watch({"train": early, "val": late}, leaks=leaks, positive_rating=config.positive_rating)
+        processor = DataProcessor(config).fit(both)
         Wishes(processor)  # a rule that does not fit the catalogue is refused before the training, not after
         # Events drawn by lot are asked for as a test is, knowing all others of the user, and not in their own time.
         later = moved_after(early, late) if (by_lot := is_mixed(early, late)) else late
@@ -223,7 +225,7 @@ class ProductionTrainer:
         log, processor = self._tested(test), self.recommender.engine.processor
         parts = {"what is learnt": self.recommender.log, "test": log}
         beside = (*QUICK, *(["repeats"] if processor.config.lists_past else []))
-        watch(parts, leaks=leaks, processor=processor, positive_rating=self.config.positive_rating)
+        watch(parts, leaks=leaks, processor=processor, positive_rating=processor.config.positive_rating)
         return examine(
             self.recommender,
             log,

@@ -184,6 +184,17 @@ def test_a_log_without_relevant_events_is_refused(parts: Split) -> None:
         ProductionTrainer(ModelConfig(**SMALL, positive_rating=99.0), progress=False).fit(parts.train, parts.val)
 
 
+def test_of_ratings_of_yes_and_no_only_the_yes_is_learnt_and_measured(parts: Split) -> None:
+    liked = pl.when(pl.col("item_id").str.slice(-1).is_in(["1", "2", "3"])).then(0.0).otherwise(1.0).alias("rating")
+    train, test = (part.with_events(part.events.with_columns(liked)) for part in (parts.train, parts.test))
+    config = ModelConfig(**{**SMALL, "epochs": 1, "ranker_epochs": 1, "refit": False})
+    trainer = ProductionTrainer(config, progress=False).fit(train)
+    assert trainer.recommender.engine.processor.config.positive_rating == 1.0
+    yes = test.with_events(test.events.filter(pl.col("rating") == 1.0))
+    found, alone = (trainer.evaluate(one, baselines=False)["retrieval/NDCG@10"] for one in (test, yes))
+    assert found == alone > 0
+
+
 def test_without_val_the_newest_part_of_train_takes_its_place(parts: Split) -> None:
     config = ModelConfig(**{**SMALL, "epochs": 1, "ranker_epochs": 1})
     assert len(ProductionTrainer(config, progress=False).fit(parts.train).recommend("42", 5)) == 5

@@ -12,6 +12,7 @@ from enterprise_recsys.choice import pick
 from enterprise_recsys.data.faults import counted, cut
 from enterprise_recsys.data.findings import Evidence, Finding
 from enterprise_recsys.data.giveaways import giveaways
+from enterprise_recsys.data.having import are_binary
 from enterprise_recsys.data.meanings import CROWD, event_types, repeats
 from enterprise_recsys.data.quarantine import CLOCKS_DIFFER, REPEATS, Sifted
 from enterprise_recsys.errors import DataError
@@ -248,6 +249,17 @@ def ratings(evidence: Evidence) -> Iterator[Finding]:
             len(column) - missing,
             f"every rating is {column.drop_nulls()[0]:g}: there are no negatives",
             "leave the column away: every event then counts as a success, and negatives are drawn",
+        )
+    elif are_binary(column):
+        no = -1 if (column == -1).any() else 0
+        likes, others = (int((column == value).sum()) for value in (1, no))
+        yield Finding(
+            "ratings",
+            "info",
+            likes,
+            f"ratings of 1 ({likes:,}) and {no} ({others:,}): only 1 is a success",
+            f"what is rated {no} was had none the less, and lists leave it out; what was only shown is no rating: "
+            "name such a column click",
         )
     else:
         yield Finding(

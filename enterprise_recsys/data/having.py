@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,7 +11,9 @@ import polars as pl
 from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.data.histories import Histories
 from enterprise_recsys.errors import DataError
-from enterprise_recsys.records import EVENT_TYPE, Bools, Events, Floats, Ints
+from enterprise_recsys.records import EVENT_TYPE, RATING, Bools, Events, Floats, Ints
+
+logger = logging.getLogger("enterprise_recsys")
 
 _SHOWN = 12
 """Event types that a message names, at most."""
@@ -60,6 +63,23 @@ def had_and_relevant(config: ModelConfig, frame: pl.DataFrame, ratings: Floats) 
     else:
         had = means_having(config, frame[EVENT_TYPE])
     return had, had if config.positive_rating is None else had & (ratings >= config.positive_rating)
+
+
+def are_binary(ratings: pl.Series) -> bool:
+    """Whether ratings say yes or no alone: 1 and 0, or 1 and -1.
+
+    >>> are_binary(pl.Series([1.0, 0.0, None])), are_binary(pl.Series([1.0, 1.0])), are_binary(pl.Series([1.0, 2.0]))
+    (True, False, False)
+    """
+    return set(ratings.drop_nulls().unique().to_list()) in ({0.0, 1.0}, {-1.0, 1.0})
+
+
+def with_positive_rating(config: ModelConfig, events: pl.DataFrame) -> ModelConfig:
+    """The config, with a `positive_rating` of 1 where it names none and the ratings of a log say yes or no alone."""
+    if config.positive_rating is not None or RATING not in events.columns or not are_binary(events[RATING]):
+        return config
+    logger.info("ratings say yes or no alone: only 1 is a success; positive_rating=-1 counts all")
+    return config.model_copy(update={"positive_rating": 1.0})
 
 
 def check_event_types(config: ModelConfig, events: pl.DataFrame) -> None:

@@ -290,6 +290,12 @@ def test_a_buy_after_a_view_is_nothing_taken_again_and_a_second_view_is() -> Non
     assert finding.message == f"{expected}: view 100%, buy 0%" and finding.count == 300
 
 
+def test_ratings_of_yes_and_no_are_told_as_such() -> None:
+    (told,) = CHECKS["ratings"](evidence(good(rating=[1.0, -1.0, -1.0, None] * (ROWS // 4))))
+    assert told.message == "ratings of 1 (500) and -1 (1,000): only 1 is a success" and told.count == 500
+    assert told.advice.startswith("what is rated -1 was had none the less")
+
+
 def test_event_types_are_told_with_what_says_which_of_them_is_a_success() -> None:
     types = [("view", "view", "add to cart", "Purchase")[n % 4] for n in range(ROWS)]
     (finding,) = CHECKS["event types"](evidence(good(event_type=types)))

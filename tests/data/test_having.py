@@ -8,7 +8,7 @@ import pytest
 
 from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.data.frames import to_interactions
-from enterprise_recsys.data.having import left_out, means_having
+from enterprise_recsys.data.having import left_out, means_having, with_positive_rating
 from enterprise_recsys.data.live import State
 from enterprise_recsys.data.moments import Moments
 from enterprise_recsys.data.processor import DataProcessor
@@ -54,6 +54,26 @@ def test_a_low_rating_is_no_success_and_the_item_was_had_none_the_less() -> None
     events = DataProcessor(both).fit(log()).events(log()).take(np.array([2, 3, 4]))
     assert events.had is not None
     assert events.had.tolist() == [True, True, False] and events.relevant.tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("ratings", "given", "found"),
+    [
+        ([1.0, 0.0, None], None, 1.0),
+        ([1.0, -1.0, None], None, 1.0),
+        ([1.0, 0.0, None], -1.0, -1.0),
+        ([1.0, 1.0, None], None, None),
+        ([1.0, 0.0, 2.0], None, None),
+        ([0.5, 0.0, 1.0], None, None),
+        ([None, None, None], None, None),
+    ],
+)
+def test_ratings_of_yes_and_no_say_what_a_success_is(
+    ratings: list[float | None], given: float | None, found: float | None
+) -> None:
+    events = pl.DataFrame({"rating": pl.Series(ratings, dtype=pl.Float64)})
+    assert with_positive_rating(ModelConfig(positive_rating=given), events).positive_rating == found
+    assert with_positive_rating(ModelConfig(), events.drop("rating")) == ModelConfig()
 
 
 @pytest.mark.parametrize("kind", ["log", "live"])
