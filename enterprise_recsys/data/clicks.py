@@ -18,7 +18,7 @@ ALIASES = (CLICK, "clicked", "is_click", "is_clicked", "label", "target")
 """Names read as it where a log has no event types and the column holds ones and zeros."""
 
 _PLAIN = [plain(name) for name in ALIASES]
-_WORDS = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}
+_WORDS = {"1": True, "true": True, "0": False, "false": False}
 
 
 def with_event_types(log: pl.DataFrame, columns: Mapping[str, str], name: str) -> tuple[pl.DataFrame, list[str]]:
@@ -78,7 +78,7 @@ def impressions(log: pl.LazyFrame, name: str) -> int:
 def _named(column: pl.Series, name: str) -> pl.Series:
     taken = _taken(column)
     if taken is None:
-        wrong = ~column.cast(pl.String).str.to_lowercase().is_in(list(_WORDS)).fill_null(True)
+        wrong = ~column.cast(pl.String).str.to_lowercase().is_in([*_WORDS, "1.0", "0.0"]).fill_null(True)
         told = f"holds {example(column, wrong)} in {where(wrong, name)}" if wrong.any() else f"of {name} holds no 1"
         raise DataError(f"{column.name} {told}; right is 1 (taken) or 0 (shown and not taken).")
     return taken
@@ -86,13 +86,13 @@ def _named(column: pl.Series, name: str) -> pl.Series:
 
 def _taken(column: pl.Series) -> pl.Series | None:
     """[R] True, False, or null where it says nothing; None: it holds something else, or nothing that was taken."""
-    if not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.String)):
-        return None
-    values = column.drop_nulls().unique()
-    if len(values) > len(_WORDS):
-        return None
-    words = column.cast(pl.String).str.strip_chars().str.to_lowercase()
-    held = words.drop_nulls().unique().to_list()
-    if not set(held) <= set(_WORDS) or not any(_WORDS[word] for word in held):
-        return None
-    return words.replace_strict(_WORDS, default=None, return_dtype=pl.Boolean)
+    if column.dtype == pl.String:
+        words = column.str.strip_chars().str.to_lowercase()
+        is_told = words.is_in(list(_WORDS)) | words.is_null()
+        taken = words.replace_strict(_WORDS, default=None, return_dtype=pl.Boolean) if is_told.all() else None
+    elif column.dtype.is_numeric():
+        known = column.fill_nan(None) if column.dtype.is_float() else column
+        taken = known == 1 if ((known == 0) | (known == 1)).all() else None
+    else:
+        taken = column if column.dtype == pl.Boolean else None
+    return taken if taken is not None and taken.any() else None
