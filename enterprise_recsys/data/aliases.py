@@ -21,8 +21,6 @@ from enterprise_recsys.records import (
 
 logger = logging.getLogger("enterprise_recsys")
 
-ROW_ORDER = "row_order_as_time"
-
 # RecBole writes a column's type behind its name: user_id:token.
 _TYPE_SUFFIX = re.compile(r":(token|float|token_seq|float_seq)$")
 
@@ -138,11 +136,13 @@ def _missing(canonical: str, found: list[str], likely: list[str], name: str) -> 
     several = f"; it could be {' or '.join(map(repr, likely))}" if likely else ""
     shown = ", ".join(found) if len(found) <= 30 else f"{', '.join(found[:30])} and {len(found) - 30:,} more"
     without = (
-        f" A log without times whose rows stand in order of time: pass {ROW_ORDER}=True (--row-order-as-time)."
+        " A log without times whose rows stand in order of time: number them before it is cut, "
+        f"log[{TIMESTAMP!r}] = range(1, len(log) + 1) (--row-order-as-time)."
         if canonical == TIMESTAMP and not likely
         else ""
     )
+    own = likely[0] if len(likely) == 1 else "its name"
     return (
         f"column {canonical!r} is missing in {name}; found: {shown}{several}. "
-        f"Rename it or pass columns={{'its name': {canonical!r}}} (--column 'its name={canonical}').{without}"
+        f"Rename it (--column '{own}={canonical}').{without}"
     )

@@ -10,7 +10,7 @@ import polars as pl
 import polars.selectors as cs
 
 from enterprise_recsys.data import clicks
-from enterprise_recsys.data.aliases import ALIASES, ROW_ORDER, meant, renames
+from enterprise_recsys.data.aliases import ALIASES, meant, renames
 from enterprise_recsys.data.faults import exact_up_to, example, where
 from enterprise_recsys.data.times import to_utc
 from enterprise_recsys.data.weights import weighed
@@ -247,7 +247,7 @@ def with_order(log: pl.DataFrame, columns: Mapping[str, str], name: str) -> pl.D
     found = [column for column in log.columns if (columns.get(column) or meant(column)) == TIMESTAMP]
     if found:
         raise DataError(
-            f"{ROW_ORDER} is set and {name} has the column {found[0]!r}, which says the time; "
+            f"row_order_as_time is set and {name} has the column {found[0]!r}, which says the time; "
             "leave the option away, or drop the column."
         )
     return log.with_columns(pl.int_range(1, pl.len() + 1).alias(TIMESTAMP))

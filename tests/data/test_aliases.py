@@ -65,10 +65,9 @@ def test_a_log_without_times_is_told_what_would_be_right() -> None:
     with pytest.raises(DataError) as caught:
         renames(["user_id", "item_id", "rating"], REQUIRED, {}, "log.csv")
     assert str(caught.value) == (
-        "column 'timestamp' is missing in log.csv; found: user_id, item_id, rating. Rename it or pass "
-        "columns={'its name': 'timestamp'} (--column 'its name=timestamp'). A log without times whose rows stand in "
-        "order of time: pass "
-        "row_order_as_time=True (--row-order-as-time)."
+        "column 'timestamp' is missing in log.csv; found: user_id, item_id, rating. Rename it (--column 'its "
+        "name=timestamp'). A log without times whose rows stand in order of time: number them before it is cut, "
+        "log['timestamp'] = range(1, len(log) + 1) (--row-order-as-time)."
     )
 
 
@@ -78,7 +77,7 @@ def test_a_log_without_times_is_told_what_would_be_right() -> None:
         (["sessionId", "item", "time"], "found: sessionId, item, time; it could be 'sessionId'. Rename it"),
         (
             ["user", "item", "purchase_date"],
-            "purchase_date; it could be 'purchase_date'. Rename it .*=timestamp'\\)\\.$",
+            "purchase_date; it could be 'purchase_date'. Rename it .*'purchase_date=timestamp'\\)\\.$",
         ),
         (["user_age", "item", "time"], "found: user_age, item, time. Rename it"),
     ],

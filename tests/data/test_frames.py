@@ -207,8 +207,7 @@ def test_a_missing_column_is_named_with_what_was_found() -> None:
     with pytest.raises(DataError) as caught:
         to_interactions(log().rename({"user_id": "uid2", "item_id": "item", "timestamp": "ts"}), name="clicks.csv")
     assert str(caught.value) == (
-        "column 'user_id' is missing in clicks.csv; found: uid2, item, ts. "
-        "Rename it or pass columns={'its name': 'user_id'} (--column 'its name=user_id')."
+        "column 'user_id' is missing in clicks.csv; found: uid2, item, ts. Rename it (--column 'its name=user_id')."
     )
 
 
