@@ -160,6 +160,7 @@ def times(evidence: Evidence) -> Iterator[Finding]:
 
 def shares(evidence: Evidence) -> Iterator[Finding]:
     """One user or one item that makes up too much of the log."""
+    evidence = evidence.done
     for key, what, large, absurd, advice in (
         (USER_ID, "user", LARGE_USER, ABSURD_USER, "a test account, a crawler or a missing id? Leave it out"),
         (ITEM_ID, "item", LARGE_ITEM, ABSURD_ITEM, "a default, a home page or a missing id? Leave it out"),
@@ -180,6 +181,7 @@ def shares(evidence: Evidence) -> Iterator[Finding]:
 
 def bots(evidence: Evidence) -> Iterator[Finding]:
     """Users with more events in an hour than a person makes."""
+    evidence = evidence.done
     busy = evidence.users.filter(pl.col("count") > BOT_EVENTS_AN_HOUR)["id"]
     first, last = evidence.events[TIMESTAMP].min(), evidence.events[TIMESTAMP].max()
     if not isinstance(first, datetime) or not isinstance(last, datetime) or busy.is_empty():
@@ -208,6 +210,7 @@ def bots(evidence: Evidence) -> Iterator[Finding]:
 
 def size(evidence: Evidence) -> Iterator[Finding]:
     """Too few events to learn from, or too few of each user."""
+    evidence = evidence.done
     rows = len(evidence.events)
     if rows < FEW_EVENTS:
         least = rows < LEAST_EVENTS
@@ -277,6 +280,7 @@ def ratings(evidence: Evidence) -> Iterator[Finding]:
 
 def cold(evidence: Evidence) -> Iterator[Finding]:
     """How many of the newest events are of users or items that the older ones do not know."""
+    evidence = evidence.done
     edge = evidence.edge
     late = int((evidence.events[TIMESTAMP].to_physical() > edge).sum())
     for what, known in (("users", evidence.users), ("items", evidence.items)):

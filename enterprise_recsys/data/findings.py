@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Literal
@@ -12,7 +12,7 @@ import polars as pl
 
 from enterprise_recsys.data import coding
 from enterprise_recsys.data.quarantine import Sifted
-from enterprise_recsys.records import ITEM_ID, TIMESTAMP, USER_ID, Interactions
+from enterprise_recsys.records import EVENT_TYPE, IMPRESSION, ITEM_ID, TIMESTAMP, USER_ID, Interactions
 
 Severity = Literal["error", "warning", "info"]
 
@@ -60,6 +60,17 @@ class Evidence:
     def events(self) -> pl.DataFrame:
         """The usable events, in source order."""
         return self.log.events
+
+    @cached_property
+    def done(self) -> Evidence:
+        """The same without what was only shown; all of it where nothing else is there."""
+        if EVENT_TYPE not in self.events.columns:
+            return self
+        is_done = ~(self.events[EVENT_TYPE] == IMPRESSION).fill_null(False)
+        if is_done.all() or not is_done.any():
+            return self
+        sifted = replace(self.sifted, lines=self.sifted.lines.filter(is_done))
+        return Evidence(self.log.with_events(self.events.filter(is_done)), sifted, self.now)
 
     @cached_property
     def users(self) -> pl.DataFrame:

@@ -290,6 +290,16 @@ def test_a_buy_after_a_view_is_nothing_taken_again_and_a_second_view_is() -> Non
     assert finding.message == f"{expected}: view 100%, buy 0%" and finding.count == 300
 
 
+def test_what_was_only_shown_makes_no_bot_and_no_few_events() -> None:
+    shown = good(user_id=["u"] * ROWS, event_type=["impression"] * ROWS)
+    mixed = evidence(pl.concat([shown, good(event_type=["click"] * ROWS)], how="diagonal_relaxed"))
+    assert len(mixed.events) == 2 * ROWS and len(mixed.done.events) == ROWS == len(mixed.done.sifted.lines)
+    assert mixed.done.sifted.lines[0] == ROWS + 1
+    for check in ("shares", "bots", "size", "cold"):
+        assert list(CHECKS[check](mixed)) == list(CHECKS[check](evidence(good(event_type=["click"] * ROWS))))
+    assert mixed.done.done is mixed.done and (alone := evidence(shown)).done is alone
+
+
 def test_ratings_of_yes_and_no_are_told_as_such() -> None:
     (told,) = CHECKS["ratings"](evidence(good(rating=[1.0, -1.0, -1.0, None] * (ROWS // 4))))
     assert told.message == "ratings of 1 (500) and -1 (1,000): only 1 is a success" and told.count == 500
