@@ -16,7 +16,8 @@ import numpy as np  # noqa: E402
 import polars as pl  # noqa: E402
 
 from enterprise_recsys.config import ModelConfig  # noqa: E402
-from enterprise_recsys.data.showing import CLICK, IMPRESSION, make_shown_world  # noqa: E402
+from enterprise_recsys.data.clicks import CLICK  # noqa: E402
+from enterprise_recsys.data.showing import make_shown_world  # noqa: E402
 from enterprise_recsys.data.worlds import World  # noqa: E402
 from enterprise_recsys.evaluation.results import ResultLine, append, commit, machine  # noqa: E402
 from enterprise_recsys.records import ITEM_ID, TIMESTAMP, USER_ID, Interactions  # noqa: E402
@@ -54,7 +55,7 @@ def measured(world: World, chosen: argparse.Namespace, unshown: str | None) -> l
         clicked = held.filter(pl.col("event_type") == CLICK).drop("position")
         return world.interactions.with_events(clicked if clicks else held)
 
-    dials = {"impression_event_types": (IMPRESSION,), "unshown": unshown} if unshown else {}
+    dials = {"unshown": unshown} if unshown else {}
     config = ModelConfig(threads=1, seed=chosen.seed, **dials)
     begin = time.process_time()
     trainer = ProductionTrainer(config, progress=False)

@@ -79,13 +79,13 @@ def _named(column: pl.Series, name: str) -> pl.Series:
     taken = _taken(column)
     if taken is None:
         wrong = ~column.cast(pl.String).str.to_lowercase().is_in([*_WORDS, "1.0", "0.0"]).fill_null(True)
-        told = f"holds {example(column, wrong)} in {where(wrong, name)}" if wrong.any() else f"of {name} holds no 1"
+        told = f"holds {example(column, wrong)} in {where(wrong, name)}" if wrong.any() else f"of {name} is empty"
         raise DataError(f"{column.name} {told}; right is 1 (taken) or 0 (shown and not taken).")
     return taken
 
 
 def _taken(column: pl.Series) -> pl.Series | None:
-    """[R] True, False, or null where it says nothing; None: it holds something else, or nothing that was taken."""
+    """[R] True, False, or null where it says nothing; None: it holds something else, or nothing at all."""
     if column.dtype == pl.String:
         words = column.str.strip_chars().str.to_lowercase()
         is_told = words.is_in(list(_WORDS)) | words.is_null()
@@ -95,4 +95,4 @@ def _taken(column: pl.Series) -> pl.Series | None:
         taken = known == 1 if ((known == 0) | (known == 1)).all() else None
     else:
         taken = column if column.dtype == pl.Boolean else None
-    return taken if taken is not None and taken.any() else None
+    return taken if taken is not None and len(taken.drop_nulls()) else None

@@ -36,8 +36,8 @@ def without_impressions(config: ModelConfig, log: Interactions) -> tuple[Interac
     shown = log.events.filter(is_shown)
     if len(shown) == len(log.events) > 0:
         raise DataError(
-            f"all {len(shown)} events of {log.name} are impressions, of {list(config.impression_event_types)}; "
-            "what was taken should be there too."
+            f"all {len(shown)} events of {log.name} are impressions, of {list(config.impression_event_types)} or with "
+            "0 where a click would be 1; what was taken should be there too."
         )
     if POSITION in shown.columns:
         wrong = shown.filter(pl.col(POSITION).is_not_null() & (pl.col(POSITION).cast(pl.Float64, strict=False) < 1))

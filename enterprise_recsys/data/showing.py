@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
+from enterprise_recsys.data.clicks import CLICK
 from enterprise_recsys.data.worlds import World, make_world
-from enterprise_recsys.records import TIME_TYPE
+from enterprise_recsys.records import IMPRESSION, TIME_TYPE
 
-IMPRESSION, CLICK = "impression", "click"
 _BY_PLACE = -0.9
 """Times log(place): what a place adds to the log chance of a click."""
 

@@ -10,8 +10,9 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from enterprise_recsys import DataError
+from enterprise_recsys import DataError, ModelConfig
 from enterprise_recsys.data.frames import to_interactions
+from enterprise_recsys.data.impressions import without_impressions
 from enterprise_recsys.data.quarantine import Reading, admit
 from enterprise_recsys.data.showing import make_shown_world
 
@@ -34,6 +35,14 @@ def test_ones_and_zeros_become_types_of_events(name: str, values: list[object]) 
     assert events["event_type"].to_list() == TYPES and name not in events.columns
 
 
+def test_where_nothing_was_taken_nothing_counts_as_a_success() -> None:
+    shown = to_interactions(log(label=[0, 0, 0]))
+    with pytest.raises(
+        DataError, match="all 3 events of log are impressions, .* or with 0 where a click"
+    ):
+        without_impressions(ModelConfig(), shown)
+
+
 def test_words_and_pandas_do_too() -> None:
     assert types(log(label=["True", "false", "False"])) == TYPES
     assert types(log(label=[True, False, False]).to_pandas()) == TYPES
@@ -50,7 +59,6 @@ def test_the_callers_own_name_goes_over_the_names_known() -> None:
     [
         {"label": ["Sony", "EMI", "EMI"]},
         {"click": [3, 0, 1]},
-        {"label": [0, 0, 0]},
         {"label": [None, None, None]},
         {"label": [[1], [0], [0]]},
         {"label": [1, 0, 0], "click": [0, 1, 0]},
@@ -77,7 +85,7 @@ def test_where_a_zero_is_rated_the_ratings_say_more(caplog: pytest.LogCaptureFix
     ("columns", "names", "words"),
     [
         ({"y": [1, 0, 7]}, {"y": "click"}, r"click holds 7 in 1 row of log, first at row 3; right is 1 \(taken\) or 0"),
-        ({"y": [0, 0, 0]}, {"y": "click"}, r"click of log holds no 1; right is 1 \(taken\) or 0"),
+        ({"y": [None] * 3}, {"y": "click"}, r"click of log is empty; right is 1 \(taken\) or 0"),
         ({"y": [1, 0, 0], "event": ["a"] * 3}, {"y": "click"}, r"has 'event_type' and a column named as 'click'"),
         ({"label": [1, None, 0]}, {}, r"whether an item was taken is missing in 1 row of log, first at row 2"),
     ],
