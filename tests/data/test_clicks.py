@@ -37,9 +37,7 @@ def test_ones_and_zeros_become_types_of_events(name: str, values: list[object]) 
 
 def test_where_nothing_was_taken_nothing_counts_as_a_success() -> None:
     shown = to_interactions(log(label=[0, 0, 0]))
-    with pytest.raises(
-        DataError, match="all 3 events of log are impressions, .* or with 0 where a click"
-    ):
+    with pytest.raises(DataError, match="all 3 events of log are impressions, .* or with 0 where a click"):
         without_impressions(ModelConfig(), shown)
 
 
