@@ -44,6 +44,9 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
 }
 """Canonical name -> names read as it when it is absent and exactly one of them is there; see `meant`."""
 
+_HINTS: Mapping[str, tuple[str, ...]] = {USER_ID: ("session",), TIMESTAMP: ("time", "date")}
+"""In the name of a column that may be meant, and is named to the caller but not taken: sessions may stand for users."""
+
 
 def plain(name: str) -> str:
     """A name as it is compared: without case, `_`, `-`, blanks and RecBole's type.
@@ -117,10 +120,6 @@ def renames(
         elif likely and told:
             logger.info("%s: %s could be %r; none is taken", name, " or ".join(map(repr, likely)), canonical)
     return result
-
-
-_HINTS: Mapping[str, tuple[str, ...]] = {USER_ID: ("session",), TIMESTAMP: ("time", "date")}
-"""In the name of a column that may be meant, and is named to the caller but not taken: sessions may stand for users."""
 
 
 def _likely(found: Iterable[str], canonical: str, *, is_table: bool) -> list[str]:
