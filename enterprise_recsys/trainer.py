@@ -15,11 +15,12 @@ from enterprise_recsys.answers import Recommendations
 from enterprise_recsys.baselines.table import BASELINES, QUICK
 from enterprise_recsys.choice import pick
 from enterprise_recsys.config import ModelConfig
-from enterprise_recsys.data.frames import to_interactions
+from enterprise_recsys.data.frames import to_interactions, to_polars
 from enterprise_recsys.data.having import with_positive_rating
 from enterprise_recsys.data.impressions import check_impressions, without_impressions
 from enterprise_recsys.data.joining import is_mixed, joined, moved_after
 from enterprise_recsys.data.moments import Moments
+from enterprise_recsys.data.owners import as_before
 from enterprise_recsys.data.processor import DataProcessor
 from enterprise_recsys.data.watching import Leaks, watch
 from enterprise_recsys.devices import device_of, make_repeatable
@@ -121,7 +122,7 @@ class ProductionTrainer:
         if val is None:
             early, late = _halve(early, self.config.ranker_slice)
         else:
-            late, more = without_impressions(self.config, _log(val, users, items))
+            late, more = without_impressions(self.config, _log(val, users, items, _features(early)))
             frames = [one for one in (shown, more) if one is not None]
             shown = pl.concat(frames, how="diagonal_relaxed") if frames else None
         both = joined(early, late)
@@ -144,7 +145,9 @@ class ProductionTrainer:
 
     def _tested(self, test: object) -> Interactions:
         """What is measured by: impressions ask for nothing."""
-        return without_impressions(self.recommender.engine.processor.config, _log(test, None, None))[0]
+        processor = self.recommender.engine.processor
+        known = [one.name for one in processor.features if one.owner in ("user", "item")]
+        return without_impressions(processor.config, _log(test, None, None, known))[0]
 
     def _export(self, learnt: Learnt) -> Engine:
         vectors = learnt.retriever.item_vectors()
@@ -309,10 +312,21 @@ def _version() -> str:
     return uuid.uuid4().hex[:8]
 
 
-def _log(frame: object, users: object | None, items: object | None) -> Interactions:
+def _log(
+    frame: object, users: object | None, items: object | None, like: Collection[str] | None = None
+) -> Interactions:
+    """A log of any form; `like`: features of the users and items of an earlier part, which the columns are named as."""
     if isinstance(frame, Interactions):
         return frame
-    return to_interactions(frame, users, items)
+    static = None
+    if like is not None:
+        frame = to_polars(frame, "log")
+        static = as_before(frame.columns, like)
+    return to_interactions(frame, users, items, static=static)
+
+
+def _features(log: Interactions) -> list[str]:
+    return [name for table in (log.users, log.items) if table is not None for name in table.columns]
 
 
 def _halve(log: Interactions, share: float) -> tuple[Interactions, Interactions]:

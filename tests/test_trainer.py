@@ -14,6 +14,7 @@ from enterprise_recsys.data.splits import Split
 from enterprise_recsys.data.worlds import World
 from enterprise_recsys.learning.staging import choose
 from enterprise_recsys.loop import Progress
+from enterprise_recsys.records import ITEM_ID, USER_ID
 from enterprise_recsys.trainer import ProductionTrainer
 from tests.conftest import SMALL
 
@@ -139,6 +140,20 @@ def test_pandas_polars_and_processed_frames_teach_the_same_model(parts: Split) -
     ):
         lists.append(list(ProductionTrainer(config, progress=False).fit(train, val).recommend("42", 5)))
     assert lists[0] == lists[1] == lists[2]
+
+
+def test_flat_frames_without_prefixes_teach_the_same_model_and_are_measured_alike(parts: Split) -> None:
+    config = ModelConfig(**{**SMALL, "epochs": 1, "ranker_epochs": 1})
+    named = [to_frame(part, pandas=False) for part in (parts.train, parts.val, parts.test)]
+    features = [name for name in named[0].columns if name not in (USER_ID, ITEM_ID) and name[:5] in ("user_", "item_")]
+    assert len(features) > 3
+    flat = [frame.rename({name: name[5:] for name in features}) for frame in named]
+    lists, figures = [], []
+    for train, val, test in (named, flat):
+        trainer = ProductionTrainer(config, progress=False).fit(train, val)
+        lists.append(list(trainer.recommend("42", 5)))
+        figures.append(dict(trainer.evaluate(test[:200], baselines=False)))
+    assert lists[0] == lists[1] and figures[0] == figures[1]
 
 
 def test_an_interrupted_fit_goes_on_to_the_same_bits(parts: Split, tmp_path) -> None:

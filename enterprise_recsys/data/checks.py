@@ -14,6 +14,7 @@ from enterprise_recsys.data.findings import Evidence, Finding
 from enterprise_recsys.data.giveaways import giveaways
 from enterprise_recsys.data.having import are_binary
 from enterprise_recsys.data.meanings import CROWD, event_types, repeats
+from enterprise_recsys.data.owners import NEARLY, agreement, contexts
 from enterprise_recsys.data.quarantine import CLOCKS_DIFFER, REPEATS, Sifted
 from enterprise_recsys.errors import DataError
 from enterprise_recsys.records import EVENT_TYPE, ITEM_ID, RATING, TIMESTAMP, USER_ID
@@ -328,8 +329,9 @@ def features(evidence: Evidence) -> Iterator[Finding]:
 
 
 def leaks(evidence: Evidence) -> Iterator[Finding]:
-    """Features that give the label away."""
-    for column, says, strength in giveaways(evidence.log):
+    """Features that give the label away, or the item."""
+    found = list(giveaways(evidence.log))
+    for column, says, strength in found:
         yield Finding(
             "leaks",
             "error" if strength >= 1.0 else "warning",
@@ -339,6 +341,17 @@ def leaks(evidence: Evidence) -> Iterator[Finding]:
             "it is known only after the event: leave it out (--kind "
             f"{column}=skip), or name it rightly if it is the {says} itself",
         )
+    for column in sorted(set(contexts(evidence.events)) - {one for one, _, _ in found}):
+        strength = agreement(evidence.events, ITEM_ID, column)
+        if strength >= NEARLY:
+            yield Finding(
+                "leaks",
+                "warning",
+                1,
+                f"the column {column!r} nearly says which item it is (agreement {strength:.2f})",
+                "a request can hardly know it: bring it in a table of items (--items), or leave it out (--kind "
+                f"{column}=skip)",
+            )
 
 
 CHECKS: Mapping[str, Callable[[Evidence], Iterator[Finding]]] = {

@@ -12,6 +12,7 @@ import polars.selectors as cs
 from enterprise_recsys.data import clicks
 from enterprise_recsys.data.aliases import ALIASES, meant, renames
 from enterprise_recsys.data.faults import exact_up_to, example, where
+from enterprise_recsys.data.owners import with_owners
 from enterprise_recsys.data.times import to_utc
 from enterprise_recsys.data.weights import weighed
 from enterprise_recsys.errors import DataError, MissingExtraError
@@ -54,15 +55,17 @@ def to_interactions(
     event_weights: Mapping[str, float] | None = None,
     row_order_as_time: bool = False,
     coded: bool = False,
+    static: Mapping[str, str] | None = None,
 ) -> Interactions:
     """Bring a log, and tables of users and items, into canonical form.
 
     Ids become strings: 42 and 42.0 (as pandas makes whole numbers beside a gap) are "42". Times become UTC
     microseconds: a time without a zone is taken as UTC; a number below 1e11 is in seconds since 1970, below 1e14 in
     milliseconds, below 1e17 in microseconds, above in nanoseconds; a string is ISO 8601 or such a number. NaN is a
-    missing value everywhere. Columns in `records.DERIVED` are dropped; columns `user_*` and `item_*` are static and
-    move to the tables (the last value in time that is not missing); all others stay with the events as context. In a
-    log without event types a column such as `click` or `label` of ones and zeros gives them, see `clicks`.
+    missing value everywhere. Columns in `records.DERIVED` are dropped; columns `user_*` and `item_*`, and those that
+    say the same at every event of a user or an item, are static and move to the tables (the last value in time that is
+    not missing), see `owners`; all others stay with the events as context. In a log without event types a column such
+    as `click` or `label` of ones and zeros gives them, see `clicks`.
 
     Args:
         frame: [R] events with user_id, item_id, timestamp, under these names or an alias in `ALIASES`; not changed.
@@ -74,6 +77,7 @@ def to_interactions(
         event_weights: event type -> how much such an event counts (0 or more); becomes `weight`, times the log's own.
         row_order_as_time: the log has no times and its rows stand in order of time: row r (from 1) is at second r.
         coded: the log's ids are coded, see `coding.coded`, and stay so.
+        static: columns of the log that are a user's or an item's -> their names as such; None looks at the values.
 
     Raises:
         DataError: a required column is missing, an id, time, rating or weight cannot be used, an id stands twice in a
@@ -99,6 +103,9 @@ def to_interactions(
     log = with_order(tables[name], columns or {}, name) if row_order_as_time else tables[name]
     log = _rename(log, REQUIRED, columns or {}, name).drop(DERIVED, strict=False)
     log = _with_event_types(log, columns or {}, name)
+    log, told = with_owners(log, name, static)
+    for one in told:
+        logger.info("%s", one)
     events = log.with_columns(_events(log, name))
     if event_weights:
         events = events.with_columns(weighed(events, event_weights, name))

@@ -44,6 +44,15 @@ def giveaways(log: Interactions) -> Iterator[tuple[str, str, float]]:
             yield from _of_table(log.events, table, key)
 
 
+def tellings(events: pl.DataFrame, context: list[str]) -> Iterator[str]:
+    """Those of some columns of the events that tell the rating or the event type, where these are known."""
+    is_number = RATING in events.columns and events[RATING].dtype.is_numeric()
+    labels = [EVENT_TYPE, *([RATING] if is_number else [])]
+    for label in (one for one in labels if one in events.columns and events[one].drop_nulls().n_unique() > 1):
+        for name, _, _ in _of_events(events, context, label):
+            yield name
+
+
 def _of_events(events: pl.DataFrame, context: list[str], label: str) -> Iterator[tuple[str, str, float]]:
     says = "rating" if label == RATING else "event type"
     known = events.filter(pl.col(label).is_not_null())

@@ -105,7 +105,7 @@ def _case(
     given = {"train": parts.train, "val": parts.val, "test": parts.test} if isinstance(parts, Split) else dict(parts)
     logs, frames = {}, {}
     for name, part in given.items():
-        log = part if isinstance(part, Interactions) else to_interactions(part, name=name)
+        log = part if isinstance(part, Interactions) else to_interactions(part, name=name, static={})
         logs[name] = log
         frames[name] = _joined(log) if isinstance(part, Interactions) else _columns(to_polars(part, name), log)
     if missing := [name for name in fitted_on if processor is not None and name not in logs]:

@@ -19,7 +19,7 @@ from enterprise_recsys.data.schema import Schema
 from enterprise_recsys.data.spool import Spool
 from enterprise_recsys.records import RATING, Interactions
 
-RECIPE_VERSION = 4
+RECIPE_VERSION = 5
 """Raised when the parts of the same log come out otherwise than before, so that older folders are made anew."""
 
 

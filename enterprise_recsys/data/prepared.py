@@ -307,5 +307,6 @@ def read(folder: Path) -> Split:
         DataError: as `verified`, or a part cannot be used.
     """
     verified(folder)
-    logs = {part: to_interactions(pl.read_parquet(folder / f"{part}.parquet"), name=str(folder)) for part in PARTS}
+    frames = {part: pl.read_parquet(folder / f"{part}.parquet") for part in PARTS}
+    logs = {part: to_interactions(frame, name=str(folder), static={}) for part, frame in frames.items()}
     return Split(logs["train"], logs["val"], logs["test"])

@@ -12,10 +12,11 @@ from enterprise_recsys.config import ModelConfig
 from enterprise_recsys.data.aggregates import statistics_of
 from enterprise_recsys.data.cuts import parsed
 from enterprise_recsys.data.features import Feature, encode, fit_number, fitted, scaled_at_once
-from enterprise_recsys.data.frames import to_interactions
+from enterprise_recsys.data.frames import to_interactions, to_polars
 from enterprise_recsys.data.having import check_event_types, had_and_relevant
 from enterprise_recsys.data.labels import check_labels, labels_of
 from enterprise_recsys.data.ordering import by_time
+from enterprise_recsys.data.owners import as_before
 from enterprise_recsys.data.past import of_past
 from enterprise_recsys.data.processed import Past, past_of, processed, ratings_of, statistic_names, times_of
 from enterprise_recsys.data.schema import Schema
@@ -197,7 +198,9 @@ class DataProcessor:
             past: earlier events that the statistics may know (for val: train; for test: train and val).
         """
         self._check()
-        log = log if isinstance(log, Interactions) else to_interactions(log)
+        if not isinstance(log, Interactions):
+            frame = to_polars(log, "log")
+            log = to_interactions(frame, static=as_before(frame.columns, [one.name for one in self.features]))
         before = 0 if past is None else len(past.events)
         events = log.events if past is None else pl.concat([past.events, log.events], how="diagonal_relaxed")
         return self._processed(log, past_of(events).take(slice(before, None)))

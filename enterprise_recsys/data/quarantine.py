@@ -16,6 +16,7 @@ from enterprise_recsys.data.delimited import Loaded
 from enterprise_recsys.data.faults import cut
 from enterprise_recsys.data.frames import to_interactions, to_polars, with_order
 from enterprise_recsys.data.lines import no_faults
+from enterprise_recsys.data.owners import with_owners
 from enterprise_recsys.data.rows import ROW_FAULTS
 from enterprise_recsys.data.sources import SOURCES, place_of
 from enterprise_recsys.data.spelling import texts_of, without_empty
@@ -166,6 +167,7 @@ def interactions(
         columns={old: new for old, new in reading.columns.items() if old in tables},
         event_weights=reading.event_weights,
         coded=sifted.coded,
+        static={},
     )
 
 
@@ -222,7 +224,8 @@ def sift(loaded: Loaded, name: str, reading: Reading, *, now: datetime | None = 
     whole = pl.concat([aside, loaded.broken]).sort("line", maintain_order=True)
     assert len(left) + len(whole) == loaded.rows_in, "a row was lost"
     spelt = {column: spelling for column, spelling in spelt.items() if column in left.columns}
-    return Sifted(files.typed(without_empty(left, spelt), {}), lines, whole, loaded.rows_in, names, told)
+    left, owned = with_owners(files.typed(without_empty(left, spelt), {}), name)
+    return Sifted(left, lines, whole, loaded.rows_in, names, (*told, *owned))
 
 
 def _marked(reasons: pl.Series, mask: pl.Series, reason: str) -> pl.Series:

@@ -157,6 +157,12 @@ PLANTED: dict[str, tuple[str, Callable[[], pl.DataFrame], str, str]] = {
         "warning",
         "the column 'percent' gives the rating away (agreement 1.00)",
     ),
+    "a price that changes": (
+        "leaks",
+        lambda: good(price=[float(n * 7 % 50) + (n % 7 == 0) for n in range(ROWS)]),
+        "warning",
+        "the column 'price' nearly says which item it is (agreement 0.",
+    ),
     "an amount that only a purchase has": (
         "leaks",
         lambda: good(
