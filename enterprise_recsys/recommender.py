@@ -18,6 +18,7 @@ from enterprise_recsys.attribution import MOST_EXPLAINED, attribute
 from enterprise_recsys.data.aggregates import Counts
 from enterprise_recsys.data.live import State
 from enterprise_recsys.data.pairs import Requests
+from enterprise_recsys.data.vocabulary import spelt
 from enterprise_recsys.engine.gathering import Candidates
 from enterprise_recsys.engine.trace import Trace
 from enterprise_recsys.errors import ConfigError, MissingExtraError, UnknownItemError
@@ -142,7 +143,7 @@ class Recommender:
 
     def question(self, asked: Asked) -> Question:
         """What is asked, in rows and columns, as of now."""
-        known = str(asked.user_id) if asked.user_id is not None else None
+        known = spelt(asked.user_id) if asked.user_id is not None else None
         features, wrong = taken(asked.user_features, "user", self.engine.processor)
         context, useless = taken(asked.context, "context", self.engine.processor)
         request = self.state.of_one(
@@ -181,7 +182,7 @@ class Recommender:
     ) -> pd.DataFrame | pl.DataFrame:
         """The lists of many users as a data frame `user_id, item_id, score, rank`, in the order of the users."""
         check_k(k)
-        outside = [str(user_id) for user_id in user_ids]
+        outside = [spelt(user_id) for user_id in user_ids]
         slots, now = self.state.users.rows(outside), time.time_ns() // 1000
         moment = int(self.state.overlay.now(np.array([now]))[0])
         wish = self.wishes.wish(moment, filter=filter, diversity=diversity, rules=rules)
@@ -209,11 +210,10 @@ class Recommender:
         """
         check_k(k)
         names, trace = field_names(fields, self.engine.processor), Trace("similar")
-        row = self.engine.processor.items.row(str(item_id))
+        row = self.engine.processor.items.row(spelt(item_id))
         if not self.finder.holds(np.array([row]))[0]:
             raise UnknownItemError(
-                f"item {item_id!r} is not in the catalogue of {self.n_items} items; ids are strings "
-                "as in the training log."
+                f"item {item_id!r} is not in the catalogue of {self.n_items} items; ids are those of the training log."
             )
         allowed = None if filter is None else self.wishes.filters.allowed(filter)
         found = self.engine.alike(row, min(k, self.n_items), allowed)

@@ -22,6 +22,7 @@ from enterprise_recsys.data.joining import is_mixed, joined, moved_after
 from enterprise_recsys.data.moments import Moments
 from enterprise_recsys.data.owners import as_before
 from enterprise_recsys.data.processor import DataProcessor
+from enterprise_recsys.data.vocabulary import spelt
 from enterprise_recsys.data.watching import Leaks, watch
 from enterprise_recsys.devices import device_of, make_repeatable
 from enterprise_recsys.engine.indexes import INDEXES
@@ -259,7 +260,7 @@ class ProductionTrainer:
     ) -> Recommendations:
         """The k best items for one user; see `Recommender.recommend`."""
         return self.recommender.recommend(
-            str(user_id),
+            spelt(user_id),
             k,
             history=history,
             user_features=user_features,
@@ -293,7 +294,7 @@ class ProductionTrainer:
         self, item_id: str, k: int = 10, *, filter: str | None = None, fields: Sequence[str] = ()
     ) -> Recommendations:
         """The k nearest items; see `Recommender.similar_items`."""
-        return self.recommender.similar_items(str(item_id), k, filter=filter, fields=fields)
+        return self.recommender.similar_items(spelt(item_id), k, filter=filter, fields=fields)
 
     def save(self, folder: Path | str) -> None:
         """Write the model and its state to a folder; see `Recommender.save`."""

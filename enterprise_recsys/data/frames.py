@@ -13,6 +13,7 @@ from enterprise_recsys.data import clicks
 from enterprise_recsys.data.aliases import ALIASES, meant, renames
 from enterprise_recsys.data.faults import exact_up_to, example, where
 from enterprise_recsys.data.owners import with_owners
+from enterprise_recsys.data.rows import NOBODY
 from enterprise_recsys.data.times import to_utc
 from enterprise_recsys.data.weights import weighed
 from enterprise_recsys.errors import DataError, MissingExtraError
@@ -42,6 +43,7 @@ __all__ = ["ALIASES", "Frame", "to_frame", "to_interactions", "to_polars"]
 
 logger = logging.getLogger("enterprise_recsys")
 
+_POINTED = r"^-?\d+\.0$"
 _TEXT = (EVENT_TYPE, EVENT_ID, SESSION_ID, RECOMMENDATION_ID)
 
 
@@ -266,7 +268,24 @@ def _ids(column: pl.Series, name: str) -> pl.Series:
         empty = empty | (column == "").fill_null(False)
     if empty.any():
         raise DataError(f"{column.name} is null or empty in {where(empty, name)}; drop these rows or mend them.")
-    return column if isinstance(column.dtype, pl.Enum) else _strings(column, name)
+    if isinstance(column.dtype, pl.Enum):
+        plain = _without_point(column.dtype.categories)
+        return column if plain is None else column.to_physical().cat.to(pl.Enum(plain))
+    ids = _strings(column, name)
+    if (nobody := ids.is_in(NOBODY)).any():
+        logger.warning(
+            "%s is %s in %s: one id like any other; drop these rows if it means that there is none.",
+            *(column.name, example(ids, nobody), where(nobody, name)),
+        )
+    plain = _without_point(ids)
+    return ids if plain is None else plain
+
+
+def _without_point(ids: pl.Series) -> pl.Series | None:
+    """Ids that are all written `12.0`, as programs write whole numbers beside a gap, as `12`; None: they are not."""
+    if not len(ids) or not all(some.str.contains(_POINTED).all() for some in (ids[:100], ids)):
+        return None
+    return ids.str.strip_suffix(".0")
 
 
 def _strings(column: pl.Series, name: str) -> pl.Series:

@@ -14,6 +14,9 @@ from enterprise_recsys.records import EVENT_TYPE, ITEM_ID, RATING, TIMESTAMP, US
 LONGEST_ID = 512
 """Characters; the service takes no longer id."""
 
+NOBODY = ("NA", "N/A", "#N/A", "<NA>", "nan", "NaN", "None", "NULL", "null", r"\N")
+"""How programs write that there is no id. As an id it would be one user, of whom everybody unknown is a part."""
+
 _CONTROL = r"[\x00-\x1f\x7f-\x9f]"
 
 
@@ -41,7 +44,7 @@ def _ids(column: pl.Series, what: str) -> dict[str, pl.Series]:
     if column.dtype != pl.String:
         return {f"{what} missing": missing}
     return {
-        f"{what} missing": missing | (column.str.strip_chars() == "").fill_null(False),
+        f"{what} missing": missing | column.str.strip_chars().is_in(["", *NOBODY]).fill_null(False),
         f"{what} with a control character": column.str.contains(_CONTROL).fill_null(False),
         f"{what} longer than {LONGEST_ID} characters": (column.str.len_chars() > LONGEST_ID).fill_null(False),
     }

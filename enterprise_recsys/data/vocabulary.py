@@ -12,6 +12,17 @@ from enterprise_recsys.records import Ints
 _MOST_CHUNKS = 64
 
 
+def spelt(outside: object) -> str:
+    """An id of any type as `to_interactions` spells it: 42 and 42.0 are "42".
+
+    >>> spelt(42.0), spelt(np.int64(42)), spelt("42.0")
+    ('42', '42', '42.0')
+    """
+    if isinstance(outside, float | np.floating) and float(outside).is_integer():
+        return str(int(outside))
+    return str(outside)
+
+
 class Vocabulary:
     """An ordered set of ids: id -> row 1..n, and 0 for every id that it does not hold.
 

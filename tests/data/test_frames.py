@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
+from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -14,6 +16,8 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from enterprise_recsys.data.frames import ALIASES, to_frame, to_interactions, to_polars
+from enterprise_recsys.data.quarantine import admit
+from enterprise_recsys.data.vocabulary import spelt
 from enterprise_recsys.errors import DataError, MissingExtraError
 from enterprise_recsys.records import DERIVED, TIME_TYPE, Interactions
 
@@ -545,3 +549,27 @@ def test_a_pandas_frame_and_back_gives_the_same(pandas: ModuleType) -> None:
 
 def test_a_log_without_tables_goes_back_as_it_is() -> None:
     assert_frame_equal(to_frame(to_interactions(log()), pandas=False), events())
+
+
+def test_text_ids_that_all_end_in_point_zero_are_whole_numbers(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"user_id": ["12800.0", "7.0", "7.0"], "item_id": ["1.0", "2", "3.0"], "timestamp": [1, 2, 3]})
+    log = to_interactions(frame)
+    assert log.events["user_id"].to_list() == ["12800", "7", "7"]
+    assert log.events["item_id"].to_list() == ["1.0", "2", "3.0"], "one of them is written otherwise"
+    frame.write_csv(tmp_path / "log.csv")
+    for coded in (False, True):
+        read = admit(str(tmp_path / "log.csv"), coded=coded).log.events
+        assert read["user_id"].cast(pl.String).to_list() == ["12800", "7", "7"]
+        assert read["item_id"].cast(pl.String).to_list() == ["1.0", "2", "3.0"]
+
+
+def test_an_id_of_any_type_is_spelt_as_in_the_log() -> None:
+    for outside, inside in ((42, "42"), (42.0, "42"), (np.float32(7.0), "7"), ("42.0", "42.0"), (0.5, "0.5")):
+        assert spelt(outside) == inside
+
+
+def test_what_programs_write_for_nobody_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    frame = pl.DataFrame({"user_id": ["nan", "7", "nan"], "item_id": ["a", "b", "c"], "timestamp": [1, 2, 3]})
+    with caplog.at_level("WARNING"):
+        assert to_interactions(frame).events["user_id"].to_list() == ["nan", "7", "nan"]
+    assert "user_id is 'nan' in 2 rows of log, first at row 1: one id like any other" in caplog.text

@@ -44,6 +44,8 @@ def test_every_row_fault_marks_nothing_in_a_good_log(name: str) -> None:
     ("columns", "reason"),
     [
         ({"user_id": ["a", None, "a", "b"]}, "user id missing"),
+        ({"user_id": ["a", "nan", "a", "b"]}, "user id missing"),
+        ({"item_id": ["a", r"\N", "a", "b"]}, "item id missing"),
         ({"item_id": ["x", " ", "z", "w"]}, "item id missing"),
         ({"item_id": [1.0, 2.5, 3.0, 4.0]}, "item id is no whole number"),
         ({"item_id": ["x", "y\x07", "z", "w"]}, "item id with a control character"),
