@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -140,9 +141,15 @@ def parts_of(
     *,
     column: list[str] | None = None,
     row_order_as_time: bool = False,
+    is_first: bool = False,
 ) -> Split:
-    """The parts of a prepared folder, or of a log cut by time; rows that cannot be used are set aside and told."""
+    """The parts of a prepared folder, or of a log cut by time; rows that cannot be used are set aside and told.
+
+    `is_first`: how the columns are read is told too, and what `recsys validate` would refuse.
+    """
     from enterprise_recsys.data import prepared
+    from enterprise_recsys.data.checks import examine
+    from enterprise_recsys.data.findings import Evidence
     from enterprise_recsys.data.quarantine import Reading, admit
     from enterprise_recsys.data.splits import SPLITS
 
@@ -157,6 +164,14 @@ def parts_of(
     admitted = admit(data, users=users, items=items, reading=reading, download=download)
     for reason, count, line, _ in admitted.sifted.counts():
         print(f"set aside: {reason}: {count:,}, first at line {line:,}", file=sys.stderr)
+    if is_first:
+        evidence = Evidence(admitted.log, admitted.sifted, datetime.now(UTC))
+        wrong = [one for one in examine(evidence) if one.severity == "error"]
+        told = [
+            *admitted.sifted.told,
+            *(f"recsys validate would refuse this log: {one.message}; {one.advice}" for one in wrong),
+        ]
+        print("\n".join(told), file=sys.stderr, end="\n" * bool(told))
     return SPLITS["global_time"](admitted.log)
 
 

@@ -37,7 +37,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     ),
     TIMESTAMP: (
         *("datetime", "time", "ts", "created_at", "event_timestamp", "event_time", "date", "unixtime"),
-        *("unixReviewTime", "occurred_at", "check-in time", "TIMESTAMP"),
+        *("unixReviewTime", "occurred_at", "check-in time", "t_dat", "TIMESTAMP"),
     ),
     RATING: ("score", "stars", "overall"),
     EVENT_TYPE: ("event", "eventType", "FeedbackType", "action"),
@@ -81,6 +81,25 @@ def stays_text(name: str, columns: Mapping[str, str]) -> bool:
     return (columns.get(name) or meant(name) or name) in _TEXT
 
 
+_VALUE = re.compile(r"[-+]?[\d.,:/TZ -]*\d[\d.,:/TZ -]*")
+
+_AS_LONG_AS_A_TIME = 8
+
+NO_HEADER = "its first line looks like a row and not like names: put a line of names before it"
+
+
+def are_values(names: list[str]) -> bool:
+    """Whether what should be names of columns are the cells of a row.
+
+    Two or more are numbers or times, one of them as long as a time is, and none is a name that is known.
+
+    >>> are_values(["1", "2652760", "pv", "1511578454"]), are_values(["user", "2023", "2024"])
+    (True, False)
+    """
+    values = [name for name in names if _VALUE.fullmatch(name)]
+    return len(values) >= 2 and max(map(len, values)) >= _AS_LONG_AS_A_TIME and not any(map(meant, names))
+
+
 def renames(
     found: list[str], needed: tuple[str, ...], columns: Mapping[str, str], name: str, *, told: bool = True
 ) -> dict[str, str]:
@@ -116,7 +135,7 @@ def renames(
             result[before] = canonical
             after = [canonical if column == likely[0] else column for column in after]
         elif canonical in needed:
-            raise DataError(_missing(canonical, after, likely, name))
+            raise DataError(_missing(canonical, dict(zip(after, found, strict=True)), likely, name))
         elif likely and told:
             logger.info("%s: %s could be %r; none is taken", name, " or ".join(map(repr, likely)), canonical)
     return result
@@ -130,10 +149,14 @@ def _likely(found: Iterable[str], canonical: str, *, is_table: bool) -> list[str
     return likely
 
 
-def _missing(canonical: str, found: list[str], likely: list[str], name: str) -> str:
+def _missing(canonical: str, found: dict[str, str], likely: list[str], name: str) -> str:
+    """What to say of a column that is not there; `found`: what each column is read as -> its own name."""
+    if are_values(list(found.values())):
+        return f"{name}: {NO_HEADER}, such as user_id,item_id,timestamp; found: {', '.join(list(found.values())[:30])}."
     likely = likely or [one for one in found if any(word in plain(one) for word in _HINTS.get(canonical, ()))]
     several = f"; it could be {' or '.join(map(repr, likely))}" if likely else ""
-    shown = ", ".join(found) if len(found) <= 30 else f"{', '.join(found[:30])} and {len(found) - 30:,} more"
+    names = [old if old == new else f"{old} (read as {new})" for new, old in found.items()]
+    shown = ", ".join(names[:30]) + (f" and {len(names) - 30:,} more" if len(names) > 30 else "")
     without = (
         " A log without times whose rows stand in order of time: number them before it is cut, "
         f"log[{TIMESTAMP!r}] = range(1, len(log) + 1) (--row-order-as-time)."

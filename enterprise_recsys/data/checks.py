@@ -90,6 +90,7 @@ def set_aside(sifted: Sifted) -> Iterator[Finding]:
 
 
 _ADVICE: Mapping[str, str] = {
+    "time unreadable": "write times as 2025-03-01T08:00:00Z, or in seconds since 1970",
     "time in the future": "check the unit and the time zone; a clock may run ahead",
     "time is zero": "fill in the time, or leave these rows out",
     "fewer fields than the header": "a separator is missing; write the file with a CSV library",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
+from enterprise_recsys.data.aliases import NO_HEADER, are_values
 from enterprise_recsys.data.lines import Form, has_quoted, no_faults, pieces
 from enterprise_recsys.data.plaintext import Survey, decoded, surveyed, unpacked
 from enterprise_recsys.data.spelling import Gathering
@@ -188,8 +189,12 @@ def _header(line: str, separator: str, path: Path) -> list[str]:
     named = [name for name in header if name]
     if twice := sorted({name for name in named if named.count(name) > 1}):
         raise DataError(
-            f"{path} cannot be read: two columns are named {twice[0]!r}; right is a CSV file in UTF-8 with a header "
-            "that names each column once."
+            f"{path} cannot be read: two columns are named {twice[0]!r}; "
+            + (
+                f"{NO_HEADER}."
+                if are_values(named)
+                else "right is a CSV file in UTF-8 with a header that names each column once."
+            )
         )
     if header.count("") > 1:
         raise DataError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -21,7 +22,16 @@ from enterprise_recsys.data.rows import ROW_FAULTS
 from enterprise_recsys.data.sources import SOURCES, place_of
 from enterprise_recsys.data.spelling import texts_of, without_empty
 from enterprise_recsys.errors import DataError
-from enterprise_recsys.records import EVENT_ID, REQUIRED, Interactions
+from enterprise_recsys.records import (
+    EVENT_ID,
+    ITEM_ID,
+    RATING,
+    REQUIRED,
+    TIMESTAMP,
+    USER_ID,
+    WEIGHT,
+    Interactions,
+)
 
 MOST_BAD = 0.01
 CLOCKS_DIFFER = timedelta(minutes=5)
@@ -32,6 +42,9 @@ REPEATS = (DUPLICATE, SEEN_BEFORE)
 """Reasons that do not count as bad: at-least-once delivery is no fault of the log."""
 
 _LONGEST_TEXT = 300
+
+_SPOKEN_OF = {"user id": USER_ID, "item id": ITEM_ID, "time": TIMESTAMP, "rating": RATING, "weight": WEIGHT}
+"""How a reason begins -> the column that is at fault."""
 
 
 @dataclass(frozen=True)
@@ -279,7 +292,7 @@ def refuse_if_too_bad(sifted: Sifted, name: str, reading: Reading) -> None:
     if bad <= reading.most_bad * sifted.rows_in and len(sifted.frame):
         return
     reasons = "; ".join(
-        f"{reason}: {count:,}, first at line {line:,}: {cut(text, 80)}"
+        f"{reason}: {count:,}, first at line {line:,}: {_cell(reason, text)}"
         for reason, count, line, text in sifted.counts()[:3]
         if reason not in REPEATS
     )
@@ -287,5 +300,12 @@ def refuse_if_too_bad(sifted: Sifted, name: str, reading: Reading) -> None:
     raise DataError(
         f"{bad:,} of {sifted.rows_in:,} rows of {name} ({share:.1%}) cannot be used, and at most "
         f"{reading.most_bad:.1%} may be: {reasons}. recsys validate --quarantine FILE writes them all to a file; "
-        "mend them, or allow more with --max-bad."
+        "mend them, or allow more with recsys prepare --max-bad."
     )
+
+
+def _cell(reason: str, text: str) -> str:
+    """What is at fault in a row: the cell that the reason speaks of, where it can be found, else how the row begins."""
+    column = next((column for word, column in _SPOKEN_OF.items() if reason.startswith(word)), None)
+    found = re.search(rf'"{column}":("(?:[^"\\]|\\.)*"|[^,}}]*)', text) if column is not None else None
+    return cut(f"{column} = {found[1]}" if found else text, 80)

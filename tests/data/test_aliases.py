@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import pytest
 
 from enterprise_recsys.data.aliases import ALIASES, meant, plain, renames
+from enterprise_recsys.data.quarantine import Reading, admit
 from enterprise_recsys.errors import DataError
 from enterprise_recsys.records import REQUIRED
 
@@ -96,3 +98,24 @@ def test_ambiguous_optional_columns_are_told_and_not_taken(caplog: pytest.LogCap
 def test_many_columns_are_named_in_part() -> None:
     with pytest.raises(DataError, match=r"found: c0, .*c29 and 70 more\."):
         renames([f"c{n}" for n in range(100)], REQUIRED, {}, "log")
+
+
+def test_a_file_without_a_header_is_told_apart_from_one_with_other_names(tmp_path: Path) -> None:
+    path = tmp_path / "UserBehavior.csv"
+    path.write_text("1,2268318,2520377,pv,1511544070\n1,2333346,2520771,pv,1511561733\n")
+    with pytest.raises(DataError, match="its first line looks like a row and not like names: put a line of names"):
+        admit(str(path))
+    path.write_text("1,2014-04-07T10:51:09.277Z,214536502,1\n2,2014-04-07T10:54:09.868Z,214536500,1\n")
+    with pytest.raises(DataError, match="two columns are named '1'; its first line looks like a row"):
+        admit(str(path))
+    path.write_text("who,2023,2024\na,1,2\n")
+    with pytest.raises(DataError, match="Rename it"):
+        admit(str(path), reading=Reading(columns={"who": "user_id"}))
+
+
+def test_what_was_found_goes_by_its_own_name_and_by_what_it_is_read_as() -> None:
+    with pytest.raises(
+        DataError, match=r"found: customer_id \(read as user_id\), article_id \(read as item_id\), price\."
+    ):
+        renames(["customer_id", "article_id", "price"], REQUIRED, {}, "log.csv")
+    assert renames(["customer_id", "article_id", "t_dat"], REQUIRED, {}, "log.csv")["t_dat"] == "timestamp"

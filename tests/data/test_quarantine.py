@@ -108,7 +108,8 @@ def test_too_many_bad_rows_refuse_the_log_with_their_reasons() -> None:
         admit(frame, reading=Reading(most_bad=0.5), now=NOW)
     message = str(caught.value)
     assert message.startswith("3 of 4 rows of log (75.0%) cannot be used, and at most 50.0% may be: user id missing: 2")
-    assert "first at line 2: {" in message and "allow more with --max-bad" in message
+    assert "user id missing: 2, first at line 2: user_id = null; rating is no number: 1, first at line 4: " in message
+    assert 'rating = "four"' in message and "allow more with recsys prepare --max-bad" in message
 
 
 def test_a_log_without_a_usable_row_is_refused() -> None:
