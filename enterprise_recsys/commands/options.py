@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -15,6 +16,7 @@ from enterprise_recsys.errors import ConfigError
 
 if TYPE_CHECKING:
     from enterprise_recsys.config import ModelConfig
+    from enterprise_recsys.data.findings import Finding
     from enterprise_recsys.data.quarantine import Reading
     from enterprise_recsys.data.splits import Split
     from enterprise_recsys.evaluation.detail import Detail
@@ -141,11 +143,11 @@ def parts_of(
     *,
     column: list[str] | None = None,
     row_order_as_time: bool = False,
-    is_first: bool = False,
+    tell: Collection[str] | None = None,
 ) -> Split:
     """The parts of a prepared folder, or of a log cut by time; rows that cannot be used are set aside and told.
 
-    `is_first`: how the columns are read is told too, and what `recsys validate` would refuse.
+    `tell`: how columns are read is told too, what `recsys validate` would refuse, and what these checks find.
     """
     from enterprise_recsys.data import prepared
     from enterprise_recsys.data.checks import examine
@@ -164,15 +166,16 @@ def parts_of(
     admitted = admit(data, users=users, items=items, reading=reading, download=download)
     for reason, count, line, _ in admitted.sifted.counts():
         print(f"set aside: {reason}: {count:,}, first at line {line:,}", file=sys.stderr)
-    if is_first:
-        evidence = Evidence(admitted.log, admitted.sifted, datetime.now(UTC))
-        wrong = [one for one in examine(evidence) if one.severity == "error"]
-        told = [
-            *admitted.sifted.told,
-            *(f"recsys validate would refuse this log: {one.message}; {one.advice}" for one in wrong),
-        ]
-        print("\n".join(told), file=sys.stderr, end="\n" * bool(told))
+    if tell is not None:
+        found = examine(Evidence(admitted.log, admitted.sifted, datetime.now(UTC)))
+        told = [f"recsys validate would refuse this log: {_said(one)}" for one in found if one.severity == "error"]
+        told += [_said(one) for one in found if one.severity != "error" and one.check in tell]
+        print("\n".join([*admitted.sifted.told, *told]), file=sys.stderr)
     return SPLITS["global_time"](admitted.log)
+
+
+def _said(finding: Finding) -> str:
+    return f"{finding.message}; {finding.advice}"
 
 
 def check_report(report: Path | None, plots: Path | None) -> None:

@@ -30,7 +30,19 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
         *("member_id", "account_id", "reviewer_id", "reviewerID", "USER_ID"),
     ),
     ITEM_ID: (
-        *("itemId", "itemID", "item", "iid", "movieId", "movie", "product_id", "product", "book_id", "asin"),
+        *(
+            "itemId",
+            "itemID",
+            "item",
+            "iid",
+            "movieId",
+            "movie",
+            "product_id",
+            "product",
+            "book_id",
+            "parent_asin",
+            "asin",
+        ),
         *("article_id", "artist_id", "track_id", "song_id", "game_id", "video_id", "content_id", "sku", "ITEM_ID"),
         *("app_id", "news_id", "recipe_id", "anime_id", "course_id", "business_id", "venue_id", "location_id"),
         *("poi_id", "place_id", "hotel_id", "listing_id"),
@@ -144,6 +156,8 @@ def renames(
 def _likely(found: Iterable[str], canonical: str, *, is_table: bool) -> list[str]:
     likely = [column for column in found if meant(column) == canonical]
     likely.sort(key=lambda column: _ORDER.index(plain(column)))  # the likeliest is named first
+    if any(plain(column) == "parentasin" for column in likely):  # an asin beside it is a variant: a size, a colour
+        likely = [column for column in likely if plain(column) != "asin"]
     if is_table and not likely:  # a table of books calls the book's id "id"
         likely = [column for column in found if plain(column) == "id"]
     return likely

@@ -29,6 +29,8 @@ FEW_EVENTS, LEAST_EVENTS = 1_000, 10
 FEW_A_USER = 3
 COLD_SHARE = 0.5
 _BARE_SHARE = 0.05
+_NOT_RATED = 0.2
+"""Share of ratings of 0 from which on they are likely none."""
 _GLIMPSE = 1000
 """Rows that answer most questions about a column before all of it is looked at."""
 
@@ -276,6 +278,16 @@ def ratings(evidence: Evidence) -> Iterator[Finding]:
             ),
             "set positive_rating if only high ones are a success",
         )
+        zeros, least = int((column == 0).sum()), column.filter(column > 0).min()
+        if low == 0 and least == 1 and zeros > _NOT_RATED * (len(column) - missing):
+            yield Finding(
+                "ratings",
+                "warning",
+                zeros,
+                f"{zeros / (len(column) - missing):.0%} of the ratings are 0, and no other is under 1",
+                "where 0 means that there is no rating, as in logs of books, make these empty: they count as the worst",
+                evidence.line(column == 0),
+            )
         if missing:
             yield Finding("ratings", "info", missing, f"{counted(missing, 'event')} without a rating")
 

@@ -99,8 +99,8 @@ def rows(loaded: Loaded, path: Path, columns: Mapping[str, str] | None = None) -
         count = loaded.broken.filter(pl.col("reason") == reason).height
         raise DataError(
             f"{path} cannot be read: line {line:,} is {_said(reason)}, {count:,} row{'' if count == 1 else 's'} so; "
-            "right is a CSV file in UTF-8 with a header. recsys validate names every such row, and recsys prepare "
-            "sets them aside."
+            "right is a CSV file in UTF-8, or in the encoding that is named, with a header. Of a log recsys validate "
+            "names every such row and recsys prepare sets them aside; a table of users or items has to be whole."
         )
     return typed(loaded.frame, columns or {}) if is_text(path) else loaded.frame
 
@@ -259,4 +259,6 @@ FORMATS: Mapping[str, Callable[[Path], pl.DataFrame]] = {
     ".jsonl": _json_lines,
     ".ndjson": _json_lines,
     ".jsonl.gz": _json_lines,
+    ".json": _json_lines,
+    ".json.gz": _json_lines,
 }

@@ -113,7 +113,7 @@ class Schema:
                 elif series.name not in (USER_ID, ITEM_ID):
                     columns.append(_column(series, owner, kinds))
         if kinds:
-            names = [column.name for column in columns]
+            names = [column.name for column in columns if column.owner != "event"]
             raise DataError(
                 f"the kind of {next(iter(kinds))!r} is given and {log.name} has no such feature; "
                 f"{known(names, next(iter(kinds)))}."
@@ -191,6 +191,8 @@ def inferred(column: pl.Series) -> str:
     if column.null_count() == len(column):
         return "skip"
     if isinstance(kind, pl.List | pl.Array):
+        if isinstance(kind.inner, pl.Struct | pl.Null):
+            return "skip"
         is_float = kind.inner in (pl.Float64, pl.Float32)
         lengths = 1 if isinstance(kind, pl.Array) else column.drop_nulls().list.len().n_unique()
         return "vector" if is_float and lengths == 1 else "multi_value"

@@ -18,6 +18,9 @@ _NUMBER = r"^\s*[+-]?\d+(\.\d*)?([eE][+-]?\d+)?\s*$"
 ISO = r"^\s*(\d{4}-\d{2}-\d{2})(?:[Tt ](\d{2}:\d{2})(:\d{2})?(?:(\.\d{1,6})\d*)?)?\s*([Zz]|[+-]\d{2}:?\d{2})?\s*$"
 """Day, minute, second, fraction and zone of an ISO 8601 time; a blank may stand for the T."""
 
+_C_TIME = "%a %b %d %H:%M:%S %z %Y"
+"""Tue Apr 03 18:00:06 +0000 2012, as in logs of check-ins, of books and of short messages."""
+
 _LATE = 100_000_000  # seconds since 1970: March 1973; no real log is older
 _DATES = (19_000_101, 21_001_231)
 
@@ -181,7 +184,7 @@ def _from_text(column: pl.Series, name: str) -> pl.Series:
 def _moments(column: pl.Series) -> pl.Series:
     """ISO 8601 with a blank or T, seconds and offset or not, as UTC; null where it is none.
 
-    Taken apart, since one column may mix these.
+    Taken apart, since one column may mix these. A column without any may be of times as C programs print them.
     """
     day, minute, second, fraction, zone = (column.str.extract(ISO, group) for group in range(1, 6))
     clock = minute.fill_null("00:00") + second.fill_null(":00") + fraction.fill_null(".0")
@@ -192,7 +195,10 @@ def _moments(column: pl.Series) -> pl.Series:
     )
     signed = minutes * zone.str.starts_with("-").cast(pl.Int64) * -2 + minutes
     shift = (signed.fill_null(0) * 60_000_000).cast(pl.Duration("us"))
-    return (local - shift).dt.replace_time_zone("UTC").alias(TIMESTAMP)
+    found = (local - shift).dt.replace_time_zone("UTC").alias(TIMESTAMP)
+    if found.null_count() == len(found):
+        return column.str.strip_chars().str.to_datetime(_C_TIME, time_unit="us", strict=False).alias(TIMESTAMP)
+    return found
 
 
 def _unreadable(column: pl.Series, bad: pl.Series, name: str) -> str:

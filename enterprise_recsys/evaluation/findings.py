@@ -246,17 +246,16 @@ def _of_index(figures: Mapping[str, float]) -> Iterable[Finding]:
 
 
 def _of_ranker(figures: Mapping[str, float]) -> Iterable[Finding]:
-    taken, told = figures.get("ranker/TakenShare"), figures.get("ranker/MeanPrediction")
+    taken, told, auc = (figures.get(f"ranker/{name}") for name in ("TakenShare", "MeanPrediction", "AUC"))
+    sentences = []
     if taken and told:
         ratio = told / taken
         word = "about right" if 0.8 <= ratio <= 1.25 else "too high" if ratio > 1 else "too low"
-        auc = figures.get("ranker/AUC")
-        sorts = f" A candidate that is taken stands above one that is not with a chance of {auc:.3f}." if auc else ""
-        yield Finding(
-            "ranker",
-            "told",
-            f"The ranker's probabilities are {word}: {told:.2%} on average where {taken:.2%} were taken.{sorts}",
-        )
+        sentences.append(f"The ranker's probabilities are {word}: {told:.2%} on average where {taken:.2%} were taken.")
+    if taken and auc:
+        sentences.append(f"A candidate that is taken stands above one that is not with a chance of {auc:.3f}.")
+    if sentences:
+        yield Finding("ranker", "told", " ".join(sentences))
 
 
 def _of_coverage(figures: Mapping[str, float]) -> Iterable[Finding]:

@@ -146,7 +146,9 @@ def predictions_of(recommender: Recommender, exam: Exam, *, seed: int) -> tuple[
     statistics as of each rating, free of what came later. "ranker/RMSE_of_mean" is that of always saying the mean
     training rating. Both take a sample where there is very much ("ranker/predictions", "ranker/ratings" count it).
     "ranker/ECE_uncalibrated", "ranker/LogLoss_uncalibrated" and "ranker/MeanPrediction_uncalibrated" are those of the
-    network's own probabilities. "ranker/<task>/<metric>" are those of `ModelConfig.tasks`, see `task_figures`.
+    network's own probabilities. Where `horizon` has them be of the next visit or the next item, they are not held
+    against all that was taken later: "ranker/AUC" tells of their order alone. "ranker/<task>/<metric>" are those of
+    `ModelConfig.tasks`, see `task_figures`.
     """
     generator = np.random.default_rng(seed)
     shown = shown_to(recommender, exam, generator)
@@ -154,8 +156,13 @@ def predictions_of(recommender: Recommender, exam: Exam, *, seed: int) -> tuple[
     clicks = recommender.engine.scorer.calibration.probabilities(logits).astype(np.float64)
     before = sigmoid(logits.astype(np.float64))
     figures = {"ranker/predictions": float(len(labels))}
+    is_of_all = recommender.engine.processor.config.aim == "later"
     if len(labels):
-        figures |= {"ranker/TakenShare": float(labels.mean()), "ranker/MeanPrediction": float(clicks.mean())}
+        figures["ranker/TakenShare"] = float(labels.mean())
+        if not is_of_all:
+            figures["ranker/AUC"] = PREDICTION_METRICS["AUC"](labels.astype(np.float64), clicks)
+    if len(labels) and is_of_all:
+        figures["ranker/MeanPrediction"] = float(clicks.mean())
         for name, metric in PREDICTION_METRICS.items():
             if name not in OF_RATINGS:
                 figures[f"ranker/{name}"] = metric(labels.astype(np.float64), clicks)
@@ -169,7 +176,7 @@ def predictions_of(recommender: Recommender, exam: Exam, *, seed: int) -> tuple[
         figures |= {"ranker/RMSE_of_mean": PREDICTION_METRICS["RMSE"](told, mean), "ranker/ratings": float(len(told))}
     figures |= task_figures(recommender, exam, shown, generator)
     kept = {key: value for key, value in figures.items() if np.isfinite(value)}
-    return kept, Reliable(_bins(labels, clicks), _bins(labels, before))
+    return kept, Reliable(_bins(labels, clicks), _bins(labels, before)) if is_of_all else Reliable([], [])
 
 
 def _bins(labels: Bools, clicks: Doubles) -> list[Bin]:

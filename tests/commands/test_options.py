@@ -24,7 +24,7 @@ def test_train_tells_how_a_raw_log_is_read_and_what_validate_would_refuse(
             "genre": [f"g{row % 40 % 3}" for row in rows],
         }
     ).write_csv(tmp_path / "events.csv")
-    parts = parts_of(str(tmp_path / "events.csv"), None, None, False, is_first=True)
+    parts = parts_of(str(tmp_path / "events.csv"), None, None, False, tell=("repeats",))
     assert parts.train.items is not None and parts.train.items.columns == ["item_id", "item_genre"]
     told = capsys.readouterr().err.splitlines()
     assert told[:3] == [

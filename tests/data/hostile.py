@@ -152,7 +152,7 @@ HOSTILE: Mapping[str, Callable[[], Hostile]] = {
     "an id of 513 characters": lambda: csv(f"u1,{'i' * 513},{SECONDS},3", reason="item id longer than 512 characters"),
     # Headers
     "a column twice": lambda: no(text(header="user_id,item_id,timestamp,user_id"), "two columns are named 'user_id'"),
-    "no header": lambda: no(text(header=GOOD[0]), "'user_id' is missing"),
+    "no header": lambda: no(text(header=GOOD[0]), "looks like a row and not like names"),
     "columns without names": lambda: no(text(header="user_id,item_id,,"), "have no name|column"),
     "an empty file": lambda: no(b"", "is empty"),
     "a file of newlines": lambda: no(b"\n\n\n", "is empty"),

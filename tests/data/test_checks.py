@@ -163,6 +163,12 @@ PLANTED: dict[str, tuple[str, Callable[[], pl.DataFrame], str, str]] = {
         "warning",
         "the column 'price' nearly says which item it is (agreement 0.",
     ),
+    "zeros that are no ratings": (
+        "ratings",
+        lambda: good(rating=[0.0 if n % 3 else float(n * 13 % 10 + 1) for n in range(ROWS)]),
+        "warning",
+        "67% of the ratings are 0, and no other is under 1",
+    ),
     "an amount that only a purchase has": (
         "leaks",
         lambda: good(

@@ -88,7 +88,8 @@ def test_broken_rows_refuse_a_file_that_must_be_whole(tmp_path: Path) -> None:
         table(tmp_path / "users.csv")
     assert str(caught.value).endswith(
         "users.csv cannot be read: line 3 is no row: fewer fields than the header, 2 rows so; right is a CSV file in "
-        "UTF-8 with a header. recsys validate names every such row, and recsys prepare sets them aside."
+        "UTF-8, or in the encoding that is named, with a header. Of a log recsys validate names every such row and "
+        "recsys prepare sets them aside; a table of users or items has to be whole."
     )
 
 

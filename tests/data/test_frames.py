@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from enterprise_recsys.data.frames import ALIASES, to_frame, to_interactions, to_polars
-from enterprise_recsys.data.quarantine import admit
+from enterprise_recsys.data.quarantine import Reading, admit
 from enterprise_recsys.data.vocabulary import spelt
 from enterprise_recsys.errors import DataError, MissingExtraError
 from enterprise_recsys.records import DERIVED, TIME_TYPE, Interactions
@@ -573,3 +573,19 @@ def test_what_programs_write_for_nobody_is_told(caplog: pytest.LogCaptureFixture
     with caplog.at_level("WARNING"):
         assert to_interactions(frame).events["user_id"].to_list() == ["nan", "7", "nan"]
     assert "user_id is 'nan' in 2 rows of log, first at row 1: one id like any other" in caplog.text
+
+
+def test_times_as_c_programs_print_them_are_read(tmp_path: Path) -> None:
+    times = ["Tue Apr 03 18:00:06 +0000 2012", "Tue Apr 03 20:00:06 +0200 2012"]
+    frame = pl.DataFrame({"user_id": ["a", "b"], "item_id": ["x", "y"], "utc": times})
+    frame.write_csv(tmp_path / "log.csv")
+    wanted = [datetime(2012, 4, 3, 18, 0, 6, tzinfo=UTC)] * 2
+    assert to_interactions(frame, columns={"utc": "timestamp"}).events["timestamp"].to_list() == wanted
+    read = admit(str(tmp_path / "log.csv"), reading=Reading(columns={"utc": "timestamp"}))
+    assert read.log.events["timestamp"].to_list() == wanted
+
+
+def test_of_a_product_and_its_variant_the_product_is_the_item() -> None:
+    frame = pl.DataFrame({"user_id": ["a"], "asin": ["v1"], "parent_asin": ["p"], "timestamp": [SECONDS]})
+    log = to_interactions(frame)
+    assert log.events["item_id"].to_list() == ["p"] and log.events["asin"].to_list() == ["v1"]

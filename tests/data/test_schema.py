@@ -93,3 +93,8 @@ def test_unknown_kinds_and_columns_and_impossible_kinds_are_refused(log: Interac
 def test_a_word_that_is_no_pair_is_refused(word: str) -> None:
     with pytest.raises(ConfigError, match="should be name=value"):
         parsed([word])
+
+
+def test_lists_of_objects_or_of_nothing_are_skipped() -> None:
+    assert inferred(pl.Series([[{"url": "a"}], []])) == "skip"
+    assert inferred(pl.Series([[None], []], dtype=pl.List(pl.Null))) == "skip"

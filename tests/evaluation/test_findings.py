@@ -108,6 +108,9 @@ def test_new_users_the_index_and_the_ranker_are_spoken_of() -> None:
     assert unclear.verdict == "unclear" and "not clearly different from popularity" in unclear.text
     assert index.text == "The index finds 93.0% of the 200 nearest items of exact search."
     assert ranker.text.startswith("The ranker's probabilities are too high: 6.00% on average where 2.00% were taken.")
+    of_a_visit = {key: value for key, value in figures.items() if key != "ranker/MeanPrediction"}
+    ranker = findings_of(of_a_visit)[-1]
+    assert ranker.text == "A candidate that is taken stands above one that is not with a chance of 0.700."
 
 
 def test_without_the_headline_metric_nothing_is_said() -> None:
