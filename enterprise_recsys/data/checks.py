@@ -13,7 +13,7 @@ from enterprise_recsys.data.faults import counted, cut
 from enterprise_recsys.data.findings import Evidence, Finding
 from enterprise_recsys.data.giveaways import giveaways
 from enterprise_recsys.data.having import are_binary
-from enterprise_recsys.data.meanings import CROWD, event_types, repeats
+from enterprise_recsys.data.meanings import CROWD, event_types, repeats, returns
 from enterprise_recsys.data.owners import NEARLY, agreement, contexts
 from enterprise_recsys.data.quarantine import CLOCKS_DIFFER, REPEATS, Sifted
 from enterprise_recsys.errors import DataError
@@ -378,6 +378,7 @@ CHECKS: Mapping[str, Callable[[Evidence], Iterator[Finding]]] = {
     "event types": event_types,
     "cold": cold,
     "repeats": repeats,
+    "returns": returns,
     "features": features,
     "leaks": leaks,
 }

@@ -9,6 +9,7 @@ import polars as pl
 
 from enterprise_recsys.data.faults import counted
 from enterprise_recsys.data.findings import Evidence, Finding
+from enterprise_recsys.data.owners import contexts
 from enterprise_recsys.records import EVENT_TYPE, IMPRESSION, ITEM_ID, TIMESTAMP, USER_ID
 
 CROWD = 20
@@ -17,6 +18,8 @@ REPEATED_SHARE, _ASKED_USERS = 0.2, 20_000
 """Share of the newest events that repeat older ones, from which on it is told; users that are looked at, at most."""
 _BOUGHT = ("buy", "bought", "purchase", "order", "transaction", "checkout")
 """In the name of an event type: likely what a shop calls a success."""
+_AMOUNTS, _FEW_RETURNS = ("quantity", "qty", "amount", "units"), 0.5
+"""In the name of a column: likely how much was taken; and the share of the events that is below 0 where it is."""
 _SHOWN = ("impress", "shown", "exposure", "display")
 """In the name of an event type: likely what a user saw in a list, taken or not."""
 
@@ -57,6 +60,24 @@ def _likely(evidence: Evidence, words: tuple[str, ...]) -> list[str]:
         return []
     kinds = evidence.events[EVENT_TYPE].drop_nulls().value_counts(sort=True)[EVENT_TYPE].cast(pl.String).to_list()
     return [kind for kind in kinds if any(word in kind.lower() for word in words)]
+
+
+def returns(evidence: Evidence) -> Iterator[Finding]:
+    """Events that take something back, told by an amount below 0."""
+    for name in contexts(evidence.events):
+        column = evidence.events[name]
+        if not column.dtype.is_numeric() or not any(word in name.lower() for word in _AMOUNTS):
+            continue
+        below = (column < 0).fill_null(False)
+        if 0 < below.sum() < _FEW_RETURNS * len(column):
+            yield Finding(
+                "returns",
+                "warning",
+                int(below.sum()),
+                f"{counted(int(below.sum()), 'event')} with {name!r} below 0",
+                "what was given back counts as taken: leave these rows out",
+                evidence.line(below),
+            )
 
 
 def repeats(evidence: Evidence) -> Iterator[Finding]:

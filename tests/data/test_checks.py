@@ -163,6 +163,12 @@ PLANTED: dict[str, tuple[str, Callable[[], pl.DataFrame], str, str]] = {
         "warning",
         "the column 'price' nearly says which item it is (agreement 0.",
     ),
+    "things given back": (
+        "returns",
+        lambda: good(Quantity=[-1 if n % 100 == 3 else 1 + n % 7 for n in range(ROWS)]),
+        "warning",
+        "20 events with 'Quantity' below 0",
+    ),
     "zeros that are no ratings": (
         "ratings",
         lambda: good(rating=[0.0 if n % 3 else float(n * 13 % 10 + 1) for n in range(ROWS)]),
