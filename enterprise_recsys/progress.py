@@ -1,7 +1,8 @@
-"""A progress bar for the training loop: stage, epoch, loss, examples per second, time left, validation score."""
+"""What is shown while a model is taught: how the log is read, and a bar of stage, epoch, loss, speed and time left."""
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,6 +38,23 @@ def bar(wish: bool | Report) -> Iterator[Report | None]:
                 shown.update(tasks[step.stage], completed=done, told=_told(step))  # type: ignore[arg-type]
 
             yield report
+
+
+@contextmanager
+def remarks(wish: bool | Report) -> Iterator[None]:
+    """Show what is logged of how a log is read on stderr, beside a bar; who has set up logging decides for himself."""
+    logger = logging.getLogger("enterprise_recsys")
+    if wish is not True or logger.hasHandlers():
+        yield
+        return
+    handler, level = logging.StreamHandler(sys.stderr), logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
 
 
 def _told(step: Step) -> str:

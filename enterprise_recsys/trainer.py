@@ -35,7 +35,7 @@ from enterprise_recsys.examining.listed import lists_of
 from enterprise_recsys.finding import Engine
 from enterprise_recsys.learning.staging import Chosen, Learnt, choose, relearn
 from enterprise_recsys.loop import Report
-from enterprise_recsys.progress import bar
+from enterprise_recsys.progress import bar, remarks
 from enterprise_recsys.ranking.networks import NETWORKS
 from enterprise_recsys.recommender import Recommender
 from enterprise_recsys.records import Interactions, PastItem
@@ -117,7 +117,8 @@ class ProductionTrainer:
         """
         device_of(self.config.device)  # one that is not there is refused before any data is read
         make_repeatable(self.config.threads)
-        early = _log(train, users, items)
+        with remarks(self._progress):
+            early = _log(train, users, items)
         check_impressions(self.config, early)
         early, shown = without_impressions(self.config, early)
         if val is None:

@@ -1,6 +1,7 @@
 """The API of the README, on a small made world."""
 
 import json
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -240,3 +241,17 @@ def test_text_vectors_and_times_of_items_are_learnt_from_and_served(parts: Split
     loaded = ProductionTrainer.load(tmp_path / "model")
     assert loaded.recommend("1", k=3) == answer
     assert loaded.recommender.engine.processor.schema == trainer.recommender.engine.processor.schema
+
+
+def test_who_is_shown_the_progress_is_told_how_a_frame_is_read(
+    parts: Split, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # pytest's own
+    frame = to_frame(parts.train, pandas=False).rename({"item_category": "category", USER_ID: "visitor_id"})
+    config = ModelConfig(**{**SMALL, "epochs": 1, "ranker_epochs": 1})
+    ProductionTrainer(config).fit(frame)
+    told = capsys.readouterr().err
+    assert "log: column 'visitor_id' is read as 'user_id'" in told
+    assert "log: 'category' says the same at every event of an item and is read as 'item_category'" in told
+    ProductionTrainer(config, progress=False).fit(frame)
+    assert capsys.readouterr().err == "" and logging.getLogger("enterprise_recsys").handlers == []
