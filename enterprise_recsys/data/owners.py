@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
+import numpy as np
 import polars as pl
 
 from enterprise_recsys.data.giveaways import tellings
-from enterprise_recsys.data.schema import holds_lists
-from enterprise_recsys.records import DERIVED, ITEM_ID, OPTIONAL, REQUIRED, USER_ID
+from enterprise_recsys.records import DERIVED, EVENT_TYPE, ITEM_ID, OPTIONAL, RATING, REQUIRED, USER_ID
 
 _PREFIXES = {ITEM_ID: "item_", USER_ID: "user_"}
+_LOOKED_AT = (*_PREFIXES, RATING, EVENT_TYPE)
 CONTEXT = "context_"
 """How a column's name begins that stays with the events, whatever it says."""
 
@@ -21,8 +22,8 @@ NEARLY = 0.5
 """Agreement with the item from which a column is as good as a hint at it, see `checks.leaks`."""
 
 _LEAST_ROWS, _LEAST_OWNERS, _LEAST_OTHERS = 100, 20, 20
-_MOST_ROWS = 200_000
-"""Rows, drawn by lot from larger logs, that are looked at."""
+_MOST_ROWS, _MOST_KNOWN = 1_000_000, 200_000
+"""Rows, drawn by lot from larger logs, that are looked at, and those of them with a value."""
 
 
 def with_owners(
@@ -31,8 +32,7 @@ def with_owners(
     """A log whose columns of items and users are named as such, `genre` as `item_genre`; and what is to be told.
 
     Flat files carry the item's category or the user's country in each row. As context they would be asked for with
-    each request, which cannot know them, and what is new would have no features. Texts such as `a|b|c` in columns of
-    items and users become lists, as in tables of their own.
+    each request, which cannot know them, and what is new would have no features.
 
     Args:
         log: [R] with canonical names.
@@ -44,13 +44,7 @@ def with_owners(
         f"{name}: {old!r} says the same at every event of {_who(new)} and is read as {new!r}"
         for old, new in found.items()
     ]
-    log = log.rename(found, strict=False)
-    lists = [
-        column.name
-        for column in log.select(pl.col(pl.String)).iter_columns()
-        if column.name.startswith(tuple(_PREFIXES.values())) and column.name not in _PREFIXES and holds_lists(column)
-    ]
-    return log.with_columns(pl.col(lists).str.split("|")), told
+    return log.rename(found, strict=False), told
 
 
 def _who(name: str) -> str:
@@ -63,16 +57,25 @@ def owned(log: pl.DataFrame) -> dict[str, str]:
     What gives the rating or the event type away, such as a price that is there only where something was bought, stays
     where it is found to do so.
     """
+    names, taken = list(contexts(log)), log.columns
+    log = _some(log.select(name for name in log.columns if name in names or name in _LOOKED_AT))
     found = {}
-    telling = set(tellings(log, list(contexts(log))))
-    for column in contexts(log):
+    telling = set(tellings(log, names))
+    for column in names:
         if column in telling:
             continue
         agreed = {key: agreement(log, key, column) for key in _PREFIXES}
         key = max(agreed, key=lambda one: agreed[one] - AGREES[one])
-        if agreed[key] >= AGREES[key] and _PREFIXES[key] + column not in log.columns:
+        if agreed[key] >= AGREES[key] and _PREFIXES[key] + column not in taken:
             found[column] = _PREFIXES[key] + column
     return found
+
+
+def _some(log: pl.DataFrame, most: int = _MOST_ROWS) -> pl.DataFrame:
+    """Rows drawn by lot where there are more, about so many; a larger log is not copied for it."""
+    if len(log) <= most:
+        return log
+    return log[np.unique(np.random.default_rng(0).integers(0, len(log), most))]
 
 
 def as_before(columns: Collection[str], known: Collection[str]) -> dict[str, str]:
@@ -104,9 +107,7 @@ def agreement(log: pl.DataFrame, key: str, column: str) -> float:
         key: the column that tells the owner.
         column: any scalar or list.
     """
-    known = log.select(key, column).drop_nulls()
-    if len(known) > _MOST_ROWS:
-        known = known.sample(_MOST_ROWS, seed=0)
+    known = _some(_some(log.select(key, column)).drop_nulls(), _MOST_KNOWN)
     cells = (
         known.group_by(key, column).len("n").with_columns(pl.col("n").cast(pl.Float64), of=pl.col("n").sum().over(key))
     )

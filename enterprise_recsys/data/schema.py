@@ -171,7 +171,8 @@ class Schema:
 def _column(series: pl.Series, owner: Owner, kinds: dict[str, str]) -> Column:
     given = [name for name in (series.name, series.name.removeprefix(f"{owner}_")) if name in kinds]
     if not given:
-        return Column(series.name, owner, inferred(series), str(series.dtype))
+        lists = owner != "context" and series.dtype == pl.String and holds_lists(series)
+        return Column(series.name, owner, "multi_value" if lists else inferred(series), str(series.dtype))
     kind = kinds.pop(given[0])
     if not _fits(series.dtype, kind):
         raise DataError(

@@ -9,6 +9,7 @@ import pytest
 from enterprise_recsys.data.frames import to_interactions
 from enterprise_recsys.data.owners import agreement, as_before, owned, with_owners
 from enterprise_recsys.data.quarantine import admit
+from enterprise_recsys.data.schema import Schema
 
 ROWS, USERS, ITEMS = 2_000, 50, 40
 
@@ -62,7 +63,8 @@ def test_columns_go_to_their_owners_and_the_moment_stays() -> None:
     assert set(log.items.columns) == {"item_id", "item_genres", "item_price"}
     assert set(log.users.columns) == {"user_id", "user_country"}
     assert {"device", "hour_of_day"} <= set(log.events.columns)
-    assert log.items.filter(pl.col("item_id") == "i3")["item_genres"].to_list() == [["Drama", "War"]]
+    assert log.items.filter(pl.col("item_id") == "i3")["item_genres"].to_list() == ["Drama|War"]
+    assert Schema.of(log).kinds("item") == {"item_genres": "multi_value", "item_price": "number"}
     assert log.items.filter(pl.col("item_id") == "i3")["item_price"].to_list() == [3.0]
 
 
