@@ -170,7 +170,8 @@ def parts_of(
         found = examine(Evidence(admitted.log, admitted.sifted, datetime.now(UTC)))
         told = [f"recsys validate would refuse this log: {_said(one)}" for one in found if one.severity == "error"]
         told += [_said(one) for one in found if one.severity != "error" and one.check in tell]
-        print("\n".join([*admitted.sifted.told, *told]), file=sys.stderr)
+        for remark in (*admitted.sifted.told, *told):
+            print(remark, file=sys.stderr)
     return SPLITS["global_time"](admitted.log)
 
 
