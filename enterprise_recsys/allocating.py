@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from contextlib import suppress
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
 """Numbers of glibc's `mallopt`."""
@@ -17,9 +18,9 @@ def give_back_memory() -> None:
     What one stage of learning frees lies scattered, and the next, whose blocks are of other sizes, asks for more: with
     1,000,000 events of 40,000 items the peak was 3.5 GB and is 2.8 where this stands between the stages; 0.1 s each.
     """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform.startswith("linux") else None
-    if trim is not None:
-        trim(ctypes.c_size_t(0))
+    if sys.platform.startswith("linux"):
+        with suppress(OSError, AttributeError):  # another C library, such as musl
+            ctypes.CDLL(None).malloc_trim(ctypes.c_size_t(0))
 
 
 def keep_freed_memory() -> bool:

@@ -124,7 +124,7 @@ class ProductionTrainer:
         if val is None:
             early, late = _halve(early, self.config.ranker_slice)
         else:
-            late, more = without_impressions(self.config, _log(val, users, items, _features(early)))
+            late, more = without_impressions(self.config, _log(val, users, items, _columns(early)))
             frames = [one for one in (shown, more) if one is not None]
             shown = pl.concat(frames, how="diagonal_relaxed") if frames else None
         both = joined(early, late)
@@ -148,7 +148,7 @@ class ProductionTrainer:
     def _tested(self, test: object) -> Interactions:
         """What is measured by: impressions ask for nothing."""
         processor = self.recommender.engine.processor
-        known = [one.name for one in processor.features if one.owner in ("user", "item")]
+        known = [one.name for one in processor.features]
         return without_impressions(processor.config, _log(test, None, None, known))[0]
 
     def _export(self, learnt: Learnt) -> Engine:
@@ -317,7 +317,7 @@ def _version() -> str:
 def _log(
     frame: object, users: object | None, items: object | None, like: Collection[str] | None = None
 ) -> Interactions:
-    """A log of any form; `like`: features of the users and items of an earlier part, which the columns are named as."""
+    """A log of any form; `like`: the columns of an earlier part, as which those of this one are named."""
     if isinstance(frame, Interactions):
         return frame
     static = None
@@ -327,8 +327,8 @@ def _log(
     return to_interactions(frame, users, items, static=static)
 
 
-def _features(log: Interactions) -> list[str]:
-    return [name for table in (log.users, log.items) if table is not None for name in table.columns]
+def _columns(log: Interactions) -> list[str]:
+    return [name for table in (log.events, log.users, log.items) if table is not None for name in table.columns]
 
 
 def _halve(log: Interactions, share: float) -> tuple[Interactions, Interactions]:

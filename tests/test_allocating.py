@@ -42,7 +42,6 @@ def resident():
 keep_freed_memory()
 blocks = [np.ones(1_000_000, dtype=np.uint8) for _ in range(400)]
 kept = blocks[::20]
-
 del blocks
 before = resident()
 give_back_memory()

@@ -58,6 +58,9 @@ def _share_of_own(trainer: ProductionTrainer) -> float:
 def test_a_list_begins_with_what_the_user_takes_again_and_again(fitted: ProductionTrainer, again: Split) -> None:
     assert _share_of_own(fitted) > 0.9
     figures = fitted.evaluate(again.test, k=2)
+    # Its probabilities are of one visit, and what was taken is of the whole test.
+    assert {"ranker/TakenShare", "ranker/AUC"} <= figures.keys()
+    assert not {"ranker/MeanPrediction", "ranker/LogLoss", "ranker/ECE", "ranker/ECE_uncalibrated"} & figures.keys()
     assert figures["two_stage/NDCG@2"] > 0.9 * figures["repeats/NDCG@2"] > 2 * figures["popularity/NDCG@2"]
 
 

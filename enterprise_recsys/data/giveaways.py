@@ -36,24 +36,22 @@ def giveaways(log: Interactions) -> Iterator[tuple[str, str, float]]:
     """
     context = [name for name in log.events.columns if name not in REQUIRED + OPTIONAL]
     if context and len(log.events) >= _LEAST:
-        for label in (RATING, EVENT_TYPE):
-            if label in log.events.columns and log.events[label].drop_nulls().n_unique() > 1:
-                yield from _of_events(log.events, context, label)
+        yield from of_events(log.events, context)
     for key, table in ((USER_ID, log.users), (ITEM_ID, log.items)):
         if table is not None:
             yield from _of_table(log.events, table, key)
 
 
-def tellings(events: pl.DataFrame, context: list[str]) -> Iterator[str]:
-    """Those of some columns of the events that tell the rating or the event type, where these are known."""
-    is_number = RATING in events.columns and events[RATING].dtype.is_numeric()
-    labels = [EVENT_TYPE, *([RATING] if is_number else [])]
-    for label in (one for one in labels if one in events.columns and events[one].drop_nulls().n_unique() > 1):
-        for name, _, _ in _of_events(events, context, label):
-            yield name
+def of_events(events: pl.DataFrame, context: list[str]) -> Iterator[tuple[str, str, float]]:
+    """Of some columns of the events those that tell the rating (where it is a number) or the event type; as above."""
+    for label in (RATING, EVENT_TYPE):
+        if label not in events.columns or (label == RATING and not events[label].dtype.is_numeric()):
+            continue
+        if events[label].drop_nulls().n_unique() > 1:
+            yield from _of_label(events, context, label)
 
 
-def _of_events(events: pl.DataFrame, context: list[str], label: str) -> Iterator[tuple[str, str, float]]:
+def _of_label(events: pl.DataFrame, context: list[str], label: str) -> Iterator[tuple[str, str, float]]:
     says = "rating" if label == RATING else "event type"
     known = events.filter(pl.col(label).is_not_null())
     for name in context:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 import numpy as np
 import polars as pl
 
-from enterprise_recsys.data.giveaways import tellings
+from enterprise_recsys.data.giveaways import of_events
 from enterprise_recsys.records import DERIVED, EVENT_TYPE, ITEM_ID, OPTIONAL, RATING, REQUIRED, USER_ID
 
 _PREFIXES = {ITEM_ID: "item_", USER_ID: "user_"}
@@ -60,7 +60,7 @@ def owned(log: pl.DataFrame) -> dict[str, str]:
     names, taken = list(contexts(log)), log.columns
     log = _some(log.select(name for name in log.columns if name in names or name in _LOOKED_AT))
     found = {}
-    telling = set(tellings(log, names))
+    telling = {name for name, _, _ in of_events(log, names)}
     for column in names:
         if column in telling:
             continue
@@ -79,12 +79,15 @@ def _some(log: pl.DataFrame, most: int = _MOST_ROWS) -> pl.DataFrame:
 
 
 def as_before(columns: Collection[str], known: Collection[str]) -> dict[str, str]:
-    """Likewise for another part of a log, from the features that the first part turned out to have.
+    """Likewise for another part of a log, from the columns that the first part turned out to have.
 
-    >>> as_before(["user_id", "genre", "device"], ["item_genre", "user_age"])
+    What stayed with the moment there does here, though a table of items has a column of that name too.
+
+    >>> as_before(["user_id", "genre", "device", "price"], ["item_genre", "user_age", "price", "item_price"])
     {'genre': 'item_genre'}
     """
-    names = {one: prefix + one for one in columns for prefix in _PREFIXES.values() if prefix + one in known}
+    free = [one for one in columns if one not in known]
+    names = {one: prefix + one for one in free for prefix in _PREFIXES.values() if prefix + one in known}
     return {old: new for old, new in names.items() if new not in columns}
 
 

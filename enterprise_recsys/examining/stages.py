@@ -159,16 +159,15 @@ def predictions_of(recommender: Recommender, exam: Exam, *, seed: int) -> tuple[
     is_of_all = recommender.engine.processor.config.aim == "later"
     if len(labels):
         figures["ranker/TakenShare"] = float(labels.mean())
-        if not is_of_all:
-            figures["ranker/AUC"] = PREDICTION_METRICS["AUC"](labels.astype(np.float64), clicks)
-    if len(labels) and is_of_all:
-        figures["ranker/MeanPrediction"] = float(clicks.mean())
+        if is_of_all:
+            figures["ranker/MeanPrediction"] = float(clicks.mean())
+            figures["ranker/MeanPrediction_uncalibrated"] = float(before.mean())
         for name, metric in PREDICTION_METRICS.items():
-            if name not in OF_RATINGS:
-                figures[f"ranker/{name}"] = metric(labels.astype(np.float64), clicks)
-                if name in OF_LEVEL:
-                    figures[f"ranker/{name}_uncalibrated"] = metric(labels.astype(np.float64), before)
-        figures["ranker/MeanPrediction_uncalibrated"] = float(before.mean())
+            if name in OF_RATINGS or not (is_of_all or name == "AUC"):
+                continue
+            figures[f"ranker/{name}"] = metric(labels.astype(np.float64), clicks)
+            if name in OF_LEVEL:
+                figures[f"ranker/{name}_uncalibrated"] = metric(labels.astype(np.float64), before)
     told, ratings = _ratings(recommender, exam, generator)
     if len(told):
         mean = np.full(len(told), float(exam.log.events[RATING].mean()))  # type: ignore[arg-type]

@@ -99,6 +99,7 @@ def test_another_part_is_named_as_the_first() -> None:
     part, told = with_owners(flat()[:10], "val", as_before(flat().columns, ["item_genres", "item_price", "user_age"]))
     assert {"item_genres", "item_price", "country"} <= set(part.columns) and len(told) == 2
     assert as_before(["genres", "item_genres"], ["item_genres"]) == {}
+    assert as_before(["price"], ["price", "item_price"]) == {}, "what was paid, beside what a table of items says"
 
 
 def test_a_reader_is_told() -> None:
